@@ -1,0 +1,163 @@
+"""Settings shared by every environment.
+
+RAYA_RECS_PROCESS says which half a web process serves: `api` (lean: no sessions, no admin),
+`admin`, or `all` (the default: commands, workers, tests).
+"""
+
+from pathlib import Path
+
+from raya_recs.env import BASE_DIR, env
+
+PROCESS = env.str("RAYA_RECS_PROCESS", "all")
+SERVES_ADMIN = PROCESS in ("admin", "all")
+
+DEBUG = False
+SECRET_KEY = env.str("SECRET_KEY", "")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+DATABASE_URL = env.str("DATABASE_URL", "postgres://raya_recs@127.0.0.1:5432/raya_recs")
+REDIS_URL = env.str("REDIS_URL", "redis://127.0.0.1:6379/0")
+DATABASES = {
+    "default": {
+        **env.db_url_config(DATABASE_URL),
+        "CONN_MAX_AGE": env.int("CONN_MAX_AGE", 60),
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": {"connect_timeout": 3},
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
+SNAPSHOT_DIR = Path(env.str("SNAPSHOT_DIR", str(VAR_DIR / "snapshots")))
+MODEL_DIR = Path(env.str("MODEL_DIR", str(VAR_DIR / "models")))
+# Real data sets for tests and evaluation; never part of the project.
+DATA_DIR = env.str("RAYA_RECS_DATA", "")
+
+ADMIN_APPS = [
+    "unfold.apps.BasicAppConfig",
+    "unfold.contrib.filters",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "raya_recs.admin_config.RayaAdminConfig",
+]
+INSTALLED_APPS = [
+    *(ADMIN_APPS if SERVES_ADMIN else []),
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_celery_beat",
+    "raya_recs",
+    "apps.common",
+    "apps.surfaces",
+    "apps.places",
+    "apps.members",
+    "apps.interactions",
+    "apps.policies",
+    "apps.releases",
+    "apps.learning",
+    "apps.refresh",
+    "apps.delivery",
+    "apps.simulation",
+    "apps.api",
+    "apps.console",
+]
+if not SERVES_ADMIN:
+    INSTALLED_APPS.insert(0, "django.contrib.staticfiles")
+
+API_MIDDLEWARE = ["django.middleware.security.SecurityMiddleware"]
+ADMIN_MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+MIDDLEWARE = ADMIN_MIDDLEWARE if SERVES_ADMIN else API_MIDDLEWARE
+
+ROOT_URLCONF = "raya_recs.urls"
+WSGI_APPLICATION = "raya_recs.wsgi.application"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = VAR_DIR / "static"
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+LOGIN_URL = "admin:login"
+
+# Limits of the API, in one place; docs/api.md prints them.
+API_MAX_BODY_BYTES = 1024 * 1024
+API_MAX_JSON_DEPTH = 32
+API_MAX_LIST = 1000
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.api.authentication.ServiceKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.api.permissions.HasScope"],
+    "DEFAULT_PARSER_CLASSES": ["apps.api.parsers.GuardedJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["apps.api.renderers.OrjsonRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.api.problems.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "raya_recs",
+    "DESCRIPTION": "Recommendations for a private membership community.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+}
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER", REDIS_URL.rsplit("/", 1)[0] + "/1")
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TIMEZONE = "UTC"
+CELERY_ENABLE_UTC = True
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3 * 3600,
+    "unacked_restore_interval": 1,
+    "unacked_restore_throttle": 1,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {"django.request": {"level": "ERROR"}, "numba": {"level": "WARNING"}},
+}

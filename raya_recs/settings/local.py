@@ -1,0 +1,6 @@
+"""One machine: the demo and development. Never for a server that others can reach."""
+
+from raya_recs.settings.base import *
+
+DEBUG = env.bool("DEBUG", False)
+SECRET_KEY = SECRET_KEY or "local-only-key-of-no-value-0123456789abcdefghijklmnopqrstuvwxyz"

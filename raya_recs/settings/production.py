@@ -1,0 +1,15 @@
+"""Servers that others can reach: no default secret, HTTPS only."""
+
+from raya_recs.settings.base import *
+
+SECRET_KEY = env.str("SECRET_KEY")
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", True)
+SECURE_HSTS_SECONDS = 365 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+SECURE_HSTS_PRELOAD = True
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = True
+CSRF_COOKIE_SECURE = True
+if not SERVES_ADMIN:
+    # The API has neither cookies nor frames; a service key is the only credential.
+    SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003"]

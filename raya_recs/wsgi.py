@@ -1,0 +1,8 @@
+"""The WSGI entry point; RAYA_RECS_PROCESS chooses which half of the house it serves."""
+
+import os
+
+from django.core.wsgi import get_wsgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "raya_recs.settings.local")
+application = get_wsgi_application()

@@ -1,0 +1,98 @@
+"""What passes between stages, and between the pipeline and whoever calls it.
+
+A source proposes rows, a filter returns a mask, a scorer one number per row in the same order, a reranker rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, empty_table
+from apps.pipeline.trace import Trace
+
+I32 = npt.NDArray[np.int32]
+I64 = npt.NDArray[np.int64]
+U32 = npt.NDArray[np.uint32]
+F32 = npt.NDArray[np.float32]
+Mask = npt.NDArray[np.bool_]
+
+NOBODY: I32 = np.zeros(0, "i4")
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """The viewer as one-row member table (from the snapshot, or from the overlay for a newcomer) and their state now."""
+
+    row: Table  # kind "member", exactly one row
+    excluded: I32 = field(default_factory=lambda: NOBODY)
+    # sorted numbers never to show: related, blocked either way, held, seen in cool-down. The viewer is implied.
+    liked_by: I32 = field(default_factory=lambda: NOBODY)  # members who liked the viewer on this surface, unanswered
+
+    @property
+    def number(self) -> int:
+        return int(self.row["number"][0])
+
+
+@dataclass(frozen=True)
+class Request:
+    """One question to the pipeline."""
+
+    snapshot: Snapshot
+    surface: str
+    params: PipelineParams
+    viewer: Viewer
+    limit: int
+    now: float  # seconds since 1970-01-01 UTC
+    seed: int
+    market: int = -1  # index of the market the viewer draws from (home, or where they travel); -1: viewer's home
+    only: I32 | None = None  # rank these numbers and nobody else (sources are skipped)
+    newcomers: Table | None = None  # overlay: candidates of this surface's kind that the snapshot does not know, any market
+    gone: I32 = field(default_factory=lambda: NOBODY)  # overlay: sorted numbers in the snapshot that may not be shown any more
+    reserve: int = 40  # how many more to return in order, for backfill by the guard
+
+    @property
+    def data(self) -> SurfaceData:
+        return self.snapshot.surfaces[self.surface]
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Candidates as columns: row i of every array is the same candidate."""
+
+    table: Table
+    sources: U32  # [n] bit b set: found by the b-th source of the line-up
+    features: Mapping[str, F32] = field(default_factory=dict)
+    p: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(viewer likes candidate)
+    q: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(candidate likes viewer)
+    score: F32 = field(default_factory=lambda: np.zeros(0, "f4"))
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+
+def empty_pool(kind: str) -> Pool:
+    """A pool of `kind` without candidates."""
+    return Pool(empty_table(kind), np.zeros(0, "u4"))
+
+
+@dataclass(frozen=True)
+class Slate:
+    """The answer: candidates in order, the first `limit` to be shown, the rest a reserve for backfill.
+
+    `propensity[i]` is the probability, given the ranked pool, that this candidate stood at this position;
+    1.0 where the order is deterministic. `reasons[i]` holds (reason code, argument) pairs; rendered by delivery.
+    """
+
+    numbers: I32
+    scores: F32
+    propensity: F32
+    sources: U32
+    reasons: tuple[tuple[tuple[str, str], ...], ...]
+    eligible: int  # how many candidates were eligible for this viewer: tells a short list from a cut one
+    trace: Trace
+    pool: Pool | None = None  # only with a detailed trace

@@ -1,0 +1,28 @@
+"""Parameters are values: what a release says for one surface and one viewer, frozen.
+
+Built once per release by apps.releases from the typed schema of apps.policies; stages never look anything up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class PipelineParams:
+    """All that the stages of one surface may be told. Units are in the knobs' sentences (apps.policies.knobs)."""
+
+    lineup: str = "people"  # a name in lineup.py
+    reciprocity: str = "harmonic"  # Phi: harmonic | product | geometric | viewer_only
+    reciprocity_weight: float = 0.5  # weight of q = p(candidate likes viewer) against p; 0.5: even
+    weights: Mapping[str, float] = field(default_factory=dict)  # by feature name, in Phi's units
+    quotas: Mapping[str, int] = field(default_factory=dict)  # most candidates a source may propose; 0: source off
+    diversity: float = 0.0  # 0: by score alone; 1: by difference alone
+    exploration: float = 0.0  # share of positions filled by a random draw from the ranked pool
+    random_order: bool = False  # this viewer is one of the few who get a uniformly random eligible order
+    daily_cap: int = 0  # exposures of one candidate per rolling 24 hours; 0: no cap (held by delivery)
+    pins: tuple[int, ...] = ()  # candidate numbers put first, in this order, when they are eligible
+    hold_minutes: int = 30  # held by delivery
+    cooldown_days: int = 3  # held by delivery
+    disabled_stages: frozenset[str] = frozenset()  # stage names switched off (ablation)

@@ -1,0 +1,305 @@
+"""The snapshot: immutable column files that the online path reads.
+
+Takes tables of columns and writes them as one folder of `.npy` files with a manifest; opens such a folder
+memory-mapped. It does not know where columns come from (apps.refresh) nor which snapshot is active.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SCHEMA_VERSION = 1
+DIMENSIONS = 32  # of `taste` and of `looks`: 64 in all per member and surface
+
+# name -> (dtype, shape of one row). Masks are 64-bit sets: bit i stands for entry i of the manifest's vocabulary.
+MEMBER_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "number": ("i4", ()),
+    "market": ("i2", ()),  # home market; -1: none
+    "gender": ("u1", ()),  # one bit
+    "seeking": ("u1", ()),  # bits of the genders this member looks for
+    "birth_date": ("i4", ()),  # yyyymmdd, so that an age is exact: (today - birth_date) // 10000; 0: unknown
+    "age_min": ("u1", ()),
+    "age_max": ("u1", ()),
+    "intents": ("u2", ()),  # bits of INTENTS; a member who names none has all bits set
+    "x": ("i2", ()),  # east of the market's centre, in units of 10 m, from the snapped cell
+    "y": ("i2", ()),  # north of the market's centre, in units of 10 m
+    "max_distance": ("u2", ()),  # kilometres; 0: no limit
+    "industries": ("u8", ()),
+    "crafts": ("u8", ()),
+    "skills": ("u8", ()),
+    "interests": ("u8", ()),
+    "joined_day": ("i4", ()),  # days since 1970-01-01 UTC
+    "active_hour": ("i4", ()),  # hours since 1970-01-01 UTC of the last activity; 0: never
+    "selectivity": ("f4", ()),  # log-odds by which this member's likes exceed the surface's mean
+    "appeal": ("f4", ()),  # log-odds by which likes of this member exceed the surface's mean
+    "popularity": ("f4", ()),  # likes received in the last 30 days
+    "price": ("f4", ()),  # capacity price, in Phi's units; subtracted from the score
+    "taste": ("f4", (DIMENSIONS,)),  # what this member likes
+    "looks": ("f4", (DIMENSIONS,)),  # how this member is liked; affinity of a to b = taste[a] . looks[b]
+}
+PLACE_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
+    "number": ("i4", ()),
+    "market": ("i2", ()),
+    "x": ("i2", ()),
+    "y": ("i2", ()),
+    "category": ("u1", ()),  # index into the manifest's vocabulary "categories"
+    "tags": ("u8", ()),
+    "price_band": ("u1", ()),  # 1 to 4; 0: unknown
+    "is_open": ("u1", ()),  # 1: open for business
+    "popularity": ("f4", ()),  # saves and visits in the last 90 days, log1p
+    "curated": ("f4", ()),  # 1 / (1 + best position) over the curated lists that are live; 0: in none
+    "price": ("f4", ()),
+    "looks": ("f4", (DIMENSIONS,)),
+}
+COLUMNS = {"member": MEMBER_COLUMNS, "place": PLACE_COLUMNS}
+
+
+class SnapshotRefused(Exception):
+    """A folder that is not a complete, untouched snapshot of this schema version."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of equal length. `kind` names its schema in COLUMNS."""
+
+    kind: str
+    columns: Mapping[str, npt.NDArray[Any]]
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self.columns[name]
+
+    def __len__(self) -> int:
+        return len(self.columns["number"])
+
+    def gather(self, rows: npt.NDArray[np.integer[Any]]) -> Table:
+        """Copies these rows, in this order."""
+        return Table(self.kind, {name: column[rows] for name, column in self.columns.items()})
+
+    def concat(self, other: Table) -> Table:
+        """These rows, then the other's."""
+        if len(other) == 0:
+            return self
+        return Table(self.kind, {n: np.concatenate([c, other.columns[n]]) for n, c in self.columns.items()})
+
+
+def empty_table(kind: str) -> Table:
+    """A table of `kind` without rows."""
+    return table_from_columns(kind, {}, 0)
+
+
+def table_from_columns(kind: str, given: Mapping[str, npt.ArrayLike], n: int) -> Table:
+    """A table of `n` rows with the schema's dtypes; columns that are not given are zero."""
+    columns: dict[str, npt.NDArray[Any]] = {}
+    for name, (dtype, shape) in COLUMNS[kind].items():
+        column = np.zeros((n, *shape), dtype)
+        if name in given:
+            column[...] = given[name]
+        columns[name] = column
+    return Table(kind, columns)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Neighbours in compressed rows: those of `numbers[i]` are `targets[offsets[i]:offsets[i + 1]]`.
+
+    `weights` (same length as targets, f4) is 1 where an edge has no weight.
+    """
+
+    numbers: npt.NDArray[np.int32]  # [n], sorted
+    offsets: npt.NDArray[np.int64]  # [n + 1]
+    targets: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float32]
+
+    def neighbours(self, number: int) -> npt.NDArray[np.int32]:
+        """Targets of one number; empty when the graph does not know it."""
+        start, stop = self.span(number)
+        return self.targets[start:stop]
+
+    def span(self, number: int) -> tuple[int, int]:
+        """Where the targets of `number` start and stop; (0, 0) when the graph does not know it."""
+        i = int(np.searchsorted(self.numbers, number))
+        if i == len(self.numbers) or self.numbers[i] != number:
+            return 0, 0
+        return int(self.offsets[i]), int(self.offsets[i + 1])
+
+
+def empty_graph() -> Graph:
+    """A graph without nodes."""
+    return Graph(np.zeros(0, "i4"), np.zeros(1, "i8"), np.zeros(0, "i4"), np.zeros(0, "f4"))
+
+
+@dataclass(frozen=True)
+class SurfaceData:
+    """All that a snapshot holds for one surface.
+
+    `candidates` is sorted by market, then gender and seeking (members), then cell. On a surface of members
+    `viewers` is the same table; on a surface of places it holds the members (with their taste in places).
+    `models` holds the learnt numbers by name (see apps.pipeline.ranking.predictions).
+    """
+
+    key: str
+    kind: str  # of the candidates: member or place
+    eligibility: str  # name of the eligibility set: dating, networking, travel
+    candidates: Table
+    viewers: Table
+    row_of: npt.NDArray[np.int32]  # [max number + 1]: candidate row of a number; -1: not here
+    viewer_row_of: npt.NDArray[np.int32]
+    market_starts: npt.NDArray[np.int64]  # [markets + 1]: candidates of market m are rows starts[m]:starts[m + 1]
+    models: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One opened snapshot. Arrays are read-only and shared between processes by the page cache."""
+
+    id: str
+    created_at: float  # seconds since 1970-01-01 UTC: the data cut-off
+    markets: tuple[Mapping[str, Any], ...]  # by market index: {"key", "name", "latitude", "longitude"}
+    vocabulary: Mapping[str, tuple[str, ...]]  # industries, crafts, skills, interests, categories, tags -> names by bit
+    surfaces: Mapping[str, SurfaceData]
+    connections: Graph  # visible to both sides, members
+    friends_places: Graph  # member -> places that connections saved, weight = how many of them
+    content: Mapping[str, npt.NDArray[Any]]  # the content tower's weights, by "<surface>.<name>"
+    folder: Path | None = None
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+
+    def market_index(self, key: str) -> int:
+        """Index of a market by key; -1 when the snapshot does not know it."""
+        return next((i for i, market in enumerate(self.markets) if market["key"] == key), -1)
+
+
+def surface_data(
+    *,
+    key: str,
+    kind: str,
+    eligibility: str,
+    candidates: Table,
+    viewers: Table | None,
+    n_markets: int,
+    models: Mapping[str, Any],
+) -> SurfaceData:
+    """Builds the look-ups of a surface. `candidates` must be sorted by market; market -1 comes first and is unreachable."""
+    viewers = candidates if viewers is None else viewers
+    starts = np.searchsorted(candidates["market"], np.arange(n_markets + 1))
+    return SurfaceData(
+        key=key,
+        kind=kind,
+        eligibility=eligibility,
+        candidates=candidates,
+        viewers=viewers,
+        row_of=_rows_by_number(candidates["number"]),
+        viewer_row_of=_rows_by_number(viewers["number"]),
+        market_starts=starts.astype("i8"),
+        models=models,
+    )
+
+
+def _rows_by_number(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+    rows = np.full(int(numbers.max(initial=-1)) + 1, -1, "i4")
+    rows[numbers] = np.arange(len(numbers), dtype="i4")
+    return rows
+
+
+def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
+    """Writes every array and, last, the manifest with a checksum per file. `folder` must not exist."""
+    folder.mkdir(parents=True)
+    arrays = _arrays_of(snapshot)
+    checksums = {}
+    for name, array in arrays.items():
+        path = folder / f"{name}.npy"
+        np.save(path, np.ascontiguousarray(array))
+        checksums[name] = _checksum(path)
+    manifest = {
+        "schema": SCHEMA_VERSION,
+        "id": snapshot.id,
+        "created_at": snapshot.created_at,
+        "markets": [dict(market) for market in snapshot.markets],
+        "vocabulary": {name: list(words) for name, words in snapshot.vocabulary.items()},
+        "surfaces": {
+            key: {
+                "kind": data.kind,
+                "eligibility": data.eligibility,
+                "models": dict(data.models),
+                "counts": {"candidates": len(data.candidates), "viewers": len(data.viewers)},
+            }
+            for key, data in snapshot.surfaces.items()
+        },
+        "checksums": checksums,
+        **snapshot.manifest,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+
+
+def open_snapshot(folder: Path, *, verify: bool = True) -> Snapshot:
+    """Opens a folder memory-mapped, read-only. Raises SnapshotRefused unless it is whole and of this schema."""
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text())
+        if manifest["schema"] != SCHEMA_VERSION:
+            raise SnapshotRefused(f"{folder.name}: schema {manifest['schema']}, expected {SCHEMA_VERSION}")
+        arrays = {}
+        for name, checksum in manifest["checksums"].items():
+            path = folder / f"{name}.npy"
+            if verify and _checksum(path) != checksum:
+                raise SnapshotRefused(f"{folder.name}: {name} does not match its checksum")
+            arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        return _assemble(manifest, arrays, folder)
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise SnapshotRefused(f"{folder.name}: {error}") from error
+
+
+def _arrays_of(snapshot: Snapshot) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for key, data in snapshot.surfaces.items():
+        arrays |= {f"{key}.candidates.{n}": c for n, c in data.candidates.columns.items()}
+        if data.viewers is not data.candidates:
+            arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.columns.items()}
+    for name, graph in (("connections", snapshot.connections), ("friends_places", snapshot.friends_places)):
+        arrays |= {f"{name}.{part}": getattr(graph, part) for part in ("numbers", "offsets", "targets", "weights")}
+    arrays |= {f"content.{name}": array for name, array in snapshot.content.items()}
+    return arrays
+
+
+def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], folder: Path) -> Snapshot:
+    def table(prefix: str, kind: str) -> Table:
+        return Table(kind, {name: arrays[f"{prefix}.{name}"] for name in COLUMNS[kind]})
+
+    def graph(name: str) -> Graph:
+        return Graph(*(arrays[f"{name}.{part}"] for part in ("numbers", "offsets", "targets", "weights")))
+
+    surfaces = {}
+    for key, info in manifest["surfaces"].items():
+        kind = info["kind"]
+        surfaces[key] = surface_data(
+            key=key,
+            kind=kind,
+            eligibility=info["eligibility"],
+            candidates=table(f"{key}.candidates", kind),
+            viewers=None if kind == "member" else table(f"{key}.viewers", "member"),
+            n_markets=len(manifest["markets"]),
+            models=info["models"],
+        )
+    return Snapshot(
+        id=manifest["id"],
+        created_at=manifest["created_at"],
+        markets=tuple(manifest["markets"]),
+        vocabulary={name: tuple(words) for name, words in manifest["vocabulary"].items()},
+        surfaces=surfaces,
+        connections=graph("connections"),
+        friends_places=graph("friends_places"),
+        content={n.removeprefix("content."): a for n, a in arrays.items() if n.startswith("content.")},
+        folder=folder,
+        manifest=manifest,
+    )
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class ApiConfig(AppConfig):
+    """REST v1."""
+
+    name = "apps.api"
+    verbose_name = "API"

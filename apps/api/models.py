@@ -1,0 +1,29 @@
+"""Service keys: `prefix.secret`, shown once, stored hashed, with scopes; revoked keys stop within a second."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from rest_framework_api_key.models import AbstractAPIKey
+
+
+class Scope(models.TextChoices):
+    MEMBERS_WRITE = "members:write", "members:write: create, change and erase members, connections, trips"
+    MEMBERS_READ = "members:read", "members:read: read members"
+    PLACES_WRITE = "places:write", "places:write: create, change and erase places and lists"
+    EVENTS_WRITE = "events:write", "events:write: send events"
+    RECOMMEND_READ = "recommend:read", "recommend:read: ask for recommendations and rankings"
+    EXPLAIN_READ = "explain:read", "explain:read: traces, why not, dry runs"
+    EXPLAIN_PRIVATE = "explain:private", "explain:private: answers that are one side's secret; needs a reason"
+    FLAGS_READ = "flags:read", "flags:read: read rollout flags"
+
+
+class ServiceKey(AbstractAPIKey):
+    scopes = ArrayField(models.CharField(max_length=20, choices=Scope), default=list)
+
+    class Meta(AbstractAPIKey.Meta):
+        verbose_name = "service key"
+        constraints = [
+            models.CheckConstraint(
+                name="service_key_scopes_known",
+                condition=models.Q(scopes__contained_by=list(Scope.values)),
+            )
+        ]

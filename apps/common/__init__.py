@@ -1,0 +1,1 @@
+"""Clock, errors, geography, the change feed. Kept small."""

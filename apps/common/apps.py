@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class CommonConfig(AppConfig):
+    """Clock, errors, geography, the change feed. Kept small."""
+
+    name = "apps.common"
+    verbose_name = "Common"

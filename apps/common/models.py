@@ -1,0 +1,75 @@
+"""The change feed and the audit trail: rows that others follow or read, never edit."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F
+
+
+class Change(models.Model):
+    """Something that derived stores must follow: written in the transaction of the write itself.
+
+    `transaction` orders rows safely: a reader takes only rows older than the oldest running transaction
+    (see apps.common.changes), so that a slow commit is never skipped.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    transaction = models.BigIntegerField(
+        db_default=models.Func(
+            models.Func(function="pg_current_xact_id", template="%(function)s()::text"),
+            function="",
+            template="(%(expressions)s)::bigint",
+            output_field=models.BigIntegerField(),
+        ),
+        editable=False,
+    )
+    kind = models.CharField(max_length=32)  # member.saved, member.erased, place.saved, relationship, ...
+    number = models.IntegerField()  # of the member or place
+    payload = models.JSONField(default=dict)
+    created_at = models.DateTimeField(db_default=models.functions.Now(), editable=False)
+
+    class Meta:
+        indexes = [models.Index(F("transaction"), F("id"), name="change_position")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.number}"
+
+
+class AuditEntry(models.Model):
+    """Who changed what, when, in the transaction of the change. For members: field names, never values."""
+
+    at = models.DateTimeField(db_default=models.functions.Now(), editable=False, db_index=True)
+    actor = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    actor_name = models.CharField(max_length=150, blank=True)  # or the service key, or "system"
+    action = models.CharField(max_length=64)
+    subject = models.CharField(max_length=128)
+    before = models.JSONField(null=True, blank=True)
+    after = models.JSONField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-at"]
+        verbose_name_plural = "audit entries"
+
+    def __str__(self) -> str:
+        return f"{self.at:%Y-%m-%d %H:%M} {self.action} {self.subject}"
+
+
+class OnlineState(models.Model):
+    """One row: whether Valkey may be trusted. Its run id, and whether a write to it was missed since.
+
+    On a difference the online state is rebuilt from Postgres before it is trusted again (apps.interactions.online rebuilds, apps.common.online decides).
+    """
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    run_id = models.CharField(max_length=40, blank=True)
+    generation = models.BigIntegerField(default=0)  # raised at each rebuild; the same number stands in Valkey
+    trusted = models.BooleanField(default=False)
+    reason = models.CharField(max_length=100, blank=True)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [models.CheckConstraint(name="online_state_single", condition=models.Q(id=1))]
+
+    def __str__(self) -> str:
+        return "trusted" if self.trusted else f"not trusted: {self.reason}"

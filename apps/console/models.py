@@ -1,0 +1,1 @@
+"""No tables: the console draws what other apps hold."""

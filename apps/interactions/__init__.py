@@ -1,0 +1,1 @@
+"""What happened: events, deliveries, relationships, and the online state derived from them."""

@@ -1,0 +1,143 @@
+"""Events and deliveries (append-only, partitioned by month), and the relationships derived from events.
+
+Postgres keeps them as partitioned tables written by the migration; Django sees an ordinary model keyed by `id`.
+Members and places appear by number, without a foreign key: rows are written by the hundred thousand.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+
+class EventType(models.TextChoices):
+    """The closed list."""
+
+    IMPRESSION = "impression", "Impression"
+    PROFILE_VIEW = "profile_view", "Profile view"
+    LIKE = "like", "Like"
+    PASS = "pass", "Pass"
+    LIKE_READ = "like_read", "Like read"
+    MESSAGE = "message", "Message"
+    REPLY = "reply", "Reply"
+    MATCH = "match", "Match"
+    UNMATCH = "unmatch", "Unmatch"
+    BLOCK = "block", "Block"
+    UNBLOCK = "unblock", "Unblock"
+    REPORT = "report", "Report"
+    SAVE = "save", "Save"
+    VISIT = "visit", "Visit"
+    FEEDBACK = "feedback", "Feedback"
+    UNDO = "undo", "Undo"
+
+
+class TargetKind(models.TextChoices):
+    MEMBER = "member", "Member"
+    PLACE = "place", "Place"
+    EVENT = "event", "Event"  # of an undo
+
+
+class EventKey(models.Model):
+    """One row per event id, whichever month it is in: an id is stored once, and the same id with other content is refused."""
+
+    id = models.UUIDField(primary_key=True)
+    digest = models.BinaryField(max_length=16)  # of the event's content as it was sent
+    occurred_at = models.DateTimeField()  # finds the partition
+    undone_by = models.UUIDField(null=True)
+
+    def __str__(self) -> str:
+        return str(self.id)
+
+
+class Event(models.Model):
+    id = models.UUIDField(primary_key=True)
+    type = models.CharField(max_length=16, choices=EventType)
+    actor = models.IntegerField()
+    target = models.IntegerField(null=True)  # none for an undo
+    target_kind = models.CharField(max_length=8, choices=TargetKind)
+    surface = models.CharField(max_length=32, blank=True)
+    delivery = models.UUIDField(null=True)
+    position = models.SmallIntegerField(null=True)
+    occurred_at = models.DateTimeField()
+    received_at = models.DateTimeField()
+    context = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "interactions_event"
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.actor} to {self.target}"
+
+
+class Relationship(models.Model):
+    """The state of a pair as its actor made it. Like, pass and match are per surface; block and report are global."""
+
+    class State(models.TextChoices):
+        LIKED = "liked", "Liked"
+        PASSED = "passed", "Passed"
+        MATCHED = "matched", "Matched"  # both liked on this surface; both rows say so
+        UNMATCHED = "unmatched", "Unmatched"
+        SAVED = "saved", "Saved"
+        BLOCKED = "blocked", "Blocked"
+        REPORTED = "reported", "Reported"
+
+    id = models.BigAutoField(primary_key=True)
+    actor = models.IntegerField()
+    target = models.IntegerField()
+    target_kind = models.CharField(max_length=8, choices=[("member", "Member"), ("place", "Place")])
+    surface = models.CharField(max_length=32, blank=True)  # empty: global
+    state = models.CharField(max_length=10, choices=State)
+    decided_at = models.DateTimeField()  # occurred_at of the event that decided
+    decided_by = models.UUIDField()
+    updated_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["target", "target_kind", "surface"], name="relationship_target"),
+            models.Index(fields=["actor"], name="relationship_actor"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                name="relationship_once", fields=["actor", "target", "target_kind", "surface"]
+            ),
+            models.CheckConstraint(
+                name="relationship_not_with_self",
+                condition=~models.Q(target_kind="member", actor=models.F("target")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.state} {self.target}"
+
+
+class Delivery(models.Model):
+    """One answered request: all that is needed to explain it, learn from it and replay it."""
+
+    id = models.UUIDField(primary_key=True)
+    served_at = models.DateTimeField()  # the `now` of the request
+    viewer = models.IntegerField()
+    surface = models.CharField(max_length=32)
+    market = models.SmallIntegerField(null=True)  # Market.id drawn from
+    release = models.IntegerField()
+    snapshot = models.CharField(max_length=40)
+    variants = models.JSONField(default=dict)  # flag or experiment -> variant, with salts under "salts"
+    seed = models.BigIntegerField()
+    random_order = models.BooleanField(default=False)
+    degraded = ArrayField(models.CharField(max_length=32), default=list)
+    shortfall = models.JSONField(default=dict)
+    requested = models.SmallIntegerField()
+    overlay_position = models.BigIntegerField(default=0)
+    viewer_state = models.BinaryField(null=True)  # packed, at most 8 KiB; for replay
+    candidates = ArrayField(models.IntegerField())
+    scores = ArrayField(models.FloatField())
+    propensities = ArrayField(models.FloatField())
+    sources = ArrayField(models.IntegerField())  # bits of the line-up's sources
+    trace = models.JSONField(default=list)  # totals per stage
+    key_prefix = models.CharField(max_length=16, blank=True)  # of the service key
+    copied_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        db_table = "interactions_delivery"
+        verbose_name_plural = "deliveries"
+
+    def __str__(self) -> str:
+        return str(self.id)

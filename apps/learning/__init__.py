@@ -1,0 +1,1 @@
+"""Offline: embeddings, predictions, evaluation of both."""

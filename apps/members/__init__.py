@@ -1,0 +1,1 @@
+"""Who looks and who may be shown: profile, preferences, visibility, connections, erasure."""

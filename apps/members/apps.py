@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class MembersConfig(AppConfig):
+    """Who looks and who may be shown: profile, preferences, visibility, connections, erasure."""
+
+    name = "apps.members"
+    verbose_name = "Members"

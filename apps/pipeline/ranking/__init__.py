@@ -1,0 +1,1 @@
+"""One number per candidate: predictions, the reciprocity rule, weighted features, the price."""

@@ -1,0 +1,106 @@
+"""How probable a like is: features of (source, target) pairs, and a logistic model over them.
+
+"Source likes target" in both directions: p takes (viewer, candidates), q the same model with the roles swapped.
+Learning fits `{"intercept": float, "weights": {feature: float}}` on exactly `pair_features` and stores it as
+`SurfaceData.models["like"]` (on places: the model of a save).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.pipeline.contracts import F32
+from apps.pipeline.features import pairs
+from apps.pipeline.snapshot import SurfaceData, Table
+
+PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
+    "member": (
+        "affinity",
+        "selectivity",
+        "appeal",
+        "age_gap",
+        "age_gap_squared",
+        "distance_log",
+        "shared_interests",
+        "shared_skills",
+        "same_industry",
+        "complementary_crafts",
+    ),
+    "place": ("affinity", "selectivity", "popularity", "curated", "distance_log", "price_band"),
+}
+UNKNOWN_DISTANCE = 10.0  # km, where the two have no common plane
+EDGE = 1e-6  # a probability stays this far from 0 and 1
+
+
+def pair_features(
+    source_rows: Table,
+    target_rows: Table,
+    *,
+    kind: str,
+    partners: npt.NDArray[np.uint64] | None = None,
+) -> dict[str, F32]:
+    """Features [n] by name of "source likes target"; one row broadcasts against n. `kind`: of the target.
+
+    `partners` are vocabulary.partner_masks of the snapshot's crafts; without them no crafts complement each other.
+    """
+    n = max(len(source_rows), len(target_rows)) if len(source_rows) and len(target_rows) else 0
+    if kind == "place":
+        features = _place_features(source_rows, target_rows)
+    else:
+        features = _member_features(source_rows, target_rows, partners)
+    return {name: np.broadcast_to(column, (n,)).astype("f4") for name, column in features.items()}
+
+
+def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F32:
+    """logistic(intercept + sum of weight x feature) [n], within [EDGE, 1 - EDGE]; a missing feature counts 0."""
+    n = len(next(iter(features.values()), ()))
+    logit = np.full(n, float(model["intercept"]))
+    for name, weight in model["weights"].items():
+        if name in features:
+            logit += float(weight) * np.nan_to_num(features[name].astype("f8"), posinf=0.0, neginf=0.0)
+    logit = np.clip(np.nan_to_num(logit), -30.0, 30.0)
+    return np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE).astype("f4")
+
+
+def like_model(data: SurfaceData) -> Mapping[str, Any]:
+    """The surface's learnt model, or a plain one that still ranks."""
+    model: Mapping[str, Any] = data.models.get("like") or pairs.LIKE_MODEL[data.kind]
+    return model
+
+
+def _distance_log(source: Table, target: Table) -> F32:
+    return np.log1p(np.nan_to_num(pairs.kilometres(source, target), nan=UNKNOWN_DISTANCE))
+
+
+def _member_features(source: Table, target: Table, partners: npt.NDArray[np.uint64] | None) -> dict[str, F32]:
+    decades = pairs.age_gap(source, target) / np.float32(10.0)
+    no_partners = np.zeros(max(len(source), len(target)), "f4")
+    return {
+        "affinity": pairs.dots(source["taste"], target["looks"]),
+        "selectivity": source["selectivity"],
+        "appeal": target["appeal"],
+        "age_gap": decades,
+        "age_gap_squared": decades**2,
+        "distance_log": _distance_log(source, target),
+        "shared_interests": pairs.shared(source, target, "interests"),
+        "shared_skills": pairs.shared(source, target, "skills"),
+        "same_industry": (source["industries"] & target["industries"] != 0).astype("f4"),
+        "complementary_crafts": (
+            no_partners if partners is None else pairs.complementary(source, target, partners)
+        ),
+    }
+
+
+def _place_features(source: Table, target: Table) -> dict[str, F32]:
+    return {
+        "affinity": pairs.dots(source["taste"], target["looks"]),
+        "selectivity": source["selectivity"],
+        "popularity": target["popularity"],
+        "curated": target["curated"],
+        "distance_log": _distance_log(source, target),
+        "price_band": target["price_band"].astype("f4"),
+    }

@@ -1,0 +1,1 @@
+"""Who may be shown at all (one compiled pass), and which of them the sources propose."""

@@ -1,0 +1,1 @@
+"""Places for the travel surface, curated lists."""

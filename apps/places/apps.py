@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class PlacesConfig(AppConfig):
+    """Places for the travel surface, curated lists."""
+
+    name = "apps.places"
+    verbose_name = "Places"

@@ -1,0 +1,83 @@
+"""Places for the travel surface, and the curated lists that name them."""
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from apps.surfaces.models import Market
+
+
+class Place(models.Model):
+    number = models.AutoField(primary_key=True)
+    external_id = models.CharField("id", max_length=64, unique=True)
+    name = models.CharField(max_length=150)
+    photo_url = models.URLField(max_length=500, blank=True)
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+")
+    cell = models.IntegerField()
+    category = models.CharField(max_length=40)
+    tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
+    price_band = models.PositiveSmallIntegerField(null=True, blank=True)  # 1 to 4
+    is_open = models.BooleanField(default=True)  # open for business
+    visibility = models.CharField(
+        max_length=8, choices=[("visible", "Visible"), ("hidden", "Hidden")], default="visible"
+    )
+    stopped_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["number"]
+        indexes = [
+            models.Index(fields=["name"], opclasses=["varchar_pattern_ops"], name="place_name_prefix"),
+            models.Index(fields=["market", "number"], name="place_market"),
+        ]
+        constraints = [
+            models.CheckConstraint(name="place_id_said", condition=~Q(external_id="")),
+            models.CheckConstraint(
+                name="place_price_band", condition=Q(price_band__isnull=True) | Q(price_band__range=(1, 4))
+            ),
+            models.CheckConstraint(name="place_visibility_known", condition=Q(visibility__in=["visible", "hidden"])),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class CuratedList(models.Model):
+    """Ordered, dated, with an owner."""
+
+    external_id = models.CharField("id", max_length=64, unique=True)
+    title = models.CharField(max_length=100)
+    owner = models.CharField(max_length=150)
+    market = models.ForeignKey(Market, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
+    starts_on = models.DateField()
+    ends_on = models.DateField()
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        ordering = ["title"]
+        constraints = [
+            models.CheckConstraint(name="list_ends_after_start", condition=Q(ends_on__gte=F("starts_on")))
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class CuratedListItem(models.Model):
+    curated_list = models.ForeignKey(CuratedList, on_delete=models.CASCADE, related_name="items")
+    place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="+")
+    position = models.PositiveSmallIntegerField()
+
+    class Meta:
+        ordering = ["position"]
+        constraints = [
+            models.UniqueConstraint(name="list_item_once", fields=["curated_list", "place"]),
+            models.UniqueConstraint(
+                name="list_position_once", fields=["curated_list", "position"], deferrable=models.Deferrable.DEFERRED
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.position}. {self.place}"

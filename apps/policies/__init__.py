@@ -1,0 +1,1 @@
+"""What can be tuned: knobs, their bounds, units and sentences."""

@@ -1,0 +1,1 @@
+"""No tables: policies are values inside revisions and releases (apps.policies.schema)."""

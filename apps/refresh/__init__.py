@@ -1,0 +1,1 @@
+"""Offline half: Postgres to arrays to snapshot to active."""

@@ -1,0 +1,1 @@
+"""Revisions and releases: draft, difference, publish, roll back."""

@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+
+
+class SimulationConfig(AppConfig):
+    """A synthetic market with known truth."""
+
+    name = "apps.simulation"
+    verbose_name = "Simulation"

@@ -1,0 +1,1 @@
+"""Surface and market: where a list is shown, which pool it draws from."""

@@ -1,0 +1,20 @@
+"""Which snapshot is active, and where a snapshot lies."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from apps.refresh.models import SnapshotRow
+
+
+def active_snapshot_id() -> str | None:
+    """The snapshot that web processes should serve; none before the first refresh."""
+    active = SnapshotRow.objects.filter(status=SnapshotRow.Status.ACTIVE)
+    return active.values_list("id", flat=True).first()
+
+
+def snapshot_folder(snapshot_id: str) -> Path:
+    """The folder of a snapshot below SNAPSHOT_DIR. Raises ValueError on an id that is no folder name."""
+    if not snapshot_id.replace("-", "").isalnum():
+        raise ValueError(f"{snapshot_id!r} is not the id of a snapshot")
+    return Path(settings.SNAPSHOT_DIR) / snapshot_id

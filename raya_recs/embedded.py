@@ -122,7 +122,14 @@ class EmbeddedServers:
         settings = [part for key, value in options.items() for part in ("-c", f"{key}={value}")]
 
         def launch(port: int) -> Child:
-            command = [self._home.binaries / "postgres", "-D", self._home.data, "-p", str(port), *settings]
+            command: list[str | os.PathLike[str]] = [
+                self._home.binaries / "postgres",
+                "-D",
+                self._home.data,
+                "-p",
+                str(port),
+            ]
+            command += settings
             # SIGINT is Postgres's fast stop; on SIGTERM it waits for its clients.
             return self._children.start(
                 "postgres", command, cwd=self._home.data, user=self._home.user, stop_signal=signal.SIGINT

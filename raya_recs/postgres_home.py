@@ -62,7 +62,14 @@ class PostgresHome:
         password_file.touch(mode=0o600)
         self._give_to_user(password_file)
         password_file.write_text(password)
-        command = [self.binaries / "initdb", "-D", data, "-U", SUPERUSER, f"--pwfile={password_file}"]
+        command = [
+            str(self.binaries / "initdb"),
+            "-D",
+            str(data),
+            "-U",
+            SUPERUSER,
+            f"--pwfile={password_file}",
+        ]
         options = ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions"]
         locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         try:

@@ -29,6 +29,10 @@ class ProcessError(RuntimeError):
     """A child could not be started, did not become ready, or another run holds the folder."""
 
 
+class StopAskedError(Exception):
+    """A signal asked this process to stop while it waited for a child."""
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -58,13 +62,23 @@ class Child:
     """One running process with its group, log and way to stop."""
 
     def __init__(
-        self, name: str, process: "subprocess.Popen[bytes]", log: Path, stop_signal: int, seconds: float
+        self,
+        name: str,
+        process: "subprocess.Popen[bytes]",
+        *,
+        log: Path,
+        log_start: int,
+        stop_signal: int,
+        seconds: float,
+        stop_asked: Callable[[], bool],
     ) -> None:
         self.name = name
         self.process = process
         self.log = log
+        self.log_start = log_start
         self.stop_signal = stop_signal
         self.seconds = seconds
+        self.stop_asked = stop_asked
 
     @property
     def pid(self) -> int:
@@ -74,13 +88,20 @@ class Child:
     def ended(self) -> bool:
         return self.process.poll() is not None
 
+    def output(self) -> str:
+        """What this process wrote, without what earlier ones of its name did."""
+        with self.log.open("rb") as log:
+            log.seek(self.log_start)
+            return log.read().decode(errors="replace")
+
     def last_lines(self, count: int = 15) -> str:
-        lines = self.log.read_text(errors="replace").splitlines()[-count:]
-        return "\n".join(f"{self.name} | {line}" for line in lines)
+        return "\n".join(f"{self.name} | {line}" for line in self.output().splitlines()[-count:])
 
     def wait_until(self, ready: Callable[[], bool], seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while not ready():
+            if self.stop_asked():
+                raise StopAskedError
             if self.ended:
                 raise ProcessError(f"{self.name} ended with {self.process.returncode}\n{self.last_lines()}")
             if time.monotonic() > deadline:
@@ -101,7 +122,8 @@ class Child:
 class Children:
     """The children of this process in one folder, and the guard that outlives it for them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, stop_asked: Callable[[], bool] = lambda: False) -> None:
+        self.stop_asked = stop_asked
         self.run_folder = folder / "run"
         self.log_folder = folder / "log"
         self.run_folder.mkdir(parents=True, exist_ok=True)
@@ -126,29 +148,39 @@ class Children:
     def start(
         self,
         name: str,
-        command: Sequence[str | Path],
+        command: Sequence[str | os.PathLike[str]],
         *,
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         user: str | None = None,
         stop_signal: int = signal.SIGTERM,
         seconds: float = 10.0,
+        on_terminal: bool = False,
     ) -> Child:
         log = self.log_folder / f"{name}.log"
         if log.exists() and log.stat().st_size > LOG_KEPT_BYTES:
             log.replace(log.with_suffix(".log.1"))
         with log.open("ab") as output:
+            log_start = output.tell()
             process = subprocess.Popen(
-                [str(part) for part in command],
+                command,
                 env=None if env is None else dict(env),
                 cwd=cwd,
                 stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=None if on_terminal else output,
+                stderr=None if on_terminal else subprocess.STDOUT,
                 start_new_session=True,
                 **as_user(user),
             )
-        child = Child(name, process, log, stop_signal, seconds)
+        child = Child(
+            name,
+            process,
+            log=log,
+            log_start=log_start,
+            stop_signal=stop_signal,
+            seconds=seconds,
+            stop_asked=self.stop_asked,
+        )
         self._tell_guard(f"+ {child.pid} {int(stop_signal)} {seconds}")
         self._write_pid_file(child)
         self.running.append(child)

@@ -20,6 +20,7 @@ class Release(models.Model):
 
     class Meta:
         ordering = ["-number"]
+        permissions = [("publish_release", "Can publish a draft and roll back")]
 
     def __str__(self) -> str:
         return f"Release {self.number}"

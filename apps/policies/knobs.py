@@ -1,0 +1,171 @@
+"""Everything staff can tune on a surface, declared once: key, bounds, start, unit and one plain sentence.
+
+Weights come from the pipeline's features and quotas from its sources: a new stage brings its own knob.
+Gives descriptions; holds no values (apps.policies.schema does) and reads no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from apps.pipeline.features.registry import FEATURES
+
+Value = float | int | str
+RECIPROCITY_RULES = {
+    "harmonic": "Harmonic mean: both must want it",
+    "geometric": "Geometric mean: a little milder",
+    "product": "Product: the chance that both say yes",
+    "viewer_only": "Viewer only: the candidate has no say",
+}
+
+
+class Kind(StrEnum):
+    NUMBER = "number"
+    WHOLE = "whole"
+    CHOICE = "choice"
+
+
+@dataclass(frozen=True)
+class Knob:
+    """One thing to turn. `absent` is what a release means that was published before the knob existed."""
+
+    key: str
+    kind: Kind
+    label: str
+    sentence: str
+    group: str
+    default: Value
+    absent: Value
+    minimum: float = 0.0
+    maximum: float = 1.0
+    step: float = 0.01
+    unit: str = ""
+    choices: Mapping[str, str] | None = None
+
+    def refusal(self, value: object) -> str | None:
+        """Why `value` can't stand here, as one sentence; None when it can."""
+        if self.choices is not None:
+            known = isinstance(value, str) and value in self.choices
+            return None if known else f"Must be one of: {', '.join(self.choices)}."
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return "Must be a number."
+        if not self.minimum <= value <= self.maximum:
+            return f"Must be between {self.minimum:,.4g} and {self.maximum:,.10g}."
+        if self.kind is Kind.WHOLE and value != int(value):
+            return "Must be a whole number."
+        return None
+
+    def normalise(self, value: Value) -> Value:
+        """The one spelling of a value that was not refused."""
+        if isinstance(value, str):
+            return value
+        return int(value) if self.kind is Kind.WHOLE else round(float(value), 4)
+
+
+def _number(key: str, label: str, sentence: str, group: str, default: float, **more: object) -> Knob:
+    return Knob(key, Kind.NUMBER, label, sentence, group, default, default, **more)  # type: ignore[arg-type]
+
+
+def _whole(key: str, label: str, sentence: str, group: str, default: int, maximum: int, unit: str) -> Knob:
+    return Knob(key, Kind.WHOLE, label, sentence, group, default, default, 0, maximum, 1, unit)
+
+
+RECIPROCITY = (
+    Knob(
+        "reciprocity", Kind.CHOICE, "Rule",
+        "How the two chances, that the viewer likes the candidate and the other way round, become one score.",
+        "Reciprocity", "harmonic", "harmonic", choices=RECIPROCITY_RULES,
+    ),
+    _number(
+        "reciprocity_weight", "Candidate's say",
+        "How much the candidate's own chance to like counts: 0 not at all, 0.5 as much as the viewer's.",
+        "Reciprocity", 0.5,
+    ),
+)  # fmt: skip
+ORDER = (
+    _number(
+        "diversity", "Diversity",
+        "How much a list avoids people who are alike: 0 orders by score alone, 1 by difference alone.",
+        "Order", 0.1,
+    ),
+    _number(
+        "exploration", "Exploration",
+        "Share of positions given by lot to somebody further down, so that we keep learning about everybody.",
+        "Order", 0.1, maximum=0.5,
+    ),
+    _number(
+        "random_share", "Random order",
+        "Percent of viewers whose lists are in random order. Without them no later comparison is honest.",
+        "Order", 1.0, maximum=10.0, step=0.1, unit="% of viewers",
+    ),
+)  # fmt: skip
+LIMITS = (
+    _whole(
+        "daily_cap", "Exposure cap",
+        "How often one candidate may be shown in 24 hours, so that nobody's inbox floods. 0 means no cap.",
+        "Limits", 200, 100_000, "times a day",
+    ),
+    _whole(
+        "hold_minutes", "Hold",
+        "How long somebody just delivered stays out of the same viewer's next lists.",
+        "Limits", 30, 1440, "minutes",
+    ),
+    _whole(
+        "cooldown_days", "Cool-down",
+        "How long somebody who was seen, but neither liked nor passed, stays away from that viewer.",
+        "Limits", 3, 60, "days",
+    ),
+)  # fmt: skip
+
+
+@cache
+def knobs(kind: str) -> Mapping[str, Knob]:
+    """The knobs of a surface of this kind (member or place), by key, in the order of the form."""
+    pair = RECIPROCITY if kind == "member" else ()
+    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *LIMITS)
+    return {knob.key: knob for knob in every}
+
+
+def _weights(kind: str) -> list[Knob]:
+    return [
+        Knob(
+            f"weights.{feature.name}", Kind.NUMBER, _words(feature.name), feature.sentence, "Weights",
+            feature.weight, 0.0, -1.0, 1.0,
+        )
+        for feature in FEATURES[kind].values()
+    ]  # fmt: skip
+
+
+def _quotas(kind: str) -> list[Knob]:
+    return [
+        Knob(
+            f"quotas.{name}", Kind.WHOLE, _words(name), sentence, "Sources",
+            quota, quota, 0, 2000, 10, "candidates at most",
+        )
+        for name, sentence, quota in _sources(kind)
+    ]  # fmt: skip
+
+
+def _sources(kind: str) -> tuple[tuple[str, str, int], ...]:
+    return {
+        "member": (
+            ("nearest", "Members whose looks and ways fit what the viewer has liked.", 300),
+            ("liked_you", "Members who liked the viewer and wait for an answer.", 100),
+            ("friends_of_friends", "Members who share connections with the viewer.", 100),
+            ("newcomers", "Members who joined in the last two weeks.", 60),
+            ("recently_active", "Members who were active most recently.", 100),
+        ),
+        "place": (
+            ("nearby", "Places near the viewer's home.", 200),
+            ("taste", "Places that fit what the viewer has saved.", 200),
+            ("curated", "Places on curated lists.", 100),
+            ("friends_saved", "Places that the viewer's connections saved.", 100),
+        ),
+    }[kind]
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -1,7 +1,7 @@
 """`manage.py demo_prepare`: what the demo does once its stores run. `demo` calls it; nobody else needs to.
 
 Migrates, simulates a market into an empty database, refreshes when no snapshot is active, makes the logins
-and the service key, and leaves what `demo` prints in VAR_DIR/demo.json. Safe to repeat: what is there is kept;
+and the service key, and leaves what `demo` prints in VAR_DIR/demo.json. Safe to repeat: what is there stays;
 only a market whose simulation was interrupted is made anew, and only in the demo's own stores.
 """
 

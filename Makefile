@@ -1,0 +1,113 @@
+# Everything runs in .venv, made from the locked requirements. `make` alone prints the targets.
+# PYTHON: which interpreter makes .venv (3.11 or newer).   ARGS: passed on, as in make demo ARGS="--members 1000".
+
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+RUN := $(VENV)/bin/python
+MANAGE := $(RUN) manage.py
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+DEMO_READY := $(VENV)/.demo-ready
+DEV_READY := $(VENV)/.dev-ready
+
+.DEFAULT_GOAL := help
+.PHONY: help demo doctor test test-browser test-faults check check-format check-lint check-types check-layers \
+	check-migrations check-deploy check-templates check-openapi openapi bench fmt lock clean
+
+help: ## Print the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 18
+
+demo: $(DEMO_READY) ## Everything on this machine, from nothing (ARGS="--once", "--members 1000", ...)
+	@exec $(MANAGE) demo $(ARGS)
+
+doctor: $(DEMO_READY) ## What works on this machine and what does not
+	@$(MANAGE) doctor
+
+test: $(DEV_READY) ## The whole suite, on servers of its own (ARGS="tests/api -k events")
+	$(VENV)/bin/pytest $(ARGS)
+
+test-faults: $(DEV_READY) ## Only the tests that kill real processes
+	$(VENV)/bin/pytest -m faults $(ARGS)
+
+test-browser: $(DEV_READY) ## Only the tests that drive a browser
+	$(VENV)/bin/pytest tests/browser $(ARGS)
+
+CHECKS := format lint types layers migrations deploy templates openapi
+
+check: $(CHECKS:%=check-%) ## Format, lint, types, layers, migrations, deployment, templates, OpenAPI
+	@echo "All checks passed"
+
+check-format: $(DEV_READY)
+	@echo "== format"
+	@$(VENV)/bin/ruff format --check .
+
+check-lint: $(DEV_READY)
+	@echo "== lint"
+	@$(VENV)/bin/ruff check .
+
+check-types: $(DEV_READY)
+	@echo "== types"
+	@$(VENV)/bin/mypy apps raya_recs
+
+check-layers: $(DEV_READY)
+	@echo "== import layers"
+	@$(VENV)/bin/lint-imports
+
+# These three need no database: makemigrations only warns when it can't ask one about its history.
+check-migrations: $(DEV_READY)
+	@echo "== missing migrations"
+	@$(RUN) -W ignore manage.py makemigrations --check --dry-run
+
+PRODUCTION := env DJANGO_SETTINGS_MODULE=raya_recs.settings.production ALLOWED_HOSTS=example.org \
+	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
+
+check-deploy: $(DEV_READY)
+	@echo "== production settings"
+	@for process in api admin; do \
+		RAYA_RECS_PROCESS=$$process $(PRODUCTION) $(MANAGE) check --deploy --fail-level WARNING || exit 1; done
+
+check-templates: $(DEV_READY)
+	@echo "== templates"
+	@$(MANAGE) check_templates
+
+check-openapi: $(DEV_READY)
+	@echo "== OpenAPI"
+	@mkdir -p var
+	@$(MANAGE) spectacular --file var/openapi.yaml --validate --fail-on-warn
+	@diff -u docs/openapi.yaml var/openapi.yaml || { echo "docs/openapi.yaml is not what the code says: make openapi"; exit 1; }
+
+openapi: $(DEV_READY) ## Write docs/openapi.yaml from the code
+	$(MANAGE) spectacular --file docs/openapi.yaml --validate --fail-on-warn
+
+bench: $(DEMO_READY) ## Measure the serve path on this machine (a demo must run: see docs)
+	$(MANAGE) bench serving $(ARGS)
+
+fmt: $(DEV_READY) ## Format the code
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix --select I .
+
+lock: $(DEV_READY) ## Lock the requirements anew (needs the package index)
+	cd requirements && for part in base demo dev; do \
+		../$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+			--no-emit-index-url --custom-compile-command "make lock" $(ARGS) -o $$part.txt $$part.in || exit 1; done
+
+clean: ## Remove what running made: var/, caches, .venv
+	rm -rf var $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps make a second run instant, and possible without network.
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(DEMO_READY): requirements/demo.txt | $(VENV)/bin/python
+	@echo "Installing what the demo needs"
+	@$(RUN) -m pip install --quiet --require-hashes --no-deps -r requirements/demo.txt
+	@touch $@
+
+$(DEV_READY): requirements/dev.txt $(DEMO_READY)
+	@echo "Installing what tests and checks need"
+	@$(RUN) -m pip install --quiet --require-hashes --no-deps -r requirements/dev.txt
+	@touch $@

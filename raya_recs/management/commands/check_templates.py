@@ -1,0 +1,31 @@
+"""`manage.py check_templates`: compiles each template of the project, so that a broken tag is found before a page."""
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.template import TemplateSyntaxError, engines
+
+
+class Command(BaseCommand):
+    help = "Compiles every template under templates/ and apps/*/templates/."
+    requires_system_checks = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        base = Path(settings.BASE_DIR)
+        folders = [base / "templates", *sorted(base.glob("apps/*/templates"))]
+        paths = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
+        broken = [message for path in paths if (message := self._problem(path))]
+        for message in broken:
+            self.stderr.write(message)
+        if broken:
+            raise CommandError(f"{len(broken)} of {len(paths)} templates do not compile")
+        self.stdout.write(f"{len(paths)} templates compile")
+
+    def _problem(self, path: Path) -> str:
+        try:
+            engines["django"].from_string(path.read_text())
+        except (TemplateSyntaxError, UnicodeDecodeError) as error:
+            return f"{path}: {error}"
+        return ""

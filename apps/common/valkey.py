@@ -1,11 +1,13 @@
-"""Connections to Valkey. Two kinds: a patient one for background work, an impatient one for the serve path.
+"""Connections to Valkey: an impatient one for the serve path, a firm one for writes, a patient one for background work.
 
-The serve path never waits for a slow friend: short explicit time-outs and no library retries.
+The serve path never waits for a slow friend: short explicit time-outs and no library retries. Every new connection
+asks which server it reached, so that a restarted or replaced one is noticed before it is believed.
 """
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -13,23 +15,47 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 SERVE_TIMEOUT_SECONDS = 0.05
+_reached: dict[str, str] = {}
 
 
 @cache
 def serving_client() -> redis.Redis:
     """One per process; 50 ms time-outs, no retries."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=SERVE_TIMEOUT_SECONDS,
-        socket_connect_timeout=SERVE_TIMEOUT_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-        retry_on_timeout=False,
-    )
+    return _client(SERVE_TIMEOUT_SECONDS, SERVE_TIMEOUT_SECONDS)
+
+
+@cache
+def writing_client() -> redis.Redis:
+    """For writes that a caller waits for: 1 s, no silent retries."""
+    return _client(1, 0.5)
 
 
 @cache
 def background_client() -> redis.Redis:
     """For tasks and commands: 5 s time-outs, no silent retries (callers decide)."""
+    return _client(5, 2)
+
+
+def reached_run_id() -> str:
+    """The run id of the server that this process's newest connection reached; empty before the first."""
+    return _reached.get("run_id", "")
+
+
+def _client(timeout: float, connect_timeout: float) -> redis.Redis:
     return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=5, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0)
+        settings.REDIS_URL,
+        socket_timeout=timeout,
+        socket_connect_timeout=connect_timeout,
+        retry=Retry(NoBackoff(), 0),
+        redis_connect_func=_greet,
+    )
+
+
+def _greet(connection: Any) -> None:
+    connection.on_connect()
+    connection.send_command("INFO", "server")
+    answer = connection.read_response()
+    text = answer.decode() if isinstance(answer, bytes) else str(answer)
+    _reached["run_id"] = next(
+        (line.partition(":")[2].strip() for line in text.splitlines() if line.startswith("run_id:")), ""
     )

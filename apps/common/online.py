@@ -1,0 +1,210 @@
+"""The online state in Valkey: its keys, how it is written, and whether it may be believed.
+
+Per-viewer keys hold packed records (see RECORD); a later `at` wins, so that writes may arrive in any order and more
+than once. Writers of safety facts either reach Valkey or mark the state as missed in Postgres, and wait until no
+web process can still believe it. It does not know what the records mean (apps.interactions.online).
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import redis
+from django.db import DatabaseError, connection
+from redis.commands.core import Script
+
+from apps.common import clock
+from apps.common.errors import Unavailable
+from apps.common.models import OnlineState
+from apps.common.valkey import writing_client
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS = 0.5  # how long a web process believes Valkey after it last asked Postgres
+MARGIN_SECONDS = 0.15
+PREFIX = "o:"
+MARKER = "o:generation"  # gone after a flush; another number after a missed write
+GONE = {"member": "o:gone:member", "place": "o:gone:place"}
+KEYS_PER_CALL = 300
+
+# One fact about one number. `slot` tells facts of different meaning about the same number apart.
+RECORD = np.dtype([("number", "<i4"), ("slot", "u1"), ("state", "u1"), ("at", "<f8")])
+Records = npt.NDArray[np.void]
+
+# Slots of the key that holds what is true on every surface.
+BLOCKED_BY_VIEWER, BLOCKED_BY_OTHER, CONNECTED = 0, 1, 2
+
+# KEYS: one per viewer. ARGV[1]: most records to keep (0: all); then packed records per key.
+# A record is found by its first 5 bytes (number, slot). The later `at` wins; on a tie the last writer.
+_MERGE = """
+local size, keep = 14, tonumber(ARGV[1]) * 14
+for k = 1, #KEYS do
+  local data, given = redis.call('GET', KEYS[k]) or '', ARGV[k + 1]
+  local fresh = {}
+  if data == '' then
+    fresh[1] = given
+  else
+    for i = 1, #given, size do
+      local record = string.sub(given, i, i + size - 1)
+      local name, from = string.sub(record, 1, 5), 1
+      local found = string.find(data, name, from, true)
+      while found and (found - 1) % size ~= 0 do
+        found = string.find(data, name, found + 1, true)
+      end
+      if not found then
+        fresh[#fresh + 1] = record
+      elseif struct.unpack('<d', record, 7) >= struct.unpack('<d', data, found + 6) then
+        data = string.sub(data, 1, found - 1) .. record .. string.sub(data, found + size)
+      end
+    end
+  end
+  data = data .. table.concat(fresh)
+  if keep > 0 and #data > keep then data = string.sub(data, #data - keep + 1) end
+  redis.call('SET', KEYS[k], data)
+end
+return #KEYS
+"""
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What Postgres says of Valkey."""
+
+    run_id: str
+    generation: int
+    trusted: bool
+    reason: str
+
+
+def global_key(viewer: int) -> str:
+    """Blocks both ways and connections of a viewer."""
+    return f"o:g:{viewer}"
+
+
+def acted_key(surface: str, viewer: int) -> str:
+    """Whom (or what) a viewer acted on, on one surface."""
+    return f"o:a:{surface}:{viewer}"
+
+
+def received_key(surface: str, viewer: int) -> str:
+    """Who liked a viewer, on one surface."""
+    return f"o:l:{surface}:{viewer}"
+
+
+def seen_key(surface: str, viewer: int) -> str:
+    return f"o:s:{surface}:{viewer}"
+
+
+def held_key(surface: str, viewer: int) -> str:
+    return f"o:h:{surface}:{viewer}"
+
+
+def merge(
+    client: redis.Redis, records: Mapping[str, Sequence[tuple[int, int, int, float]]], keep: int = 0
+) -> None:
+    """Adds (number, slot, state, at) records to their keys. Raises RedisError."""
+    keys = list(records)
+    for start in range(0, len(keys), KEYS_PER_CALL):
+        chunk = keys[start : start + KEYS_PER_CALL]
+        packed = [np.array(_newest(records[key]), RECORD).tobytes() for key in chunk]
+        _script(client)(keys=chunk, args=[keep, *packed])
+
+
+def read_records(data: bytes | None) -> Records:
+    """The records under one key; none for a missing key."""
+    return np.frombuffer(data or b"", RECORD)
+
+
+def publish_gone(kind: str, numbers: Iterable[int]) -> None:
+    """Nobody is shown these any more once this returns. Call after the commit. Raises Unavailable."""
+    wanted = [int(number) for number in numbers]
+    if wanted:
+        write_safely("gone", lambda client: client.sadd(GONE[kind], *wanted), safety=True)
+
+
+def publish_back(kind: str, numbers: Iterable[int]) -> None:
+    """These may be shown again. Call after the commit."""
+    wanted = [int(number) for number in numbers]
+    if wanted:
+        write_safely("back", lambda client: client.srem(GONE[kind], *wanted), safety=False)
+
+
+def publish_connections(
+    pairs: Iterable[tuple[int, int]], *, connected: bool = True, at: datetime | None = None
+) -> None:
+    """Both sides stop (or may start again) seeing each other in lists. Call after the commit."""
+    moment, state = (at or clock.now()).timestamp(), int(connected)
+    records: dict[str, list[tuple[int, int, int, float]]] = {}
+    for a, b in pairs:
+        records.setdefault(global_key(a), []).append((b, CONNECTED, state, moment))
+        records.setdefault(global_key(b), []).append((a, CONNECTED, state, moment))
+    if records:
+        write_safely("connection", lambda client: merge(client, records), safety=False)
+
+
+def write_safely(what: str, write: Callable[[redis.Redis], object], *, safety: bool) -> None:
+    """Runs `write(client)`. When Valkey does not take it, says so in Postgres; for a safety fact, waits as well.
+
+    When this returns, either Valkey has the fact or no web process believes Valkey without asking Postgres.
+    """
+    try:
+        write(writing_client())
+    except redis.RedisError as error:
+        log.warning("Valkey did not take a write (%s): %s", what, error)
+        mark_missed(f"{what}: {type(error).__name__}")
+        if safety:
+            wait_for_leases()
+
+
+def mark_missed(reason: str) -> None:
+    """Valkey lacks a fact: it is not to be believed until it is rebuilt. Raises Unavailable without Postgres.
+
+    The raised generation also keeps a rebuild that started before from being believed.
+    """
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO common_onlinestate (id, run_id, generation, trusted, reason, updated_at) "
+                "VALUES (1, '', 1, false, %s, now()) ON CONFLICT (id) DO UPDATE SET trusted = false, "
+                "generation = common_onlinestate.generation + 1, reason = excluded.reason, updated_at = now()",
+                [reason[:100]],
+            )
+    except DatabaseError as error:
+        raise Unavailable("The stores are away. Try again.") from error
+
+
+def wait_for_leases() -> None:
+    """Waits until no web process believes Valkey on an old lease, and Postgres has been there all the while."""
+    time.sleep(LEASE_SECONDS + MARGIN_SECONDS)
+    try:
+        current_belief()
+    except DatabaseError as error:
+        raise Unavailable("The stores are away. Try again.") from error
+
+
+def current_belief() -> Belief:
+    """What Postgres says of Valkey now; not trusted before the first rebuild."""
+    row = OnlineState.objects.filter(id=1).values_list("run_id", "generation", "trusted", "reason").first()
+    return Belief(*row) if row else Belief("", 0, False, "never built")
+
+
+@cache
+def _script(client: redis.Redis) -> Script:
+    return client.register_script(_MERGE)
+
+
+def _newest(records: Sequence[tuple[int, int, int, float]]) -> list[tuple[int, int, int, float]]:
+    """One record per (number, slot): the latest, on a tie the last."""
+    best: dict[tuple[int, int], tuple[int, int, int, float]] = {}
+    for record in records:
+        known = best.get(record[:2])
+        if known is None or record[3] >= known[3]:
+            best[record[:2]] = record
+    return list(best.values())

@@ -1,0 +1,116 @@
+"""The packed records in a real Valkey: the later fact wins, a missed write is never believed."""
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import redis
+
+from apps.common import online
+from apps.common.valkey import reached_run_id, writing_client
+from apps.interactions.online import Effect, apply
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def records(key: str) -> set[tuple[int, int, int]]:
+    found = online.read_records(writing_client().get(key))
+    return {(int(r["number"]), int(r["slot"]), int(r["state"])) for r in found}
+
+
+def effect(type: str, state: str, actor: int, target: int, *, surface: str = "", minutes: int = 0) -> Effect:
+    return Effect(type, state, actor, target, "member", surface, NOON + timedelta(minutes=minutes))
+
+
+def test_a_block_stands_on_both_sides() -> None:
+    apply([effect("block", "blocked", 7, 9)])
+    assert records(online.global_key(7)) == {(9, online.BLOCKED_BY_VIEWER, 1)}
+    assert records(online.global_key(9)) == {(7, online.BLOCKED_BY_OTHER, 1)}
+
+
+def test_an_older_unblock_that_arrives_late_does_not_lift_a_block() -> None:
+    apply([effect("block", "blocked", 7, 9, minutes=2)])
+    apply([effect("unblock", "", 7, 9, minutes=1)])
+    assert (9, online.BLOCKED_BY_VIEWER, 1) in records(online.global_key(7))
+    apply([effect("unblock", "", 7, 9, minutes=3)])
+    assert records(online.global_key(7)) == {(9, online.BLOCKED_BY_VIEWER, 0)}
+
+
+def test_my_unblock_leaves_the_others_block() -> None:
+    apply([effect("block", "blocked", 7, 9), effect("block", "blocked", 9, 7)])
+    apply([effect("unblock", "", 7, 9, minutes=1)])
+    assert records(online.global_key(7)) == {
+        (9, online.BLOCKED_BY_VIEWER, 0),
+        (9, online.BLOCKED_BY_OTHER, 1),
+    }
+
+
+def test_numbers_are_found_at_record_borders_only() -> None:
+    """257 is the bytes 1 1 0 0: it must not be found across the border of two records."""
+    many = [effect("like", "liked", 1, n, surface="dating", minutes=n % 50) for n in range(2, 800)]
+    apply(many)
+    apply([effect("pass", "passed", 1, 257, surface="dating", minutes=60)])
+    found = records(online.acted_key("dating", 1))
+    assert len(found) == 798
+    assert (257, 0, 2) in found
+    assert (256, 0, 1) in found
+
+
+def test_a_like_is_acted_for_one_side_and_received_for_the_other_on_that_surface_only() -> None:
+    apply([effect("like", "liked", 7, 9, surface="dating")])
+    assert records(online.acted_key("dating", 7)) == {(9, 0, 1)}
+    assert records(online.received_key("dating", 9)) == {(7, 0, 1)}
+    assert records(online.acted_key("networking", 7)) == set()
+
+
+def test_an_impression_makes_seen() -> None:
+    apply([effect("impression", "", 7, 9, surface="dating")])
+    assert records(online.seen_key("dating", 7)) == {(9, 0, 1)}
+    assert records(online.acted_key("dating", 7)) == set()
+
+
+def test_repeated_effects_change_nothing() -> None:
+    once = [effect("like", "liked", 7, 9, surface="dating"), effect("block", "blocked", 7, 8)]
+    apply(once)
+    before = writing_client().get(online.global_key(7))
+    apply(once)
+    assert writing_client().get(online.global_key(7)) == before
+
+
+def test_gone_and_back() -> None:
+    online.publish_gone("member", [3, 4])
+    online.publish_back("member", [4])
+    assert {int(n) for n in writing_client().smembers(online.GONE["member"])} == {3}
+
+
+def test_a_new_connection_knows_which_server_it_reached() -> None:
+    run_id = writing_client().info("server")["run_id"]
+    assert reached_run_id() == run_id
+
+
+@pytest.mark.django_db
+def test_a_block_that_valkey_did_not_take_is_marked_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    from apps.common import valkey
+
+    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=None)
+    monkeypatch.setattr(online, "writing_client", lambda: gone)
+    before = online.current_belief().generation
+    start = time.monotonic()
+    apply([effect("block", "blocked", 7, 9)])
+    assert time.monotonic() - start >= online.LEASE_SECONDS
+    belief = online.current_belief()
+    assert not belief.trusted
+    assert belief.generation == before + 1
+    assert valkey.SERVE_TIMEOUT_SECONDS == 0.05
+
+
+@pytest.mark.django_db
+def test_a_like_that_valkey_did_not_take_is_marked_but_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=None)
+    monkeypatch.setattr(online, "writing_client", lambda: gone)
+    start = time.monotonic()
+    apply([effect("like", "liked", 7, 9, surface="dating")])
+    assert time.monotonic() - start < online.LEASE_SECONDS
+    assert not online.current_belief().trusted

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +32,9 @@ class Viewer:
     row: Table  # kind "member", exactly one row
     excluded: I32 = field(default_factory=lambda: NOBODY)
     # sorted numbers never to show: related, blocked either way, held, seen in cool-down. The viewer is implied.
-    liked_by: I32 = field(default_factory=lambda: NOBODY)  # members who liked the viewer on this surface, unanswered
+    liked_by: I32 = field(
+        default_factory=lambda: NOBODY
+    )  # members who liked the viewer on this surface, unanswered
 
     @property
     def number(self) -> int:
@@ -49,10 +52,16 @@ class Request:
     limit: int
     now: float  # seconds since 1970-01-01 UTC
     seed: int
-    market: int = -1  # index of the market the viewer draws from (home, or where they travel); -1: viewer's home
+    market: int = (
+        -1
+    )  # index of the market the viewer draws from (home, or where they travel); -1: viewer's home
     only: I32 | None = None  # rank these numbers and nobody else (sources are skipped)
-    newcomers: Table | None = None  # overlay: candidates of this surface's kind that the snapshot does not know, any market
-    gone: I32 = field(default_factory=lambda: NOBODY)  # overlay: sorted numbers in the snapshot that may not be shown any more
+    newcomers: Table | None = (
+        None  # overlay: candidates of this surface's kind that the snapshot does not know, any market
+    )
+    gone: I32 = field(
+        default_factory=lambda: NOBODY
+    )  # overlay: sorted numbers in the snapshot that may not be shown any more
     reserve: int = 40  # how many more to return in order, for backfill by the guard
 
     @property
@@ -96,3 +105,20 @@ class Slate:
     eligible: int  # how many candidates were eligible for this viewer: tells a short list from a cut one
     trace: Trace
     pool: Pool | None = None  # only with a detailed trace
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why one candidate is shown to one viewer, or the first stage that lost them and what would show them."""
+
+    candidate: int
+    shown: bool
+    stage: str  # shown | snapshot | filters | retrieval | ranking
+    code: str  # shown | unknown | a rule's name | not_proposed | below_the_list
+    private: bool = False  # the code gives away one side's secret: only for those allowed to see such
+    rank: int | None = None  # 1 is first; also for those below the list, as far as the reserve reaches
+    change: tuple[Mapping[str, Any], ...] = ()
+    # The smallest changes that, all together, would let the candidate pass the stage that lost them; empty: none would.
+    # Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
+    waterfall: Mapping[str, Any] | None = None
+    # p, q, phi, features: {name: {value, weight, contribution}}, price, score; for whoever was scored.

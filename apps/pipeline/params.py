@@ -17,7 +17,9 @@ class PipelineParams:
     reciprocity: str = "harmonic"  # Phi: harmonic | product | geometric | viewer_only
     reciprocity_weight: float = 0.5  # weight of q = p(candidate likes viewer) against p; 0.5: even
     weights: Mapping[str, float] = field(default_factory=dict)  # by feature name, in Phi's units
-    quotas: Mapping[str, int] = field(default_factory=dict)  # most candidates a source may propose; 0: source off
+    quotas: Mapping[str, int] = field(
+        default_factory=dict
+    )  # most candidates a source may propose; 0: source off
     diversity: float = 0.0  # 0: by score alone; 1: by difference alone
     exploration: float = 0.0  # share of positions filled by a random draw from the ranked pool
     random_order: bool = False  # this viewer is one of the few who get a uniformly random eligible order

@@ -152,7 +152,9 @@ class SurfaceData:
     viewers: Table
     row_of: npt.NDArray[np.int32]  # [max number + 1]: candidate row of a number; -1: not here
     viewer_row_of: npt.NDArray[np.int32]
-    market_starts: npt.NDArray[np.int64]  # [markets + 1]: candidates of market m are rows starts[m]:starts[m + 1]
+    market_starts: npt.NDArray[
+        np.int64
+    ]  # [markets + 1]: candidates of market m are rows starts[m]:starts[m + 1]
     models: Mapping[str, Any]
 
 
@@ -163,7 +165,9 @@ class Snapshot:
     id: str
     created_at: float  # seconds since 1970-01-01 UTC: the data cut-off
     markets: tuple[Mapping[str, Any], ...]  # by market index: {"key", "name", "latitude", "longitude"}
-    vocabulary: Mapping[str, tuple[str, ...]]  # industries, crafts, skills, interests, categories, tags -> names by bit
+    vocabulary: Mapping[
+        str, tuple[str, ...]
+    ]  # industries, crafts, skills, interests, categories, tags -> names by bit
     surfaces: Mapping[str, SurfaceData]
     connections: Graph  # visible to both sides, members
     friends_places: Graph  # member -> places that connections saved, weight = how many of them
@@ -262,7 +266,9 @@ def _arrays_of(snapshot: Snapshot) -> dict[str, npt.NDArray[Any]]:
         if data.viewers is not data.candidates:
             arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.columns.items()}
     for name, graph in (("connections", snapshot.connections), ("friends_places", snapshot.friends_places)):
-        arrays |= {f"{name}.{part}": getattr(graph, part) for part in ("numbers", "offsets", "targets", "weights")}
+        arrays |= {
+            f"{name}.{part}": getattr(graph, part) for part in ("numbers", "offsets", "targets", "weights")
+        }
     arrays |= {f"content.{name}": array for name, array in snapshot.content.items()}
     return arrays
 

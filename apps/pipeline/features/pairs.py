@@ -13,13 +13,19 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.calendar import years_of
-from apps.pipeline.snapshot import Graph, Table
+from apps.pipeline.snapshot import Graph, SurfaceData, Table
 
 LIKE_MODEL: Mapping[str, Mapping[str, Any]] = {
     # Of a snapshot without learnt numbers: ranks by what is there, at a like rate of about one in four.
     "member": {"intercept": -1.0, "weights": {"affinity": 1.0, "selectivity": 1.0, "appeal": 1.0}},
     "place": {"intercept": -1.0, "weights": {"affinity": 1.0, "popularity": 0.5}},
 }
+
+
+def like_model(data: SurfaceData) -> Mapping[str, Any]:
+    """The surface's learnt model of a like, or a plain one that still ranks."""
+    model: Mapping[str, Any] = data.models.get("like") or LIKE_MODEL[data.kind]
+    return model
 
 
 def dots(a: F32, b: F32) -> F32:
@@ -70,8 +76,9 @@ def common_neighbours(graph: Graph, number: int, *, most: int = 500) -> tuple[np
     """
     near = np.sort(graph.neighbours(number))[:most]
     at = np.searchsorted(graph.numbers, near)
-    at = at[at < len(graph.numbers)]
-    at = at[np.isin(graph.numbers[at], near)]
+    known = at < len(graph.numbers)
+    near, at = near[known], at[known]
+    at = at[graph.numbers[at] == near]
     starts, stops = graph.offsets[at], graph.offsets[at + 1]
     lengths = stops - starts
     ends = np.cumsum(lengths)

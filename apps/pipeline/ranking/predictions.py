@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features import pairs
-from apps.pipeline.snapshot import SurfaceData, Table
+from apps.pipeline.snapshot import Table
 
 PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
     "member": (
@@ -64,12 +64,6 @@ def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F
             logit += float(weight) * np.nan_to_num(features[name].astype("f8"), posinf=0.0, neginf=0.0)
     logit = np.clip(np.nan_to_num(logit), -30.0, 30.0)
     return np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE).astype("f4")
-
-
-def like_model(data: SurfaceData) -> Mapping[str, Any]:
-    """The surface's learnt model, or a plain one that still ranks."""
-    model: Mapping[str, Any] = data.models.get("like") or pairs.LIKE_MODEL[data.kind]
-    return model
 
 
 def _distance_log(source: Table, target: Table) -> F32:

@@ -1,0 +1,53 @@
+"""Compiles numeric loops with numba, and keeps the machine code on disk where a folder can be written.
+
+Gives a decorator for functions with a fixed signature, compiled (or read from the cache) when their module is
+imported, so that no request ever waits for a compiler. Only modules of kernels import this one, inside functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit, types
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def columns(*names: str) -> list[Any]:
+    """Signatures of contiguous, read-only arrays; writable ones are taken as well. `looks`: "f4:2" has two axes."""
+    return [_array(name) for name in names]
+
+
+def compiled(*arguments: Any, returns: str = "void") -> Callable[[F], F]:
+    """Compiles for these arguments, whose names are numba's scalar types or arrays from `columns`."""
+    signature = getattr(types, returns)(*(getattr(types, a) if isinstance(a, str) else a for a in arguments))
+
+    def compile_now(function: F) -> F:
+        options: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+        try:
+            return cast(F, njit(signature, cache=True, **options)(function))
+        except RuntimeError:  # no folder for a cache, as for a user without a home: compile in each process
+            return cast(F, njit(signature, **options)(function))
+
+    return compile_now
+
+
+def part(function: F) -> F:
+    """A function that compiled ones call; it must stand in their file, whose change alone renews their cache."""
+    return cast(F, njit(function))
+
+
+def _array(name: str) -> Any:
+    dtype, _, axes = name.partition(":")
+    writable = dtype.startswith("=")
+    numpy_names = {
+        "u1": types.uint8,
+        "u2": types.uint16,
+        "i2": types.int16,
+        "i4": types.int32,
+        "i8": types.int64,
+        "f4": types.float32,
+        "f8": types.float64,
+    }
+    return types.Array(numpy_names[dtype.lstrip("=")], int(axes or 1), "C", readonly=not writable)

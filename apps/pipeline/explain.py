@@ -1,0 +1,144 @@
+"""Why somebody is shown, or why not: the first stage that lost them, and the smallest change that would show them.
+
+Takes a request, a candidate's number and the function that runs a request (so that the answer is about the very
+list that was, or would be, shown). Answers with facts; who may read private ones is decided by whoever asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from apps.pipeline.contracts import Explanation, Pool, Request, Slate
+from apps.pipeline.filters import eligibility
+from apps.pipeline.filters.changes import change_for
+from apps.pipeline.filters.rules import CODE, ELIGIBILITY, RULE_BY_CODE
+from apps.pipeline.lineup import PINNED_SOURCE, lineup_for
+from apps.pipeline.ranking.score import phi, price_of, weight_of
+from apps.pipeline.retrieval.eligible import find_eligible
+from apps.pipeline.retrieval.propose import quota_of
+from apps.pipeline.snapshot import Table
+
+
+def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate]) -> Explanation:
+    """The explanation of one candidate for this request."""
+    row = _row_of(request, candidate)
+    if row is None or not _asked_for(request, candidate):
+        return Explanation(candidate, shown=False, stage="snapshot", code="unknown")
+    refused = _refused(request, candidate, row)
+    if refused is not None:
+        return refused
+    slate = run(request, detailed=True)
+    at = np.flatnonzero(slate.numbers == candidate)
+    rank = int(at[0]) + 1 if len(at) else None
+    if request.params.random_order:
+        shown = rank is not None and rank <= request.limit
+        stage, code = ("shown", "shown") if shown else ("ranking", "below_the_list")
+        return Explanation(candidate, shown=shown, stage=stage, code=code, rank=rank)
+    assert slate.pool is not None
+    found = np.flatnonzero(slate.pool.table["number"] == candidate)
+    if not len(found):
+        return _not_proposed(request, candidate)
+    waterfall = waterfall_of(request, slate.pool, int(found[0]))
+    if rank is not None and rank <= request.limit:
+        return Explanation(candidate, shown=True, stage="shown", code="shown", rank=rank, waterfall=waterfall)
+    return Explanation(
+        candidate,
+        shown=False,
+        stage="ranking",
+        code="below_the_list",
+        rank=rank,
+        change=_score_needed(request, slate, waterfall),
+        waterfall=waterfall,
+    )
+
+
+def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
+    """How the score of row i of a scored pool came about."""
+    one = Pool(
+        pool.table.gather(np.array([i])), pool.sources[i : i + 1], p=pool.p[i : i + 1], q=pool.q[i : i + 1]
+    )
+    features = {}
+    for name, column in pool.features.items():
+        value, weight = float(column[i]), weight_of(request, name)
+        features[name] = {"value": value, "weight": weight, "contribution": value * weight}
+    return {
+        "p": float(pool.p[i]),
+        "q": None if pool.table.kind == "place" else float(pool.q[i]),
+        "phi": float(phi(request, one)[0]),
+        "features": features,
+        "price": float(price_of(request, one)[0]),
+        "score": float(pool.score[i]),
+    }
+
+
+def _row_of(request: Request, candidate: int) -> Table | None:
+    row = int(eligibility.rows_of(request.data, np.array([candidate]))[0])
+    if row >= 0:
+        return request.data.candidates.gather(np.array([row]))
+    if request.newcomers is not None:
+        at = np.flatnonzero(request.newcomers["number"] == candidate)[:1]
+        if len(at):
+            return request.newcomers.gather(at)
+    return None
+
+
+def _asked_for(request: Request, candidate: int) -> bool:
+    return request.only is None or bool(np.isin(candidate, request.only))
+
+
+def _refused(request: Request, candidate: int, row: Table) -> Explanation | None:
+    """Told by the rule that comes first; the changes are those of every rule that refuses."""
+    first = int(eligibility.reasons(request, row)[0])
+    if first == 0:
+        return None
+    names = [
+        name
+        for name in ELIGIBILITY[request.data.eligibility].rules
+        if eligibility.reasons(request, row, rules=1 << CODE[name])[0]
+    ]
+    changes = [change_for(name, request, row) for name in names]
+    return Explanation(
+        candidate,
+        shown=False,
+        stage="filters",
+        code=RULE_BY_CODE[first].name,
+        private=any(RULE_BY_CODE[CODE[name]].private for name in names),
+        change=() if None in changes else tuple(change for change in changes if change is not None),
+    )
+
+
+def _not_proposed(request: Request, candidate: int) -> Explanation:
+    """Eligible, but no source proposed them: the smallest larger quota that would."""
+    eligible, _ = find_eligible(request)
+    at = eligible.positions_of(np.array([candidate]))
+    changes: list[Mapping[str, Any]] = []
+    for source in lineup_for(request).sources:
+        if source is PINNED_SOURCE:
+            continue
+        rank = np.flatnonzero(source.propose(request, eligible, len(eligible)) == at)
+        if len(rank):
+            quota = quota_of(request, source)
+            changes.append(
+                {"of": "policy", "field": f"quotas.{source.name}", "from": quota, "to": int(rank[0]) + 1}
+            )
+    smallest = min(changes, key=lambda change: (change["to"] - change["from"], change["field"]), default=None)
+    return Explanation(
+        candidate,
+        shown=False,
+        stage="retrieval",
+        code="not_proposed",
+        change=() if smallest is None else (smallest,),
+    )
+
+
+def _score_needed(
+    request: Request, slate: Slate, waterfall: Mapping[str, Any]
+) -> tuple[Mapping[str, Any], ...]:
+    """The score of the lowest one shown, which would have to be reached."""
+    shown = slate.scores[: max(request.limit, 0)]
+    if not len(shown):
+        return ()
+    return ({"of": "policy", "field": "score", "from": waterfall["score"], "to": float(shown.min())},)

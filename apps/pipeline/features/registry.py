@@ -1,0 +1,194 @@
+"""Every feature a policy can weigh in the ranking, declared once: name, plain sentence, how to compute it.
+
+Takes a request and a pool, gives one float32 per candidate, most between 0 and 1 so that weights compare. The knobs
+in the admin are made from this table. A feature adds to the score; it never decides who may be shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.pipeline.contracts import F32, Pool, Request
+from apps.pipeline.features import pairs
+from apps.pipeline.features.calendar import day_of, hour_of
+from apps.pipeline.vocabulary import partner_masks
+
+NEWCOMER_DAYS = 14
+HOURS_TO_HALF = 72.0  # of "activity"
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One named number per candidate. `default` stands where it can't be computed; `weight` is where its knob starts."""
+
+    name: str
+    sentence: str
+    compute: Callable[[Request, Pool], npt.NDArray[Any]]
+    default: float = 0.0
+    weight: float = 0.0
+    dtype: str = "f4"
+
+    def column(self, request: Request, pool: Pool) -> F32:
+        """The feature [n] of a pool, finite."""
+        values = np.broadcast_to(self.compute(request, pool), (len(pool),)).astype("f4")
+        return np.nan_to_num(values, nan=self.default, posinf=self.default, neginf=self.default)
+
+
+def logistic(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """1 / (1 + exp(-x)), safe for any x."""
+    return 1.0 / (1.0 + np.exp(-np.clip(values, -30.0, 30.0)))
+
+
+def some(count: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """0, 1, 2, 3 ... to 0, 1/2, 3/4, 7/8 ...: each one more counts half as much."""
+    return 1.0 - np.exp2(-np.asarray(count, "f4"))
+
+
+def closeness(request: Request, pool: Pool) -> npt.NDArray[Any]:
+    """1 here, 1/2 at 10 km; NaN for a viewer who draws from a market that is not home."""
+    return 1.0 / (1.0 + pairs.kilometres(request.viewer.row, pool.table) / 10.0)
+
+
+def mutual_counts(request: Request, pool: Pool) -> F32:
+    """How many connections the viewer and each candidate share, over edges visible to both."""
+    numbers, counts = pairs.common_neighbours(request.snapshot.connections, request.viewer.number)
+    return pairs.look_up(pool.table["number"], numbers, counts)
+
+
+def friends_saved_counts(request: Request, pool: Pool) -> F32:
+    """How many of the viewer's connections saved each place."""
+    graph = request.snapshot.friends_places
+    start, stop = graph.span(request.viewer.number)
+    order = np.argsort(graph.targets[start:stop], kind="stable")
+    return pairs.look_up(
+        pool.table["number"], graph.targets[start:stop][order], graph.weights[start:stop][order]
+    )
+
+
+def _newcomer(request: Request, pool: Pool) -> npt.NDArray[Any]:
+    days = np.maximum(day_of(request.now) - pool.table["joined_day"], 0)
+    return np.maximum(1.0 - days / NEWCOMER_DAYS, 0.0)
+
+
+def _activity(request: Request, pool: Pool) -> npt.NDArray[Any]:
+    hours = np.maximum(hour_of(request.now) - pool.table["active_hour"], 0)
+    return np.exp2(-hours / HOURS_TO_HALF)
+
+
+def _complementary(request: Request, pool: Pool) -> npt.NDArray[Any]:
+    partners = partner_masks(request.snapshot.vocabulary.get("crafts", ()))
+    return some(pairs.complementary(request.viewer.row, pool.table, partners))
+
+
+def _shared(column: str) -> Callable[[Request, Pool], npt.NDArray[Any]]:
+    return lambda request, pool: some(pairs.shared(request.viewer.row, pool.table, column))
+
+
+MEMBER_FEATURES = (
+    Feature(
+        "affinity",
+        "How well the candidate fits what the viewer has liked; one half is average.",
+        lambda request, pool: logistic(pairs.dots(request.viewer.row["taste"], pool.table["looks"])),
+        default=0.5,
+    ),
+    Feature(
+        "reverse_affinity",
+        "How well the viewer fits what the candidate has liked; one half is average.",
+        lambda request, pool: logistic(pairs.dots(pool.table["taste"], request.viewer.row["looks"])),
+        default=0.5,
+    ),
+    Feature(
+        "selectivity",
+        "How freely the candidate gives likes; one half is average.",
+        lambda request, pool: logistic(pool.table["selectivity"]),
+        default=0.5,
+    ),
+    Feature(
+        "appeal",
+        "How freely others like the candidate; one half is average.",
+        lambda request, pool: logistic(pool.table["appeal"]),
+        default=0.5,
+    ),
+    Feature(
+        "popularity",
+        "Likes the candidate received in 30 days, on a log scale; 1 from 100 likes.",
+        lambda request, pool: np.minimum(
+            np.log1p(np.maximum(pool.table["popularity"], 0.0)) / np.log1p(100.0), 1.0
+        ),
+    ),
+    Feature(
+        "activity", "How recently the candidate was active: 1 now, one half after three days.", _activity
+    ),
+    Feature(
+        "shared_interests",
+        "Interests both have: one half for one, three quarters for two.",
+        _shared("interests"),
+    ),
+    Feature(
+        "shared_skills", "Skills both have: one half for one, three quarters for two.", _shared("skills")
+    ),
+    Feature(
+        "same_industry",
+        "1 when both work in the same industry.",
+        lambda request, pool: request.viewer.row["industries"] & pool.table["industries"] != 0,
+    ),
+    Feature(
+        "complementary_crafts",
+        "Crafts of the candidate that complete the viewer's: one half for one.",
+        _complementary,
+    ),
+    Feature(
+        "mutual_connections",
+        "Connections both share, visible to both: one half for one.",
+        lambda request, pool: some(mutual_counts(request, pool)),
+    ),
+    Feature("closeness", "How near they live: 1 in the same cell, one half at 10 km.", closeness),
+    Feature(
+        "age_closeness",
+        "How near their ages are: 1 when equal, one half seven years apart.",
+        lambda request, pool: np.exp2(-np.abs(pairs.age_gap(request.viewer.row, pool.table)) / 7.0),
+    ),
+    Feature("newcomer", "1 for a candidate who joined today, falling to 0 over two weeks.", _newcomer),
+)
+
+PLACE_FEATURES = (
+    Feature(
+        "taste",
+        "How well the place fits what the viewer has saved; one half is average.",
+        lambda request, pool: logistic(pairs.dots(request.viewer.row["taste"], pool.table["looks"])),
+        default=0.5,
+    ),
+    Feature("closeness", "How near the place is to the viewer's home: one half at 10 km.", closeness),
+    Feature(
+        "popularity",
+        "Saves and visits in 90 days, on a log scale; 1 from 1,000.",
+        lambda request, pool: np.clip(pool.table["popularity"] / np.log1p(1000.0), 0.0, 1.0),
+    ),
+    Feature(
+        "curated",
+        "1 at the top of a curated list, one half at its second place; 0 in none.",
+        lambda request, pool: pool.table["curated"],
+    ),
+    Feature(
+        "friends_saved",
+        "Connections of the viewer who saved the place: one half for one.",
+        lambda request, pool: some(friends_saved_counts(request, pool)),
+    ),
+    Feature(
+        "affordable",
+        "1 in the lowest price band, 0 in the highest; one half when unknown.",
+        lambda request, pool: np.where(
+            pool.table["price_band"] > 0, (4.0 - pool.table["price_band"]) / 3.0, 0.5
+        ),
+    ),
+)
+
+FEATURES: Mapping[str, Mapping[str, Feature]] = {
+    "member": {feature.name: feature for feature in MEMBER_FEATURES},
+    "place": {feature.name: feature for feature in PLACE_FEATURES},
+}

@@ -1,0 +1,109 @@
+"""The line-ups: which stages run for a kind of surface, in which order. Data only; run.py walks it.
+
+The knobs for quotas are made from `sources`, those for weights from `features`. What is named in `STAGES` can be
+switched off by `params.disabled_stages`, to see what it is worth; a filter can't.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from apps.pipeline.contracts import Request
+from apps.pipeline.features.registry import FEATURES, Feature
+from apps.pipeline.reranking.diversity import diversify
+from apps.pipeline.reranking.exploration import explore
+from apps.pipeline.reranking.order import Reranker
+from apps.pipeline.reranking.pins import pin
+from apps.pipeline.retrieval import people, spots
+from apps.pipeline.retrieval.eligible import Source
+
+PINNED = 20  # most pins of a policy that are looked up
+
+
+@dataclass(frozen=True)
+class LineUp:
+    """One way from everybody eligible to a list. The place of a source is its bit in Pool.sources."""
+
+    name: str
+    kind: str  # of the candidates: member or place
+    sources: tuple[Source, ...]
+    filters: tuple[str, ...]  # eligibility sets it serves; the surface says which applies
+    features: Mapping[str, Feature]
+    rerankers: tuple[Reranker, ...]
+
+    @property
+    def quotas(self) -> Mapping[str, int]:
+        """Where the knobs of the sources start."""
+        return {source.name: source.quota for source in self.sources if source is not PINNED_SOURCE}
+
+
+PINNED_SOURCE = Source("pinned", "Those whom the policy pins, when they are eligible.", PINNED, people.pinned)
+
+RERANKERS = (
+    Reranker("pins", "Puts pinned candidates first.", pin),
+    Reranker("diversity", "Spreads those who are alike.", diversify),
+    Reranker("exploration", "Gives some positions to candidates from just below the list.", explore),
+)
+
+PEOPLE = LineUp(
+    name="people",
+    kind="member",
+    sources=(
+        Source("nearest", "Members whose taste and looks fit the viewer's, both ways.", 300, people.nearest),
+        Source("liked_you", "Members who liked the viewer and wait for an answer.", 100, people.liked_you),
+        Source(
+            "friends_of_friends",
+            "Members who share a connection with the viewer.",
+            100,
+            people.friends_of_friends,
+        ),
+        Source("newcomers", "Members who joined in the last two weeks.", 60, people.newcomers),
+        Source("recently_active", "Members who were active last.", 100, people.recently_active),
+        PINNED_SOURCE,
+    ),
+    filters=("dating", "networking"),
+    features=FEATURES["member"],
+    rerankers=RERANKERS,
+)
+
+PLACES = LineUp(
+    name="places",
+    kind="place",
+    sources=(
+        Source("nearby", "Places close to the viewer's home, or to the centre when away.", 100, spots.nearby),
+        Source("taste", "Places that fit what the viewer has saved.", 200, spots.taste),
+        Source("curated", "Places on a curated list.", 100, spots.curated),
+        Source("friends_saved", "Places that the viewer's connections saved.", 100, spots.friends_saved),
+        PINNED_SOURCE,
+    ),
+    filters=("travel",),
+    features=FEATURES["place"],
+    rerankers=RERANKERS,
+)
+
+LINEUPS: Mapping[str, LineUp] = {lineup.name: lineup for lineup in (PEOPLE, PLACES)}
+
+# Also switches: no learnt p and q; Phi is p alone; no weighted features; no price.
+SCORING_STAGES = ("predictions", "reciprocity", "features", "price")
+STAGES: Mapping[str, tuple[str, ...]] = {
+    name: (
+        *(source.name for source in lineup.sources if source is not PINNED_SOURCE),
+        *SCORING_STAGES,
+        *(reranker.name for reranker in lineup.rerankers),
+    )
+    for name, lineup in LINEUPS.items()
+}
+
+
+def lineup_for(request: Request) -> LineUp:
+    """The line-up that the policy names; the one of the surface's kind when that name is of another kind."""
+    named = LINEUPS.get(request.params.lineup)
+    if named is not None and named.kind == request.data.kind:
+        return named
+    return next(lineup for lineup in LINEUPS.values() if lineup.kind == request.data.kind)
+
+
+def source_names(lineup: LineUp, bits: int) -> tuple[str, ...]:
+    """The names behind a candidate's bits in Slate.sources."""
+    return tuple(source.name for i, source in enumerate(lineup.sources) if bits >> i & 1)

@@ -1,0 +1,90 @@
+"""The score of every candidate: Phi(p, q) + sum of weight x feature - price, all in Phi's units.
+
+Takes a request and a pool, gives the pool with its numbers, in the same order. A NaN never leaves: what can't be
+computed counts as its default. It orders nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from apps.pipeline.contracts import F32, Pool, Request
+from apps.pipeline.features.pairs import like_model
+from apps.pipeline.features.registry import FEATURES
+from apps.pipeline.ranking.predictions import like_probability, pair_features
+from apps.pipeline.ranking.reciprocity import combine
+from apps.pipeline.vocabulary import partner_masks
+
+BOUND = 1e6  # no score is further from 0: a wild weight stays a number
+
+
+def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
+    """The pool with p, q, features and score; and the names of features that failed and stand at their default."""
+    pool = predict(request, pool)
+    features, lost = weighted_features(request, pool)
+    pool = replace(pool, features=features)
+    return replace(pool, score=total(request, pool)), lost
+
+
+def predict(request: Request, pool: Pool) -> Pool:
+    """The pool with p = p(viewer likes candidate), and q = p(candidate likes viewer); places like nobody, q is p."""
+    if "predictions" in request.params.disabled_stages:
+        even = np.full(len(pool), 0.5, "f4")
+        return replace(pool, p=even, q=even)
+    model, viewer = like_model(request.data), request.viewer.row
+    partners = partner_masks(request.snapshot.vocabulary.get("crafts", ()))
+    kind = pool.table.kind
+    p = like_probability(pair_features(viewer, pool.table, kind=kind, partners=partners), model)
+    if kind == "place":
+        return replace(pool, p=p, q=p)
+    q = like_probability(pair_features(pool.table, viewer, kind=kind, partners=partners), model)
+    return replace(pool, p=p, q=q)
+
+
+def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tuple[str, ...]]:
+    """Columns of every feature with a weight; a feature that fails stands at its default."""
+    columns: dict[str, F32] = {}
+    lost = []
+    for name, feature in FEATURES[pool.table.kind].items():
+        if weight_of(request, name) == 0.0:
+            continue
+        try:
+            columns[name] = feature.column(request, pool)
+        except Exception:  # a broken feature costs its adjustment, never the list; the trace tells its name
+            columns[name] = np.full(len(pool), feature.default, "f4")
+            lost.append(name)
+    return columns, tuple(lost)
+
+
+def total(request: Request, pool: Pool) -> F32:
+    """Phi + adjustments - price [n], finite."""
+    score = phi(request, pool).astype("f8")
+    for name, column in pool.features.items():
+        score += weight_of(request, name) * column
+    score -= price_of(request, pool)
+    return np.clip(np.nan_to_num(score, nan=-BOUND), -BOUND, BOUND).astype("f4")
+
+
+def phi(request: Request, pool: Pool) -> F32:
+    """The reciprocity rule [n]; one-sided for places."""
+    rule = "viewer_only" if pool.table.kind == "place" else request.params.reciprocity
+    if "reciprocity" in request.params.disabled_stages:
+        rule = "viewer_only"
+    return combine(pool.p, pool.q, rule=rule, weight=request.params.reciprocity_weight)
+
+
+def price_of(request: Request, pool: Pool) -> F32:
+    """The capacity price [n]; 0 when it is switched off or not a number."""
+    if "price" in request.params.disabled_stages:
+        return np.zeros(len(pool), "f4")
+    return np.nan_to_num(pool.table["price"], nan=0.0, posinf=0.0, neginf=0.0)
+
+
+def weight_of(request: Request, feature: str) -> float:
+    """What the policy gives a feature; 0 when it says nothing or features are switched off."""
+    if "features" in request.params.disabled_stages:
+        return 0.0
+    weight = float(request.params.weights.get(feature, 0.0))
+    return weight if np.isfinite(weight) else 0.0

@@ -1,0 +1,47 @@
+"""A list in the making: positions of the pool in order, and how probable each was at its place.
+
+A reranker takes an order and gives an order; it may move and cut, never add whom the pool does not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.pipeline.contracts import F32, I64, Pool, Request
+
+
+@dataclass(frozen=True)
+class Order:
+    """Positions in the pool, best first; the first `fixed` are pinned and stay. `propensity`: see contracts.Slate."""
+
+    positions: I64
+    propensity: F32
+    fixed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True)
+class Reranker:
+    """One step from scores to a list."""
+
+    name: str
+    sentence: str
+    apply: Callable[[Request, Pool, Order], Order]
+
+
+def by_score(pool: Pool) -> Order:
+    """Highest score first; equal scores by number."""
+    positions = np.lexsort((pool.table["number"], -pool.score)).astype("i8")
+    return Order(positions, np.ones(len(positions), "f4"))
+
+
+def generator(seed: int, stage: int) -> np.random.Generator:
+    """Random numbers of one stage of one request: the same for the same seed, independent between stages."""
+    key: npt.NDArray[np.uint64] = np.array([seed & 0xFFFFFFFFFFFFFFFF, stage], "u8")
+    return np.random.Generator(np.random.Philox(key=key))

@@ -1,0 +1,90 @@
+"""Sources of people: each proposes positions of the eligible, best first, at most its quota."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.pipeline.contracts import F32, I64, Request
+from apps.pipeline.features import pairs
+from apps.pipeline.features.calendar import day_of
+from apps.pipeline.features.registry import NEWCOMER_DAYS
+from apps.pipeline.retrieval.eligible import Eligible
+from apps.pipeline.retrieval.top import best
+
+
+def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
+    """The best by embedding, both ways: the log-odds that the viewer likes them, and that they like the viewer.
+
+    The terms and weights are those of the surface's like model that differ between candidates. The reciprocity
+    weight counts here as in the score.
+    """
+    weights = pairs.like_model(request.data)["weights"]
+    affinity = float(weights.get("affinity", 1.0))
+    given, returned = shares(request)
+    row = request.viewer.row
+    score = given * affinity * against(eligible, "looks", row["taste"][0])
+    score += given * float(weights.get("appeal", 0.0)) * eligible.column("appeal")
+    if returned > 0:
+        score += returned * affinity * against(eligible, "taste", row["looks"][0])
+        score += returned * float(weights.get("selectivity", 0.0)) * eligible.column("selectivity")
+    return best(np.nan_to_num(score, nan=-1e9), eligible.column("number"), quota)
+
+
+def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
+    """Members who liked the viewer and have no answer yet, in the order given."""
+    return eligible.positions_of(request.viewer.liked_by)[:quota]
+
+
+def friends_of_friends(request: Request, eligible: Eligible, quota: int) -> I64:
+    """Members two visible steps away who are not connected directly, by how many connections they share."""
+    graph = request.snapshot.connections
+    numbers, counts = pairs.common_neighbours(graph, request.viewer.number)
+    positions = eligible.find(numbers)
+    kept = (positions >= 0) & ~np.isin(numbers, graph.neighbours(request.viewer.number))
+    return positions[kept][best(counts[kept], numbers[kept], quota)]
+
+
+def newcomers(request: Request, eligible: Eligible, quota: int) -> I64:
+    """Members of the last two weeks, the latest first."""
+    joined = eligible.column("joined_day")
+    return _recent(joined, eligible, joined > day_of(request.now) - NEWCOMER_DAYS, quota)
+
+
+def recently_active(request: Request, eligible: Eligible, quota: int) -> I64:
+    """Members by their last activity, the latest first; nobody who was never active."""
+    active = eligible.column("active_hour")
+    return _recent(active, eligible, active > 0, quota)
+
+
+def pinned(request: Request, eligible: Eligible, quota: int) -> I64:
+    """Those whom the policy pins, when they are eligible."""
+    return eligible.positions_of(np.array(request.params.pins[:quota], "i8"))
+
+
+def shares(request: Request) -> tuple[float, float]:
+    """How much the viewer's side and the candidate's side count."""
+    if request.params.reciprocity == "viewer_only":
+        return 1.0, 0.0
+    weight = min(max(request.params.reciprocity_weight, 0.0), 1.0)
+    return 1.0 - weight, weight
+
+
+def against(eligible: Eligible, column: str, vector: F32) -> F32:
+    """Inner products [n] of a vector with a column of vectors."""
+    from apps.pipeline.retrieval.dots import row_dots
+
+    known = np.empty(len(eligible.rows), "f4")
+    vector = np.ascontiguousarray(vector, "f4")
+    row_dots(np.asarray(eligible.table[column]), eligible.rows, vector, known)
+    if not len(eligible.newcomers):
+        return known
+    return np.concatenate([known, pairs.dots(eligible.newcomers[column], vector[None, :])])
+
+
+def _recent(values: npt.NDArray[Any], eligible: Eligible, wanted: npt.NDArray[np.bool_], quota: int) -> I64:
+    positions = np.flatnonzero(wanted)
+    numbers = eligible.column("number")[positions]
+    return positions[best(values[positions], numbers, quota)]

@@ -1,0 +1,48 @@
+"""Asks the sources for candidates and merges what they propose into one pool.
+
+Takes the eligible and a line-up's sources, gives a pool with a bit per source. Sources fail open: one that raises
+is lost, and the trace says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from apps.pipeline.contracts import I64, Pool, Request
+from apps.pipeline.retrieval.eligible import Eligible, Source
+from apps.pipeline.trace import Trace
+
+
+def quota_of(request: Request, source: Source) -> int:
+    """How many this source may propose; 0: it is off."""
+    if source.name in request.params.disabled_stages:
+        return 0
+    return max(int(request.params.quotas.get(source.name, source.quota)), 0)
+
+
+def propose(request: Request, eligible: Eligible, sources: Sequence[Source], trace: Trace) -> Pool:
+    """The pool of all that the sources propose; everybody eligible, without a source, where `only` names them."""
+    bits = np.zeros(len(eligible), "u4")
+    if request.only is not None:
+        return Pool(eligible.gather(np.arange(len(eligible))), bits)
+    for i, source in enumerate(sources):
+        quota = quota_of(request, source)
+        if quota:
+            bits[_ask(request, eligible, source, quota, trace)] |= np.uint32(1 << i)
+    found = np.flatnonzero(bits)
+    trace.add("merge", len(eligible), len(found))
+    return Pool(eligible.gather(found), bits[found])
+
+
+def _ask(request: Request, eligible: Eligible, source: Source, quota: int, trace: Trace) -> I64:
+    try:
+        positions = np.asarray(source.propose(request, eligible, quota), "i8")[:quota]
+        if len(positions) and not 0 <= positions.min() <= positions.max() < len(eligible):
+            raise IndexError(f"{source.name} proposed somebody who is not eligible")
+    except Exception as error:  # a lost source means fewer candidates, never no list
+        trace.add(source.name, len(eligible), 0, lost=type(error).__name__)
+        return np.zeros(0, "i8")
+    trace.add(source.name, len(eligible), len(positions))
+    return positions

@@ -1,0 +1,112 @@
+"""Walks a request through its line-up: eligible, proposed, scored, ordered.
+
+Takes a Request, gives a Slate; the same request gives the same slate, bit for bit. It reads no clock and no store,
+and it raises what a filter raises: whoever can't be checked is not shown.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from apps.pipeline.contracts import Explanation, Pool, Request, Slate
+from apps.pipeline.filters import eligibility
+from apps.pipeline.filters.rules import RULE_BY_CODE
+from apps.pipeline.lineup import LineUp, lineup_for
+from apps.pipeline.ranking.score import score_pool
+from apps.pipeline.reranking import random_order
+from apps.pipeline.reranking.order import Order, by_score
+from apps.pipeline.reranking.reasons import reasons_of
+from apps.pipeline.retrieval.eligible import Eligible, find_eligible
+from apps.pipeline.retrieval.propose import propose
+from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.trace import Trace
+
+
+def run(request: Request, *, detailed: bool = False) -> Slate:
+    """The list for one request. `detailed` adds the scored pool, and to the trace the filters' reasons by count."""
+    trace, lineup = Trace(detailed), lineup_for(request)
+    eligible, received = find_eligible(request)
+    trace.add("filters", received, len(eligible), **(_funnel(request) if detailed else {}))
+    if request.params.random_order:
+        pool, order = _in_random_order(request, eligible, trace)
+    else:
+        pool = propose(request, eligible, lineup.sources, trace)
+        pool = _scored(request, pool, trace)
+        order = _reranked(request, pool, lineup, trace)
+    return _slate(request, pool, order, len(eligible), trace)
+
+
+def explain(request: Request, candidate: int) -> Explanation:
+    """Why `candidate` is shown, or the first stage that lost them and the smallest change that would show them."""
+    from apps.pipeline.explain import explain_candidate
+
+    return explain_candidate(request, candidate, run)
+
+
+def warm(snapshot: Snapshot) -> None:
+    """Loads every compiled pass and walks each surface once, before a process accepts requests."""
+    from apps.pipeline.warming import warm_requests
+
+    for request in warm_requests(snapshot):
+        run(request)
+
+
+def _in_random_order(request: Request, eligible: Eligible, trace: Trace) -> tuple[Pool, Order]:
+    drawn = random_order.draw(request.seed, len(eligible), _length(request))
+    ascending = np.sort(drawn)
+    n = len(drawn)
+    pool = Pool(
+        eligible.gather(ascending),
+        np.zeros(n, "u4"),
+        p=np.zeros(n, "f4"),
+        q=np.zeros(n, "f4"),
+        score=np.zeros(n, "f4"),
+    )
+    trace.add("random_order", len(eligible), n)
+    return pool, Order(np.searchsorted(ascending, drawn), np.full(n, 1.0 / max(len(eligible), 1), "f4"))
+
+
+def _scored(request: Request, pool: Pool, trace: Trace) -> Pool:
+    scored, lost = score_pool(request, pool)
+    trace.add("score", len(pool), len(scored), **({"lost_features": lost} if lost else {}))
+    return scored
+
+
+def _reranked(request: Request, pool: Pool, lineup: LineUp, trace: Trace) -> Order:
+    order = by_score(pool)
+    for reranker in lineup.rerankers:
+        if reranker.name not in request.params.disabled_stages:
+            before, order = len(order), reranker.apply(request, pool, order)
+            trace.add(reranker.name, before, len(order))
+    return order
+
+
+def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Trace) -> Slate:
+    kept = order.positions[: _length(request)]
+    trace.add("slate", len(order), len(kept), shown=min(len(kept), max(request.limit, 0)))
+    table = pool.table.gather(kept)
+    return Slate(
+        numbers=table["number"],
+        scores=pool.score[kept],
+        propensity=order.propensity[: len(kept)],
+        sources=pool.sources[kept],
+        reasons=reasons_of(request, table),
+        eligible=eligible,
+        trace=trace,
+        pool=pool if trace.detailed else None,
+    )
+
+
+def _length(request: Request) -> int:
+    return max(request.limit, 0) + max(request.reserve, 0)
+
+
+def _funnel(request: Request) -> dict[str, dict[str, int]]:
+    """How many of the market each rule refused first, by name."""
+    start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
+    candidates = request.data.candidates
+    market = Table(candidates.kind, {n: np.asarray(c)[start:stop] for n, c in candidates.columns.items()})
+    counts = np.bincount(eligibility.reasons(request, market), minlength=1)
+    return {
+        "reasons": {RULE_BY_CODE[code].name: int(counts[code]) for code in np.flatnonzero(counts[1:]) + 1}
+    }

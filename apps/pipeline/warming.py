@@ -1,0 +1,35 @@
+"""Requests that touch every compiled pass and every page of a snapshot that a first request would wait for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from apps.pipeline.contracts import Request, Viewer
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.snapshot import Snapshot, Table, table_from_columns
+
+
+def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
+    """One request per surface: by the first viewer with a market, who has excluded, gone and newcomers to look at."""
+    for key, data in snapshot.surfaces.items():
+        lineup = "people" if data.kind == "member" else "places"
+        params = PipelineParams(lineup=lineup, diversity=0.5, exploration=0.5, weights={"closeness": 0.01})
+        at_home = np.flatnonzero(data.viewers["market"] >= 0)[:1]
+        row = data.viewers.gather(at_home) if len(at_home) else _stranger()
+        yield Request(
+            snapshot=snapshot,
+            surface=key,
+            params=params,
+            viewer=Viewer(row, excluded=np.array([0], "i4"), liked_by=np.array([0], "i4")),
+            limit=20,
+            now=snapshot.created_at,
+            seed=0,
+            market=int(row["market"][0]),
+            newcomers=table_from_columns(data.kind, {"number": [-1], "market": row["market"]}, 1),
+        )
+
+
+def _stranger() -> Table:
+    return table_from_columns("member", {"market": -1}, 1)

@@ -36,8 +36,6 @@ class NotGoodError(Exception):
 
 
 def _python() -> str:
-    if sys.version_info < (3, 11):
-        raise NotGoodError(f"{sys.version.split()[0]}: 3.11 or newer is needed")
     return sys.version.split()[0]
 
 

@@ -1,5 +1,7 @@
 """What every test shares: an empty Valkey before each, and servers of its own for a test that breaks them."""
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,9 +20,16 @@ def empty_valkey() -> None:
 
 
 @pytest.fixture
-def own_servers(tmp_path: Path) -> Iterator[EmbeddedServers]:
+def servers_folder() -> Iterator[Path]:
+    """A folder that the database's user can enter when the tests run as root, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="raya_recs-own-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def own_servers(servers_folder: Path) -> Iterator[EmbeddedServers]:
     """Durable servers that this test alone may stop, kill and restart."""
-    servers = EmbeddedServers(tmp_path / "servers")
-    with servers:
+    with EmbeddedServers(servers_folder) as servers:
         yield servers
-    servers.destroy()

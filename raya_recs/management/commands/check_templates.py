@@ -1,11 +1,12 @@
-"""`manage.py check_templates`: compiles each template of the project, so that a broken tag is found before a page."""
+"""`manage.py check_templates`: compiles each template: a broken tag is found before its page."""
 
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.template import TemplateSyntaxError, engines
+
+from raya_recs.env import BASE_DIR
 
 
 class Command(BaseCommand):
@@ -13,8 +14,7 @@ class Command(BaseCommand):
     requires_system_checks = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        base = Path(settings.BASE_DIR)
-        folders = [base / "templates", *sorted(base.glob("apps/*/templates"))]
+        folders = [BASE_DIR / "templates", *sorted(BASE_DIR.glob("apps/*/templates"))]
         paths = [path for folder in folders for path in sorted(folder.rglob("*")) if path.is_file()]
         broken = [message for path in paths if (message := self._problem(path))]
         for message in broken:

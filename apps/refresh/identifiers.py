@@ -1,0 +1,78 @@
+"""The app's own ids beside a snapshot: from id to number and back, without Postgres.
+
+Three files per kind in the snapshot's folder: numbers ascending, their ids as fixed-width UTF-8, and the order
+that sorts the ids. Opened memory-mapped, a look-up is one binary search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.pipeline.snapshot import SnapshotRefused
+
+KINDS = ("member", "place")
+
+
+@dataclass(frozen=True)
+class Identifiers:
+    """Numbers and ids of one kind. An id is at most 64 characters and never ends in NUL."""
+
+    numbers: npt.NDArray[np.int32]  # [n], ascending
+    ids: npt.NDArray[Any]  # [n], bytes
+    order: npt.NDArray[np.int32]  # [n]: ids[order] is ascending
+
+    def number_of(self, external_id: str) -> int | None:
+        """The number behind an id; None when it is not known here."""
+        wanted = external_id.encode("utf-8", "surrogatepass")
+        if len(wanted) > self.ids.dtype.itemsize:
+            return None
+        value = np.array(wanted, self.ids.dtype)
+        i = int(np.searchsorted(self.ids, value, sorter=self.order))
+        if i == len(self.order) or self.ids[self.order[i]] != value:
+            return None
+        return int(self.numbers[self.order[i]])
+
+    def id_of(self, number: int) -> str | None:
+        """The id behind a number; None when it is not known here."""
+        return self.ids_of([number])[0]
+
+    def ids_of(self, numbers: Iterable[int]) -> list[str | None]:
+        """The ids behind numbers, in their order; None for those not known here."""
+        wanted = np.asarray(list(numbers), "i8")
+        rows = np.minimum(np.searchsorted(self.numbers, wanted), len(self.numbers) - 1)
+        if not len(self.numbers):
+            return [None] * len(wanted)
+        known = (self.numbers[rows] == wanted).tolist()
+        found = self.ids[rows].tolist()
+        return [one.decode() if here else None for one, here in zip(found, known, strict=True)]
+
+
+def write_identifiers(folder: Path, kind: str, numbers: Sequence[int], ids: Sequence[str]) -> None:
+    """Writes the ids of one kind into an existing folder. Numbers and ids are each unique."""
+    given = np.asarray(numbers, "i4")
+    by_number = np.argsort(given, kind="stable")
+    encoded = np.array([one.encode() for one in ids], "S") if len(ids) else np.zeros(0, "S1")
+    encoded = encoded[by_number]
+    np.save(folder / f"{kind}.numbers.npy", given[by_number])
+    np.save(folder / f"{kind}.ids.npy", encoded)
+    np.save(folder / f"{kind}.order.npy", np.argsort(encoded, kind="stable").astype("i4"))
+
+
+def open_identifiers(folder: Path, kind: str) -> Identifiers:
+    """Opens the ids of one kind, memory-mapped. Raises SnapshotRefused unless they are whole."""
+    try:
+        parts = [
+            np.load(folder / f"{kind}.{part}.npy", mmap_mode="r", allow_pickle=False)
+            for part in ("numbers", "ids", "order")
+        ]
+    except (OSError, ValueError) as error:
+        raise SnapshotRefused(f"{folder.name}: {kind} ids: {error}") from error
+    if len({len(part) for part in parts}) != 1:
+        raise SnapshotRefused(f"{folder.name}: {kind} ids do not belong together")
+    return Identifiers(*parts)

@@ -1,4 +1,4 @@
-"""`python -m raya_recs.healthcheck`: exit code 0 when HEALTH_URL answers 200. For containers.
+"""`python raya_recs/healthcheck.py`: exit code 0 when HEALTH_URL answers 200. For containers.
 
 It says that TLS ended before it, as the proxy in front does: the production settings redirect plain HTTP.
 """

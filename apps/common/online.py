@@ -1,15 +1,15 @@
 """The online state in Valkey: its keys, how it is written, and whether it may be believed.
 
-Per-viewer keys hold packed records (see RECORD); a later `at` wins, so that writes may arrive in any order and more
-than once. Writers of safety facts either reach Valkey or mark the state as missed in Postgres, and wait until no
-web process can still believe it. It does not know what the records mean (apps.interactions.online).
+Per-viewer keys hold packed records (see RECORD); a later `at` wins, so that writes may arrive in any order
+and more than once. Writers of safety facts either reach Valkey or mark the state as missed in Postgres, and
+wait until no web process can still believe it. What the records mean is said in apps.interactions.online.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -31,12 +31,15 @@ LEASE_SECONDS = 0.5  # how long a web process believes Valkey after it last aske
 MARGIN_SECONDS = 0.15
 PREFIX = "o:"
 MARKER = "o:generation"  # gone after a flush; another number after a missed write
+STREAM = "o:deliveries"  # answered lists on their way to Postgres
+BAD_STREAM = "o:deliveries:bad"  # entries that could not be read
 GONE = {"member": "o:gone:member", "place": "o:gone:place"}
 KEYS_PER_CALL = 300
 
 # One fact about one number. `slot` tells facts of different meaning about the same number apart.
 RECORD = np.dtype([("number", "<i4"), ("slot", "u1"), ("state", "u1"), ("at", "<f8")])
 Records = npt.NDArray[np.void]
+Rows = dict[str, list[tuple[int, int, int, float]]]  # records by key
 
 # Slots of the key that holds what is true on every surface.
 BLOCKED_BY_VIEWER, BLOCKED_BY_OTHER, CONNECTED = 0, 1, 2
@@ -106,9 +109,22 @@ def held_key(surface: str, viewer: int) -> str:
     return f"o:h:{surface}:{viewer}"
 
 
-def merge(
-    client: redis.Redis, records: Mapping[str, Sequence[tuple[int, int, int, float]]], keep: int = 0
-) -> None:
+def counters_key(surface: str) -> str:
+    """Exposures per candidate of a surface: (hour as u4, count as u2) pairs, packed."""
+    return f"o:c:{surface}"
+
+
+def capped_key(surface: str, cap: int) -> str:
+    """Candidates that have reached this cap, by the second in which they first may be shown again."""
+    return f"o:capped:{surface}:{cap}"
+
+
+def request_key(key_prefix: str, request_id: object) -> str:
+    """What was answered to a request id of one service key."""
+    return f"o:q:{key_prefix}:{request_id}"
+
+
+def merge(client: redis.Redis, records: Rows, keep: int = 0) -> None:
     """Adds (number, slot, state, at) records to their keys. Raises RedisError."""
     keys = list(records)
     for start in range(0, len(keys), KEYS_PER_CALL):
@@ -140,17 +156,23 @@ def publish_connections(
     pairs: Iterable[tuple[int, int]], *, connected: bool = True, at: datetime | None = None
 ) -> None:
     """Both sides stop (or may start again) seeing each other in lists. Call after the commit."""
-    moment, state = (at or clock.now()).timestamp(), int(connected)
-    records: dict[str, list[tuple[int, int, int, float]]] = {}
-    for a, b in pairs:
-        records.setdefault(global_key(a), []).append((b, CONNECTED, state, moment))
-        records.setdefault(global_key(b), []).append((a, CONNECTED, state, moment))
+    moment = (at or clock.now()).timestamp()
+    records = connection_records((a, b, connected, moment) for a, b in pairs)
     if records:
         write_safely("connection", lambda client: merge(client, records), safety=False)
 
 
+def connection_records(pairs: Iterable[tuple[int, int, bool, float]]) -> Rows:
+    """Records for both sides of (a, b, connected, at)."""
+    records: Rows = {}
+    for a, b, connected, at in pairs:
+        records.setdefault(global_key(a), []).append((b, CONNECTED, int(connected), at))
+        records.setdefault(global_key(b), []).append((a, CONNECTED, int(connected), at))
+    return records
+
+
 def write_safely(what: str, write: Callable[[redis.Redis], object], *, safety: bool) -> None:
-    """Runs `write(client)`. When Valkey does not take it, says so in Postgres; for a safety fact, waits as well.
+    """Runs `write(client)`. When Valkey does not take it, says so in Postgres; a safety fact also waits.
 
     When this returns, either Valkey has the fact or no web process believes Valkey without asking Postgres.
     """
@@ -173,7 +195,8 @@ def mark_missed(reason: str) -> None:
             cursor.execute(
                 "INSERT INTO common_onlinestate (id, run_id, generation, trusted, reason, updated_at) "
                 "VALUES (1, '', 1, false, %s, now()) ON CONFLICT (id) DO UPDATE SET trusted = false, "
-                "generation = common_onlinestate.generation + 1, reason = excluded.reason, updated_at = now()",
+                "generation = common_onlinestate.generation + 1, reason = excluded.reason, "
+                "updated_at = now()",
                 [reason[:100]],
             )
     except DatabaseError as error:
@@ -181,7 +204,7 @@ def mark_missed(reason: str) -> None:
 
 
 def wait_for_leases() -> None:
-    """Waits until no web process believes Valkey on an old lease, and Postgres has been there all the while."""
+    """Waits until no web process believes Valkey on an old lease, with Postgres there at the end."""
     time.sleep(LEASE_SECONDS + MARGIN_SECONDS)
     try:
         current_belief()

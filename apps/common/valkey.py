@@ -1,7 +1,7 @@
-"""Connections to Valkey: an impatient one for the serve path, a firm one for writes, a patient one for background work.
+"""Connections to Valkey: impatient for the serve path, firm for writes, patient for the rest.
 
-The serve path never waits for a slow friend: short explicit time-outs and no library retries. Every new connection
-asks which server it reached, so that a restarted or replaced one is noticed before it is believed.
+The serve path never waits for a slow friend: short explicit time-outs and no library retries. Every new
+connection asks which server it reached, so that a restarted one is noticed before it is believed.
 """
 
 from __future__ import annotations

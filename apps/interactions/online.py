@@ -1,7 +1,7 @@
-"""What happened, as the serve path reads it: relations, likes received and seen, in packed records per viewer.
+"""What happened, as the serve path reads it: relations, likes received, seen; as packed records per viewer.
 
-Takes the effects of committed events and writes them to Valkey before the events are acknowledged; rebuilds all of it
-from Postgres. It decides nothing: states come from apps.interactions.services, policy lies with the reader.
+Takes the effects of committed events and writes them to Valkey before the events are acknowledged. It decides
+nothing: states come from apps.interactions.services, policy lies with the reader. rebuild.py writes all anew.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from datetime import datetime
 import redis
 
 from apps.common import online
+from apps.common.online import Rows
 from apps.interactions.models import Relationship
 
 State = Relationship.State
@@ -30,14 +31,12 @@ GLOBAL_TYPES = frozenset({"block", "unblock", "report"})
 BY_VIEWER, BY_OTHER = 0, 1  # slots of the acted key
 MOST_SEEN, MOST_RECEIVED = 4000, 2000
 
-Rows = dict[str, list[tuple[int, int, int, float]]]
-
 
 @dataclass(frozen=True)
 class Effect:
     """What one committed event left behind.
 
-    `state` is the pair's state now as its actor made it (a Relationship.State), empty when nothing is left of it.
+    `state` is the pair's state now as its actor made it (a Relationship.State), or empty.
     `at` orders effects on a pair: the moment of the event that decided (of the undo itself, for an undo).
     A `surface` that is empty means everywhere (block, unblock, report, and their undo).
     """
@@ -56,7 +55,7 @@ def apply(effects: Sequence[Effect]) -> None:
 
     Raises Unavailable when neither store can be told. Safe to repeat, in any order.
     """
-    facts, received, seen = _rows_of(effects)
+    facts, received, seen = rows_of(effects)
     safety = any(_is_safety(effect) for effect in effects)
 
     def write(client: redis.Redis) -> None:
@@ -66,6 +65,13 @@ def apply(effects: Sequence[Effect]) -> None:
 
     if facts or received or seen:
         online.write_safely("events", write, safety=safety)
+
+
+def rebuild() -> bool:
+    """All of it anew from Postgres; False when that has to be tried again."""
+    from apps.interactions.rebuild import rebuild as rebuild_all
+
+    return rebuild_all()
 
 
 def erase(number: int) -> None:
@@ -82,7 +88,8 @@ def _keys_on_surfaces(number: int) -> Iterator[str]:
             yield key(surface, number)
 
 
-def _rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows, Rows]:
+def rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows, Rows]:
+    """Records by key: facts to keep for good, likes received, seen."""
     facts: Rows = {}
     received: Rows = {}
     seen: Rows = {}

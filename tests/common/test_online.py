@@ -2,9 +2,12 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from apps.common import online
 from apps.common.valkey import reached_run_id, writing_client
@@ -14,7 +17,7 @@ NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def records(key: str) -> set[tuple[int, int, int]]:
-    found = online.read_records(writing_client().get(key))
+    found = online.read_records(cast("bytes | None", writing_client().get(key)))
     return {(int(r["number"]), int(r["slot"]), int(r["state"])) for r in found}
 
 
@@ -92,7 +95,7 @@ def test_a_new_connection_knows_which_server_it_reached() -> None:
 def test_a_block_that_valkey_did_not_take_is_marked_and_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     from apps.common import valkey
 
-    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=None)
+    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(online, "writing_client", lambda: gone)
     before = online.current_belief().generation
     start = time.monotonic()
@@ -108,7 +111,7 @@ def test_a_block_that_valkey_did_not_take_is_marked_and_waited_for(monkeypatch: 
 def test_a_like_that_valkey_did_not_take_is_marked_but_not_waited_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=None)
+    gone = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=Retry(NoBackoff(), 0))
     monkeypatch.setattr(online, "writing_client", lambda: gone)
     start = time.monotonic()
     apply([effect("like", "liked", 7, 9, surface="dating")])

@@ -1,0 +1,185 @@
+"""The exposure ledger: one script that checks, counts, holds and logs a list in one step, or refuses.
+
+Takes ranked candidates with a reserve; gives the positions that may be shown, filled up from the reserve. It
+keeps counters exact under any number of callers, and answers a repeated request id with the first answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import redis
+from redis.commands.core import Script
+
+from apps.common import online
+from apps.common.valkey import serving_client
+
+REQUEST_SECONDS = 600
+MOST_IN_STREAM = 2_000_000  # about a day of deliveries at full speed: memory is bounded even without a copier
+
+# KEYS: marker, gone, counters, held, stream, capped, request.
+# ARGV: generation, limit, cap, now (s), held until (s), candidates (packed <i4), payload, viewer state,
+#   digest of the request's parameters (empty: no request id).
+# A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed it.
+_RESERVE = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
+if ARGV[9] ~= '' then
+  local answered = redis.call('GET', KEYS[7])
+  if answered then return {2, answered} end
+end
+local limit, cap, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local hour, numbers, n = math.floor(now / 3600), {}, #ARGV[6] / 4
+for i = 1, n do numbers[i] = struct.unpack('<i4', ARGV[6], i * 4 - 3) end
+local kept, kept_count, gone_count, capped_count, held = {}, 0, 0, 0, {}
+if n > 0 then
+  local gone = redis.call('SMISMEMBER', KEYS[2], unpack(numbers))
+  local counters = redis.call('HMGET', KEYS[3], unpack(numbers))
+  local changed = {}
+  for i = 1, n do
+    if kept_count == limit then break end
+    if gone[i] == 1 then
+      gone_count = gone_count + 1
+    else
+      local used, current, buckets, oldest = 0, 0, {}, hour
+      local packed = counters[i] or ''
+      for at = 1, #packed, 6 do
+        local bucket, count = struct.unpack('<I4I2', packed, at)
+        if bucket == hour then
+          current = count
+        elseif bucket >= hour - 24 then
+          buckets[#buckets + 1] = string.sub(packed, at, at + 5)
+          if bucket < oldest then oldest = bucket end
+          used = used + count
+        end
+      end
+      if cap > 0 and used + current >= cap then
+        capped_count = capped_count + 1
+        redis.call('ZADD', KEYS[6], (oldest + 25) * 3600, numbers[i])
+      else
+        kept_count = kept_count + 1
+        kept[kept_count] = struct.pack('<I2', i - 1)
+        held[kept_count] = struct.pack('<i4BBd', numbers[i], 0, 1, tonumber(ARGV[5]))
+        buckets[#buckets + 1] = struct.pack('<I4I2', hour, math.min(current + 1, 65535))
+        changed[#changed + 1] = numbers[i]
+        changed[#changed + 1] = table.concat(buckets)
+      end
+    end
+  end
+  if kept_count > 0 then redis.call('HSET', KEYS[3], unpack(changed)) end
+end
+local before = redis.call('GET', KEYS[4]) or ''
+for at = 1, #before, 14 do
+  if struct.unpack('<d', before, at + 6) > now then held[#held + 1] = string.sub(before, at, at + 13) end
+end
+if kept_count > 0 then
+  redis.call('SET', KEYS[4], table.concat(held), 'EX', math.ceil(tonumber(ARGV[5]) - now) + 60)
+end
+local shown = table.concat(kept)
+redis.call('XADD', KEYS[5], 'MAXLEN', '~', '%(most)d', '*', 'p', ARGV[7], 's', ARGV[8], 'k', shown,
+           'g', gone_count, 'c', capped_count)
+if ARGV[9] ~= '' then
+  redis.call('SET', KEYS[7], struct.pack('<I2I2I2', kept_count, gone_count, capped_count) .. ARGV[9] .. shown
+             .. ARGV[7], 'EX', %(seconds)d)
+end
+return {1, shown, gone_count, capped_count}
+""" % {"most": MOST_IN_STREAM, "seconds": REQUEST_SECONDS}  # noqa: UP031 - braces belong to Lua
+
+DIGEST_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Answered:
+    """What a request id was answered with."""
+
+    digest: bytes  # of the request's parameters
+    kept: list[int]  # positions in the payload's candidates
+    gone: int
+    capped: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """The positions to show, in order; or the earlier answer of this request id."""
+
+    kept: list[int]
+    gone: int = 0
+    capped: int = 0
+    answered: Answered | None = None
+
+
+class NotBelieved(Exception):
+    """Valkey is not of the generation that Postgres vouches for: nothing was counted, held or logged."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """All that the script is told about one list."""
+
+    surface: str
+    kind: str  # of the candidates
+    viewer: int
+    generation: int
+    limit: int
+    cap: int
+    now: float
+    held_until: float
+    candidates: npt.NDArray[np.int32]  # ranked, the reserve at the end
+    payload: bytes
+    viewer_state: bytes
+    request_key: str = ""
+    request_digest: bytes = b""
+
+
+def reserve(order: Order) -> Reservation:
+    """Checks, counts, holds and logs in one round trip. Raises NotBelieved, RedisError."""
+    keys, args = keys_and_args(order)
+    answer = cast("list[Any]", _script(serving_client())(keys=keys, args=args))
+    if answer[0] == 0:
+        raise NotBelieved
+    if answer[0] == 2:
+        return Reservation([], answered=read_answered(answer[1]))
+    return Reservation(_positions(answer[1]), gone=int(answer[2]), capped=int(answer[3]))
+
+
+def keys_and_args(order: Order) -> tuple[list[str], list[Any]]:
+    """An order as the script reads it."""
+    keys = [
+        online.MARKER,
+        online.GONE[order.kind],
+        online.counters_key(order.surface),
+        online.held_key(order.surface, order.viewer),
+        online.STREAM,
+        online.capped_key(order.surface, order.cap),
+        order.request_key or "o:q:none",
+    ]
+    numbers = np.ascontiguousarray(order.candidates, "<i4").tobytes()
+    args = [order.generation, order.limit, order.cap, repr(order.now), repr(order.held_until), numbers]
+    return keys, [*args, order.payload, order.viewer_state, order.request_digest]
+
+
+def read_answered(entry: bytes) -> Answered:
+    """The entry of a request id as the script wrote it."""
+    count, gone, capped = np.frombuffer(entry[:6], "<u2").tolist()
+    digest, rest = entry[6 : 6 + DIGEST_BYTES], entry[6 + DIGEST_BYTES :]
+    return Answered(digest, _positions(rest[: count * 2]), gone, capped, rest[count * 2 :])
+
+
+def gone_among(kind: str, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+    """Which of these may not be shown any more, as Valkey says now. Raises RedisError."""
+    if not len(numbers):
+        return np.zeros(0, "?")
+    return np.array(serving_client().smismember(online.GONE[kind], numbers.tolist()), "?")
+
+
+def _positions(packed: bytes) -> list[int]:
+    return cast("list[int]", np.frombuffer(packed, "<u2").tolist())
+
+
+@cache
+def _script(client: redis.Redis) -> Script:
+    return client.register_script(_RESERVE)

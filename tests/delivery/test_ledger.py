@@ -1,0 +1,130 @@
+"""The reserve script against a real Valkey."""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import pytest
+
+from apps.common import online
+from apps.common.valkey import writing_client
+from apps.delivery.ledger import NotBelieved, Order, read_answered, reserve
+
+NOON = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC
+ORDER = Order(
+    surface="dating",
+    kind="member",
+    viewer=1,
+    generation=5,
+    limit=2,
+    cap=0,
+    now=NOON,
+    held_until=NOON + 1800,
+    candidates=np.array([11, 12, 13], "i4"),
+    payload=b"{}",
+    viewer_state=b"",
+)
+
+
+@pytest.fixture(autouse=True)
+def believed() -> None:
+    writing_client().set(online.MARKER, 5)
+
+
+def held_by(viewer: int) -> set[int]:
+    found = online.read_records(cast("bytes | None", writing_client().get(online.held_key("dating", viewer))))
+    return {int(record["number"]) for record in found}
+
+
+def test_the_best_are_kept_in_order_up_to_the_limit() -> None:
+    assert reserve(ORDER).kept == [0, 1]
+
+
+def test_the_reserve_fills_the_place_of_whoever_is_gone() -> None:
+    online.publish_gone("member", [11])
+    reservation = reserve(ORDER)
+    assert reservation.kept == [1, 2]
+    assert reservation.gone == 1
+
+
+def test_a_candidate_at_the_cap_makes_room_for_the_next() -> None:
+    order = replace(ORDER, cap=1, limit=1)
+    assert [reserve(replace(order, viewer=v)).kept for v in (1, 2, 3, 4)] == [[0], [1], [2], []]
+
+
+def test_the_cap_counts_24_hours_and_then_lets_go() -> None:
+    order = replace(ORDER, cap=1, limit=1, candidates=np.array([11], "i4"))
+    assert reserve(order).kept == [0]
+    assert reserve(replace(order, now=NOON + 24 * 3600)).kept == []  # the hour of 24 hours ago still counts
+    assert reserve(replace(order, now=NOON + 25 * 3600)).kept == [0]
+
+
+def test_the_cap_is_exact_under_64_callers() -> None:
+    order = replace(ORDER, cap=20, limit=3)
+    with ThreadPoolExecutor(64) as pool:
+        lists = list(pool.map(lambda v: reserve_patiently(replace(order, viewer=v)), range(64)))
+    shown = np.bincount([i for kept in lists for i in kept], minlength=3)
+    assert shown.tolist() == [20, 20, 20]
+
+
+def reserve_patiently(order: Order) -> list[int]:
+    """64 threads on two cores: a time-out of 50 ms may strike the caller, never the count."""
+    import redis
+
+    from apps.delivery import ledger
+
+    client = redis.Redis.from_url(str(online_url()), socket_timeout=10)
+    try:
+        keys, args = ledger.keys_and_args(order)
+        answer = client.eval(ledger._RESERVE, len(keys), *keys, *args)
+        return ledger._positions(answer[1])
+    finally:
+        client.close()
+
+
+def online_url() -> str:
+    from django.conf import settings
+
+    return str(settings.REDIS_URL)
+
+
+def test_who_was_shown_is_held_until_the_hold_ends() -> None:
+    reserve(ORDER)
+    assert held_by(1) == {11, 12}
+    later = replace(ORDER, now=NOON + 1801, held_until=NOON + 3601, candidates=np.array([13], "i4"))
+    reserve(later)
+    assert held_by(1) == {13}
+
+
+def test_a_repeated_request_id_gets_the_first_answer_and_spends_nothing() -> None:
+    order = replace(ORDER, request_key="o:q:k:1", request_digest=b"d" * 16, payload=b"first")
+    assert reserve(order).kept == [0, 1]
+    again = reserve(replace(order, payload=b"second", candidates=np.array([13], "i4")))
+    assert again.answered is not None
+    assert again.answered.kept == [0, 1]
+    assert again.answered.payload == b"first"
+    assert writing_client().xlen(online.STREAM) == 1
+    entry = cast(bytes, writing_client().get("o:q:k:1"))
+    assert read_answered(entry).digest == b"d" * 16
+
+
+def test_another_generation_refuses_and_leaves_nothing_behind() -> None:
+    with pytest.raises(NotBelieved):
+        reserve(replace(ORDER, generation=6))
+    writing_client().delete(online.MARKER)
+    with pytest.raises(NotBelieved):
+        reserve(ORDER)
+    assert writing_client().keys("o:*") == []
+
+
+def test_an_empty_list_is_logged_too() -> None:
+    assert reserve(replace(ORDER, candidates=np.zeros(0, "i4"))).kept == []
+    assert writing_client().xlen(online.STREAM) == 1
+
+
+def test_a_candidate_at_the_cap_is_known_to_all_processes_until_the_hour_that_frees_it() -> None:
+    order = replace(ORDER, cap=1, limit=1, candidates=np.array([11], "i4"))
+    reserve(order)
+    reserve(replace(order, viewer=2))
+    assert writing_client().zscore(online.capped_key("dating", 1), 11) == NOON + 25 * 3600

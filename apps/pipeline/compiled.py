@@ -33,6 +33,12 @@ def compiled(*arguments: Any, returns: str = "void") -> Callable[[F], F]:
     return compile_now
 
 
+def tuple_of(name: str, size: int) -> Any:
+    """The type of a tuple of `size` scalars of one of numba's types."""
+    uniform: Any = types.UniTuple
+    return uniform(getattr(types, name), size)
+
+
 def part(function: F) -> F:
     """A function that compiled ones call; it must stand in their file, whose change alone renews their cache."""
     return cast(F, njit(function))

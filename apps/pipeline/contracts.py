@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,11 @@ class Request:
     @property
     def data(self) -> SurfaceData:
         return self.snapshot.surfaces[self.surface]
+
+    @cached_property
+    def mutual(self) -> tuple[I32, F32]:
+        """Whom the viewer shares connections with, by number, and how many; walked once per request."""
+        return self.snapshot.connections.two_steps(self.viewer.number)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 from apps.pipeline.contracts import Explanation, Pool, Request, Slate
 from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.changes import change_for
-from apps.pipeline.filters.rules import CODE, ELIGIBILITY, RULE_BY_CODE
+from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import PINNED_SOURCE, lineup_for
 from apps.pipeline.ranking.score import phi, price_of, weight_of
 from apps.pipeline.retrieval.eligible import find_eligible
@@ -90,22 +90,18 @@ def _asked_for(request: Request, candidate: int) -> bool:
 
 
 def _refused(request: Request, candidate: int, row: Table) -> Explanation | None:
-    """Told by the rule that comes first; the changes are those of every rule that refuses."""
-    first = int(eligibility.reasons(request, row)[0])
-    if first == 0:
+    """Told by the rule that comes first in RULES; the changes are those of every rule that refuses."""
+    bits = int(eligibility.refusals(request, row)[0])
+    if bits == 0:
         return None
-    names = [
-        name
-        for name in ELIGIBILITY[request.data.eligibility].rules
-        if eligibility.reasons(request, row, rules=1 << CODE[name])[0]
-    ]
-    changes = [change_for(name, request, row) for name in names]
+    rules = [rule for rule in RULES if bits >> rule.code & 1]
+    changes = [change_for(rule.name, request, row) for rule in rules]
     return Explanation(
         candidate,
         shown=False,
         stage="filters",
-        code=RULE_BY_CODE[first].name,
-        private=any(RULE_BY_CODE[CODE[name]].private for name in names),
+        code=rules[0].name,
+        private=any(rule.private for rule in rules),
         change=() if None in changes else tuple(change for change in changes if change is not None),
     )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from apps.pipeline.contracts import Explanation, Pool, Request, Slate
 from apps.pipeline.filters import eligibility
-from apps.pipeline.filters.rules import RULE_BY_CODE
+from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import LineUp, lineup_for
 from apps.pipeline.ranking.score import score_pool
 from apps.pipeline.reranking import random_order
@@ -18,7 +18,7 @@ from apps.pipeline.reranking.order import Order, by_score
 from apps.pipeline.reranking.reasons import reasons_of
 from apps.pipeline.retrieval.eligible import Eligible, find_eligible
 from apps.pipeline.retrieval.propose import propose
-from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.trace import Trace
 
 
@@ -103,10 +103,5 @@ def _length(request: Request) -> int:
 
 def _funnel(request: Request) -> dict[str, dict[str, int]]:
     """How many of the market each rule refused first, by name."""
-    start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
-    candidates = request.data.candidates
-    market = Table(candidates.kind, {n: np.asarray(c)[start:stop] for n, c in candidates.columns.items()})
-    counts = np.bincount(eligibility.reasons(request, market), minlength=1)
-    return {
-        "reasons": {RULE_BY_CODE[code].name: int(counts[code]) for code in np.flatnonzero(counts[1:]) + 1}
-    }
+    counts = np.bincount(eligibility.reasons(request, eligibility.market_table(request)), minlength=1)
+    return {"reasons": {rule.name: int(counts[rule.code]) for rule in RULES if rule.code < len(counts)}}

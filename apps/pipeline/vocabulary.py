@@ -6,7 +6,8 @@ here crafts are only paired by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -80,14 +81,17 @@ def names_of(bits: int, known: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(name for name, bit in known.items() if bits & bit)
 
 
+@lru_cache(maxsize=64)
 def partner_masks(
-    crafts: Sequence[str], pairs: Iterable[tuple[str, str]] = COMPLEMENTARY_CRAFTS
+    crafts: tuple[str, ...], pairs: tuple[tuple[str, str], ...] = COMPLEMENTARY_CRAFTS
 ) -> npt.NDArray[np.uint64]:
-    """[64] sets of crafts: entry i holds the crafts that complement `crafts[i]`, in the snapshot's bits."""
+    """[64] sets of crafts: entry i holds the crafts that complement `crafts[i]`, in the snapshot's bits. Read-only."""
     bit = {name: i for i, name in enumerate(crafts[:64])}
     masks = [0] * 64
     for a, b in pairs:
         if a in bit and b in bit:
             masks[bit[a]] |= 1 << bit[b]
             masks[bit[b]] |= 1 << bit[a]
-    return np.array(masks, "u8")
+    result = np.array(masks, "u8")
+    result.flags.writeable = False
+    return result

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.calendar import years_of
-from apps.pipeline.snapshot import Graph, SurfaceData, Table
+from apps.pipeline.snapshot import SurfaceData, Table
 
 LIKE_MODEL: Mapping[str, Mapping[str, Any]] = {
     # Of a snapshot without learnt numbers: ranks by what is there, at a like rate of about one in four.
@@ -51,7 +51,8 @@ def kilometres(source: Table, target: Table) -> F32:
 
 def shared(source: Table, target: Table, column: str) -> F32:
     """How many bits of a mask both have."""
-    return np.bitwise_count(source[column] & target[column]).astype("f4")
+    count: F32 = np.bitwise_count(source[column] & target[column]).astype("f4")
+    return count
 
 
 def partners_of(crafts: npt.NDArray[np.uint64], partners: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
@@ -66,26 +67,8 @@ def partners_of(crafts: npt.NDArray[np.uint64], partners: npt.NDArray[np.uint64]
 def complementary(source: Table, target: Table, partners: npt.NDArray[np.uint64]) -> F32:
     """How many of the target's crafts complement one of the source's."""
     needed = partners_of(source["crafts"], partners)
-    return np.bitwise_count(needed & target["crafts"]).astype("f4")
-
-
-def common_neighbours(graph: Graph, number: int, *, most: int = 500) -> tuple[npt.NDArray[np.int32], F32]:
-    """Everybody two steps from `number`: their numbers, sorted, and over how many neighbours they are reached.
-
-    At most `most` neighbours are walked: the first by number, so that the answer is the same each time.
-    """
-    near = np.sort(graph.neighbours(number))[:most]
-    at = np.searchsorted(graph.numbers, near)
-    known = at < len(graph.numbers)
-    near, at = near[known], at[known]
-    at = at[graph.numbers[at] == near]
-    starts, stops = graph.offsets[at], graph.offsets[at + 1]
-    lengths = stops - starts
-    ends = np.cumsum(lengths)
-    index = np.arange(int(lengths.sum())) + np.repeat(starts - (ends - lengths), lengths)
-    numbers, counts = np.unique(graph.targets[index], return_counts=True)
-    keep = numbers != number
-    return numbers[keep], counts[keep].astype("f4")
+    count: F32 = np.bitwise_count(needed & target["crafts"]).astype("f4")
+    return count
 
 
 def look_up(numbers: npt.NDArray[np.int32], keys: npt.NDArray[np.int32], values: F32) -> F32:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features import pairs
 from apps.pipeline.features.calendar import day_of, hour_of
+from apps.pipeline.features.finite import finite
 from apps.pipeline.vocabulary import partner_masks
 
 NEWCOMER_DAYS = 14
@@ -36,17 +37,17 @@ class Feature:
     def column(self, request: Request, pool: Pool) -> F32:
         """The feature [n] of a pool, finite."""
         values = np.broadcast_to(self.compute(request, pool), (len(pool),)).astype("f4")
-        return np.nan_to_num(values, nan=self.default, posinf=self.default, neginf=self.default)
+        return finite(values, self.default)
 
 
 def logistic(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """1 / (1 + exp(-x)), safe for any x."""
-    return 1.0 / (1.0 + np.exp(-np.clip(values, -30.0, 30.0)))
+    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -30.0, 30.0))))
 
 
 def some(count: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """0, 1, 2, 3 ... to 0, 1/2, 3/4, 7/8 ...: each one more counts half as much."""
-    return 1.0 - np.exp2(-np.asarray(count, "f4"))
+    return np.asarray(1.0 - np.exp2(-np.asarray(count, "f4")))
 
 
 def closeness(request: Request, pool: Pool) -> npt.NDArray[Any]:
@@ -56,8 +57,7 @@ def closeness(request: Request, pool: Pool) -> npt.NDArray[Any]:
 
 def mutual_counts(request: Request, pool: Pool) -> F32:
     """How many connections the viewer and each candidate share, over edges visible to both."""
-    numbers, counts = pairs.common_neighbours(request.snapshot.connections, request.viewer.number)
-    return pairs.look_up(pool.table["number"], numbers, counts)
+    return pairs.look_up(pool.table["number"], *request.mutual)
 
 
 def friends_saved_counts(request: Request, pool: Pool) -> F32:
@@ -72,12 +72,12 @@ def friends_saved_counts(request: Request, pool: Pool) -> F32:
 
 def _newcomer(request: Request, pool: Pool) -> npt.NDArray[Any]:
     days = np.maximum(day_of(request.now) - pool.table["joined_day"], 0)
-    return np.maximum(1.0 - days / NEWCOMER_DAYS, 0.0)
+    return np.asarray(np.maximum(1.0 - days / NEWCOMER_DAYS, 0.0))
 
 
 def _activity(request: Request, pool: Pool) -> npt.NDArray[Any]:
     hours = np.maximum(hour_of(request.now) - pool.table["active_hour"], 0)
-    return np.exp2(-hours / HOURS_TO_HALF)
+    return np.asarray(np.exp2(-hours / HOURS_TO_HALF))
 
 
 def _complementary(request: Request, pool: Pool) -> npt.NDArray[Any]:

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.features.calendar import years_of
+from apps.pipeline.features.finite import finite
 from apps.pipeline.snapshot import Table
 
 F32 = npt.NDArray[np.float32]
@@ -100,5 +101,5 @@ def _one_hot(values: npt.NDArray[np.uint8], size: int) -> F32:
 
 
 def _apply(profiles: F32, weights: npt.NDArray[Any]) -> F32:
-    result: F32 = profiles @ np.asarray(weights, "f4")
-    return np.nan_to_num(result, nan=0.0, posinf=0.0, neginf=0.0)
+    values: F32 = finite(profiles @ np.asarray(weights, "f4"))
+    return values

@@ -23,6 +23,18 @@ JUDGED = {  # columns in the order of the compiled predicates
     "place": ("market", "is_open"),
 }  # fmt: skip
 
+OF_VIEWER = (
+    "gender",
+    "seeking",
+    "birth_date",
+    "age_min",
+    "age_max",
+    "intents",
+    "x",
+    "y",
+    "max_distance",
+)
+
 
 def market_of(request: Request) -> int:
     """Index of the market that the viewer draws from; -1: none."""
@@ -30,25 +42,46 @@ def market_of(request: Request) -> int:
 
 
 def eligible_rows(request: Request) -> I32:
-    """Rows of the viewer's market in the snapshot, ascending, of everybody who may be shown: one compiled pass."""
-    from apps.pipeline.filters import predicates
+    """Rows of the viewer's market in the snapshot, ascending, of everybody who may be shown."""
+    from apps.pipeline.filters.predicates import keep_rows
 
     start, stop = market_rows(request.data, market_of(request))
-    table = request.data.candidates
+    refused = judge(request, market_table(request), marks_of_rows(request, start, stop))
     rows = np.empty(stop - start, "i4")
-    scan = predicates.scan_members if table.kind == "member" else predicates.scan_places
-    kept = scan(marks_of_rows(request, start, stop), *_columns(table, slice(start, stop)), who(request), rows)
-    return rows[:kept] + np.int32(start)
+    return rows[: keep_rows(refused, rows)] + np.int32(start)
 
 
-def reasons(request: Request, table: Table, *, rules: int | None = None) -> U8:
-    """Per row of a table the code of the first rule that refuses it; 0: may be shown. `rules`: only these (bits)."""
+def refusals(request: Request, table: Table) -> I32:
+    """Per row of a table the bits of all rules that refuse it; 0: may be shown."""
+    return judge(request, table, marks_of_numbers(request, table["number"]))
+
+
+def reasons(request: Request, table: Table) -> U8:
+    """Per row of a table the code of the first rule that refuses it; 0: may be shown."""
+    return first_reason(refusals(request, table))
+
+
+def first_reason(refused: I32) -> U8:
+    """The lowest code of each set of bits; 0 for an empty one."""
+    lowest = refused & -refused
+    return np.where(lowest > 0, np.bitwise_count(lowest - 1), 0).astype("u1")
+
+
+def judge(request: Request, table: Table, marks: U8) -> I32:
+    """The compiled pass over a table whose marks are known."""
     from apps.pipeline.filters import predicates
 
-    result = np.zeros(len(table), "u1")
-    judge = predicates.judge_members if table.kind == "member" else predicates.judge_places
-    judge(marks_of_numbers(request, table["number"]), *_columns(table), who(request, rules), result)
+    result = np.empty(len(table), "i4")
+    compiled: Any = predicates.judge_members if table.kind == "member" else predicates.judge_places
+    compiled(who(request), marks, *(np.asarray(table[name]) for name in JUDGED[table.kind]), result)
     return result
+
+
+def market_table(request: Request) -> Table:
+    """The candidates of the viewer's market, as views."""
+    span = slice(*market_rows(request.data, market_of(request)))
+    table = request.data.candidates
+    return Table(table.kind, {name: np.asarray(column)[span] for name, column in table.columns.items()})
 
 
 def market_rows(data: SurfaceData, market: int) -> tuple[int, int]:
@@ -68,52 +101,39 @@ def rows_of(data: SurfaceData, numbers: npt.NDArray[Any]) -> I64:
 
 
 def marks_of_rows(request: Request, start: int, stop: int) -> U8:
-    """Per row of a span the code of self, gone or excluded; 0: none of them."""
+    """Per row of a span the bits of self, gone and excluded."""
     marks = np.zeros(stop - start, "u1")
-    for name, numbers in _marked(request):
+    for bit, numbers in _marked(request):
         rows = rows_of(request.data, numbers)
-        marks[rows[(rows >= start) & (rows < stop)] - start] = CODE[name]
+        marks[rows[(rows >= start) & (rows < stop)] - start] |= bit
     return marks
 
 
 def marks_of_numbers(request: Request, numbers: npt.NDArray[Any]) -> U8:
-    """Per number the code of self, gone or excluded; 0: none of them."""
+    """Per number the bits of self, gone and excluded."""
     marks = np.zeros(len(numbers), "u1")
-    for name, marked in _marked(request):
-        marks[np.isin(numbers, marked)] = CODE[name]
+    for bit, marked in _marked(request):
+        marks[np.isin(numbers, marked)] |= bit
     return marks
 
 
-def who(request: Request, rules: int | None = None) -> I64:
+def who(request: Request) -> tuple[int, ...]:
     """The viewer and the request as the compiled predicates read them."""
     eligibility, row = ELIGIBILITY[request.data.eligibility], request.viewer.row
     market = market_of(request)
-    viewer = (
-        "gender", "seeking", "birth_date", "age_min", "age_max", "intents", "x", "y", "max_distance",
-    )  # fmt: skip
-    return np.array(
-        [
-            eligibility.bits if rules is None else rules,
-            eligibility.intents,
-            date_of(request.now),
-            market,
-            int(market == int(row["market"][0])),
-            *(int(row[name][0]) for name in viewer),
-        ],
-        "i8",
+    return (
+        eligibility.bits,
+        eligibility.intents,
+        date_of(request.now),
+        market,
+        int(market == int(row["market"][0])),
+        *(int(row[name][0]) for name in OF_VIEWER),
     )
 
 
-def _marked(request: Request) -> list[tuple[str, npt.NDArray[Any]]]:
-    """What is known of pairs and rows outside the columns; the later a name, the earlier it is told."""
-    marked: list[tuple[str, npt.NDArray[Any]]] = [
-        ("excluded", request.viewer.excluded),
-        ("gone", request.gone),
-    ]
+def _marked(request: Request) -> list[tuple[np.uint8, npt.NDArray[Any]]]:
+    """What is known of pairs and rows outside the columns: a rule's bit, and for whom it stands."""
+    marked = {"excluded": request.viewer.excluded, "gone": request.gone}
     if request.data.kind == "member":
-        marked.append(("self", np.array([request.viewer.number], "i4")))
-    return marked
-
-
-def _columns(table: Table, span: slice = slice(None)) -> list[npt.NDArray[Any]]:
-    return [np.asarray(table[name])[span] for name in JUDGED[table.kind]]
+        marked["self"] = np.array([request.viewer.number], "i4")
+    return [(np.uint8(1 << CODE[name]), numbers) for name, numbers in marked.items()]

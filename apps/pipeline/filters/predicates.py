@@ -1,19 +1,21 @@
-"""The compiled predicates: one function per rule, two passes over columns. Import only where they run (numba).
+"""The compiled predicates: one function per rule, one pass over columns. Import only where they run (numba).
 
-`judge_*` gives the reason code of every row, 0 for an eligible one; `scan_*` gives the eligible rows alone. Both
-call the same predicate. Rules and passes share this file, because its change alone renews the compiled cache.
+Each rule tells with a bit, that of its code in rules.py, whether it refuses; a candidate without bits is eligible.
+`judge_*` writes the bits of every row, `keep_rows` finds those without. Rules and
+passes share this file, because its change alone renews the compiled cache. There are no branches, so that the
+machine takes several rows at once.
 
-`who` holds the viewer and the request as int64: see W_*. `marks` holds per row the code of a fact about the pair or
-the row that is not in its columns (self, gone, excluded), or 0.
+`who` holds the viewer and the request as a tuple of int64: see W_*. `marks` holds per row the bits of facts that are
+not in its columns: self, gone, excluded.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from apps.pipeline.compiled import columns, compiled, part
+from apps.pipeline.compiled import columns, compiled, part, tuple_of
 
-# Positions in `who`.
+# Places in `who`.
 W_RULES, W_INTENT_BITS, W_TODAY, W_MARKET, W_AT_HOME = 0, 1, 2, 3, 4
 W_GENDER, W_SEEKING, W_BIRTH, W_AGE_MIN, W_AGE_MAX, W_INTENTS, W_X, W_Y, W_DISTANCE = (
     5,
@@ -28,152 +30,116 @@ W_GENDER, W_SEEKING, W_BIRTH, W_AGE_MIN, W_AGE_MAX, W_INTENTS, W_X, W_Y, W_DISTA
 )
 WHO_SIZE = 14
 
-# Codes of rules.py, repeated here: a constant from another file would not renew the compiled cache.
-OTHER_MARKET, CLOSED, NOT_ADULT, GENDER_BY_VIEWER, GENDER_BY_CANDIDATE, INTENTS = 4, 5, 6, 7, 8, 9
-AGE_BY_VIEWER, AGE_BY_CANDIDATE, DISTANCE_BY_VIEWER, DISTANCE_BY_CANDIDATE = 10, 11, 12, 13
+# Bits of the codes in rules.py, repeated here: a constant from another file would not renew the compiled cache.
+OTHER_MARKET, CLOSED, NOT_ADULT, GENDER_BY_VIEWER, GENDER_BY_CANDIDATE = (
+    1 << 4,
+    1 << 5,
+    1 << 6,
+    1 << 7,
+    1 << 8,
+)
+INTENTS, AGE_BY_VIEWER, AGE_BY_CANDIDATE = 1 << 9, 1 << 10, 1 << 11
+DISTANCE_BY_VIEWER, DISTANCE_BY_CANDIDATE = 1 << 12, 1 << 13
+YEAR = 10_000  # in yyyymmdd; an age is (today - birth_date) // YEAR
 ADULT = 18
 UNITS_PER_KM = 100  # the plane counts in 10 m
 
 
 @part
-def mark_reason(rules: int, mark: int) -> int:
-    """Self, gone or excluded, as marked."""
-    return mark if mark != 0 and rules >> mark & 1 else 0
+def market_refuses(here: int, theirs: int) -> int:
+    """Unless both are in one market, and not in none."""
+    return OTHER_MARKET * ((here != theirs) | (here < 0))
 
 
 @part
-def market_reason(rules: int, here: int, theirs: int) -> int:
-    """Same market, and not none."""
-    return OTHER_MARKET if rules >> OTHER_MARKET & 1 and (here != theirs or here < 0) else 0
+def minor_refuses(today: int, birth_date: int) -> int:
+    """Below 18 today; without a birth date always."""
+    return NOT_ADULT * ((birth_date <= 0) | (today - birth_date < ADULT * YEAR))
 
 
 @part
-def adult_reason(rules: int, today: int, birth_date: int) -> int:
-    """18 today or before; without a birth date never."""
-    if not rules >> NOT_ADULT & 1:
-        return 0
-    return NOT_ADULT if birth_date <= 0 or (today - birth_date) // 10000 < ADULT else 0
+def gender_refuses(bit: int, sought: int, gender: int) -> int:
+    """Unless the gender is among those sought."""
+    return bit * (sought & gender == 0)
 
 
 @part
-def gender_reason(rules: int, gender: int, seeking: int, their_gender: int, their_seeking: int) -> int:
-    """Each looks for the other's gender."""
-    if rules >> GENDER_BY_VIEWER & 1 and not seeking & their_gender:
-        return GENDER_BY_VIEWER
-    if rules >> GENDER_BY_CANDIDATE & 1 and not their_seeking & gender:
-        return GENDER_BY_CANDIDATE
-    return 0
+def intents_refuse(intents: int, theirs: int, counting: int) -> int:
+    """Without an intent in common, of those that count here."""
+    return INTENTS * (intents & theirs & counting == 0)
 
 
 @part
-def intent_reason(rules: int, intents: int, theirs: int, counting: int) -> int:
-    """An intent in common, of those that count here."""
-    return INTENTS if rules >> INTENTS & 1 and not intents & theirs & counting else 0
+def age_refuses(bit: int, today: int, birth_date: int, lowest: int, highest: int) -> int:
+    """Outside a range of ages, whose ends are inside; without a birth date always."""
+    lived = today - birth_date
+    return bit * ((birth_date <= 0) | (lived < lowest * YEAR) | (lived >= (highest + 1) * YEAR))
 
 
 @part
-def age_reason(rules: int, code: int, today: int, birth_date: int, lowest: int, highest: int) -> int:
-    """An age within a range, both ends included."""
-    if not rules >> code & 1:
-        return 0
-    age = (today - birth_date) // 10000
-    return code if birth_date <= 0 or age < lowest or age > highest else 0
-
-
-@part
-def distance_reason(rules: int, code: int, east: int, north: int, kilometres: int) -> int:
-    """Not further than a limit; 0: no limit."""
-    if kilometres == 0 or not rules >> code & 1:
-        return 0
+def distance_refuses(bit: int, at_home: int, east: int, north: int, kilometres: int) -> int:
+    """Further than a limit; 0: no limit, and none for who is not at home in this market."""
     limit = kilometres * UNITS_PER_KM
-    return code if east * east + north * north > limit * limit else 0
+    return bit * ((at_home != 0) & (kilometres != 0) & (east * east + north * north > limit * limit))
 
 
 @part
-def member_reason(i: int, marks: Any, columns: Any, who: Any) -> int:
-    """The code of the first rule that refuses the candidate in row i; 0: eligible."""
-    market, gender, seeking, birth, age_min, age_max, intents, x, y, distance = columns
-    rules, today = who[W_RULES], who[W_TODAY]
-    reason = mark_reason(rules, int(marks[i]))
-    if reason == 0:
-        reason = market_reason(rules, who[W_MARKET], int(market[i]))
-    if reason == 0:
-        reason = adult_reason(rules, today, who[W_BIRTH])
-    if reason == 0:
-        reason = adult_reason(rules, today, int(birth[i]))
-    if reason == 0:
-        reason = gender_reason(rules, who[W_GENDER], who[W_SEEKING], int(gender[i]), int(seeking[i]))
-    if reason == 0:
-        reason = intent_reason(rules, who[W_INTENTS], int(intents[i]), who[W_INTENT_BITS])
-    if reason == 0:
-        reason = age_reason(rules, AGE_BY_VIEWER, today, int(birth[i]), who[W_AGE_MIN], who[W_AGE_MAX])
-    if reason == 0:
-        reason = age_reason(rules, AGE_BY_CANDIDATE, today, who[W_BIRTH], int(age_min[i]), int(age_max[i]))
-    if reason == 0 and who[W_AT_HOME]:
-        east, north = int(x[i]) - who[W_X], int(y[i]) - who[W_Y]
-        reason = distance_reason(rules, DISTANCE_BY_VIEWER, east, north, who[W_DISTANCE])
-        if reason == 0:
-            reason = distance_reason(rules, DISTANCE_BY_CANDIDATE, east, north, int(distance[i]))
-    return reason
-
-
-@part
-def place_reason(i: int, marks: Any, market: Any, is_open: Any, who: Any) -> int:
-    """The code of the first rule that refuses the place in row i; 0: eligible."""
-    rules = who[W_RULES]
-    if rules >> CLOSED & 1 and is_open[i] != 1:
-        return CLOSED
-    reason = mark_reason(rules, int(marks[i]))
-    if reason == 0:
-        reason = market_reason(rules, who[W_MARKET], int(market[i]))
-    if reason == 0:
-        reason = adult_reason(rules, who[W_TODAY], who[W_BIRTH])
-    return reason
-
-
-MEMBER = columns("u1", "i2", "u1", "u1", "i4", "u1", "u1", "u2", "i2", "i2", "u2", "i8")
-PLACE = columns("u1", "i2", "u1", "i8")
-
-
-@compiled(*MEMBER, *columns("=u1"))
-def judge_members(
-    marks: Any, market: Any, gender: Any, seeking: Any, birth: Any, age_min: Any, age_max: Any,
-    intents: Any, x: Any, y: Any, distance: Any, who: Any, reasons: Any,
-) -> None:  # fmt: skip
-    """Writes the reason code of every row into `reasons`."""
-    table = (market, gender, seeking, birth, age_min, age_max, intents, x, y, distance)
-    for i in range(len(marks)):
-        reasons[i] = member_reason(i, marks, table, who)
-
-
-@compiled(*MEMBER, *columns("=i4"), returns="int64")
-def scan_members(
-    marks: Any, market: Any, gender: Any, seeking: Any, birth: Any, age_min: Any, age_max: Any,
-    intents: Any, x: Any, y: Any, distance: Any, who: Any, rows: Any,
+def member_refusals(
+    who: Any, mark: int, market: int, gender: int, seeking: int, birth: int, age_min: int, age_max: int,
+    intents: int, x: int, y: int, distance: int,
 ) -> int:  # fmt: skip
-    """Writes the eligible rows into `rows`, in order; returns how many there are."""
-    table = (market, gender, seeking, birth, age_min, age_max, intents, x, y, distance)
+    """The bits of all rules that refuse a candidate with these values."""
+    today, home, east, north = who[W_TODAY], who[W_AT_HOME], x - who[W_X], y - who[W_Y]
+    refusals = mark | market_refuses(who[W_MARKET], market)
+    refusals |= minor_refuses(today, who[W_BIRTH]) | minor_refuses(today, birth)
+    refusals |= gender_refuses(GENDER_BY_VIEWER, who[W_SEEKING], gender)
+    refusals |= gender_refuses(GENDER_BY_CANDIDATE, seeking, who[W_GENDER])
+    refusals |= intents_refuse(who[W_INTENTS], intents, who[W_INTENT_BITS])
+    refusals |= age_refuses(AGE_BY_VIEWER, today, birth, who[W_AGE_MIN], who[W_AGE_MAX])
+    refusals |= age_refuses(AGE_BY_CANDIDATE, today, who[W_BIRTH], age_min, age_max)
+    refusals |= distance_refuses(DISTANCE_BY_VIEWER, home, east, north, who[W_DISTANCE])
+    refusals |= distance_refuses(DISTANCE_BY_CANDIDATE, home, east, north, distance)
+    return int(refusals & who[W_RULES])
+
+
+@part
+def place_refusals(who: Any, mark: int, market: int, is_open: int) -> int:
+    """The bits of all rules that refuse a place with these values."""
+    refusals = mark | CLOSED * (is_open != 1) | market_refuses(who[W_MARKET], market)
+    return int((refusals | minor_refuses(who[W_TODAY], who[W_BIRTH])) & who[W_RULES])
+
+
+# The passes hand over values, never arrays: counting references to ten arrays per row would cost ten times the work.
+WHO = tuple_of("int64", WHO_SIZE)
+MEMBER = (WHO, *columns("u1", "i2", "u1", "u1", "i4", "u1", "u1", "u2", "i2", "i2", "u2"))
+PLACE = (WHO, *columns("u1", "i2", "u1"))
+
+
+@compiled(*MEMBER, *columns("=i4"))
+def judge_members(
+    who: Any, marks: Any, market: Any, gender: Any, seeking: Any, birth: Any, age_min: Any, age_max: Any,
+    intents: Any, x: Any, y: Any, distance: Any, refusals: Any,
+) -> None:  # fmt: skip
+    """Writes the bits of every row into `refusals`."""
+    for i in range(len(marks)):
+        refusals[i] = member_refusals(
+            who, int(marks[i]), int(market[i]), int(gender[i]), int(seeking[i]), int(birth[i]), int(age_min[i]),
+            int(age_max[i]), int(intents[i]), int(x[i]), int(y[i]), int(distance[i]),
+        )  # fmt: skip
+
+
+@compiled(*PLACE, *columns("=i4"))
+def judge_places(who: Any, marks: Any, market: Any, is_open: Any, refusals: Any) -> None:
+    """Writes the bits of every row into `refusals`."""
+    for i in range(len(marks)):
+        refusals[i] = place_refusals(who, int(marks[i]), int(market[i]), int(is_open[i]))
+
+
+@compiled(*columns("i4", "=i4"), returns="int64")
+def keep_rows(refusals: Any, rows: Any) -> int:
+    """Writes the rows without refusals into `rows`, in order; returns how many there are."""
     kept = 0
-    for i in range(len(marks)):
-        if member_reason(i, marks, table, who) == 0:
-            rows[kept] = i
-            kept += 1
-    return kept
-
-
-@compiled(*PLACE, *columns("=u1"))
-def judge_places(marks: Any, market: Any, is_open: Any, who: Any, reasons: Any) -> None:
-    """Writes the reason code of every row into `reasons`."""
-    for i in range(len(marks)):
-        reasons[i] = place_reason(i, marks, market, is_open, who)
-
-
-@compiled(*PLACE, *columns("=i4"), returns="int64")
-def scan_places(marks: Any, market: Any, is_open: Any, who: Any, rows: Any) -> int:
-    """Writes the eligible rows into `rows`, in order; returns how many there are."""
-    kept = 0
-    for i in range(len(marks)):
-        if place_reason(i, marks, market, is_open, who) == 0:
-            rows[kept] = i
-            kept += 1
+    for i in range(len(refusals)):
+        rows[kept] = i
+        kept += refusals[i] == 0
     return kept

@@ -1,6 +1,6 @@
 """The eligibility rules and sets, as data: what each rule says, its reason code, and which set applies it.
 
-The compiled predicates (predicates.py) and the numpy oracle (oracle.py) both follow this table. A rule is never
+The compiled predicates (predicates.py) and the numpy oracle (oracle.py) both follow it. A rule is never
 switched off by a policy; only a set names its rules.
 """
 
@@ -16,7 +16,7 @@ from apps.pipeline.vocabulary import ALL_INTENTS, DATING_INTENTS, NETWORKING_INT
 class Rule:
     """Why somebody may not be shown. `private`: the reason, once told, gives away one side's secret."""
 
-    code: int  # predicates.py returns it; 0 means eligible
+    code: int  # its bit in the predicates' answer; of several refusals the lowest code is told first
     name: str
     sentence: str
     private: bool = False
@@ -39,13 +39,12 @@ RULES = (
     Rule(12, "distance_of_viewer", "Further away than the viewer accepts.", private=True),
     Rule(13, "distance_of_candidate", "Further away than the candidate accepts.", private=True),
 )
-RULE_BY_CODE: Mapping[int, Rule] = {rule.code: rule for rule in RULES}
 CODE: Mapping[str, int] = {rule.name: rule.code for rule in RULES}
 
 
 @dataclass(frozen=True)
 class EligibilitySet:
-    """The rules of a kind of surface, in the order in which a reason is told."""
+    """The rules of a kind of surface."""
 
     name: str
     kind: str

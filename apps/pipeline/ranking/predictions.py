@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features import pairs
+from apps.pipeline.features.finite import finite
 from apps.pipeline.snapshot import Table
 
 PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
@@ -52,22 +53,28 @@ def pair_features(
         features = _place_features(source_rows, target_rows)
     else:
         features = _member_features(source_rows, target_rows, partners)
-    return {name: np.broadcast_to(column, (n,)).astype("f4") for name, column in features.items()}
+    return {name: _column(column, n) for name, column in features.items()}
 
 
 def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F32:
     """logistic(intercept + sum of weight x feature) [n], within [EDGE, 1 - EDGE]; a missing feature counts 0."""
-    n = len(next(iter(features.values()), ()))
-    logit = np.full(n, float(model["intercept"]))
-    for name, weight in model["weights"].items():
-        if name in features:
-            logit += float(weight) * np.nan_to_num(features[name].astype("f8"), posinf=0.0, neginf=0.0)
-    logit = np.clip(np.nan_to_num(logit), -30.0, 30.0)
+    used = [name for name in model["weights"] if name in features]
+    logit = np.full(len(next(iter(features.values()), ())), float(model["intercept"]))
+    if used:
+        columns = finite(np.stack([features[name] for name in used]).astype("f8"))
+        logit += np.einsum("i,ij->j", np.array([float(model["weights"][name]) for name in used]), columns)
+    logit = np.clip(finite(logit), -30.0, 30.0)
     return np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE).astype("f4")
 
 
+def _column(values: npt.NDArray[Any], n: int) -> F32:
+    """As float32 [n]; a value of the one row is repeated."""
+    repeated = values if len(values) == n else np.broadcast_to(values, (n,))
+    return np.asarray(repeated, "f4")
+
+
 def _distance_log(source: Table, target: Table) -> F32:
-    return np.log1p(np.nan_to_num(pairs.kilometres(source, target), nan=UNKNOWN_DISTANCE))
+    return np.log1p(finite(pairs.kilometres(source, target), UNKNOWN_DISTANCE))
 
 
 def _member_features(source: Table, target: Table, partners: npt.NDArray[np.uint64] | None) -> dict[str, F32]:

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
+from apps.pipeline.features.finite import finite
 
 F64 = npt.NDArray[np.float64]
 
@@ -25,7 +26,7 @@ def combine(p: npt.NDArray[Any], q: npt.NDArray[Any], *, rule: str, weight: floa
     """Phi [n] of probabilities [n]; a NaN counts as 0. Raises KeyError on an unknown rule."""
     share = min(max(weight, 0.0), 1.0)
     result = RULES[rule](_probability(p), _probability(q), share)
-    return np.clip(np.nan_to_num(result), 0.0, 1.0).astype("f4")
+    return np.clip(finite(result), 0.0, 1.0).astype("f4")
 
 
 def _harmonic(p: F64, q: F64, weight: float) -> F64:
@@ -54,4 +55,4 @@ RULES: Mapping[str, Callable[[F64, F64, float], F64]] = {
 
 
 def _probability(values: npt.NDArray[Any]) -> F64:
-    return np.clip(np.nan_to_num(np.asarray(values, "f8")), 0.0, 1.0)
+    return np.clip(finite(np.asarray(values, "f8")), 0.0, 1.0)

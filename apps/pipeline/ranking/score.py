@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from apps.pipeline.contracts import F32, Pool, Request
+from apps.pipeline.features.finite import finite
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.ranking.predictions import like_probability, pair_features
@@ -64,7 +65,7 @@ def total(request: Request, pool: Pool) -> F32:
     for name, column in pool.features.items():
         score += weight_of(request, name) * column
     score -= price_of(request, pool)
-    return np.clip(np.nan_to_num(score, nan=-BOUND), -BOUND, BOUND).astype("f4")
+    return np.clip(finite(score, -BOUND), -BOUND, BOUND).astype("f4")
 
 
 def phi(request: Request, pool: Pool) -> F32:
@@ -79,7 +80,7 @@ def price_of(request: Request, pool: Pool) -> F32:
     """The capacity price [n]; 0 when it is switched off or not a number."""
     if "price" in request.params.disabled_stages:
         return np.zeros(len(pool), "f4")
-    return np.nan_to_num(pool.table["price"], nan=0.0, posinf=0.0, neginf=0.0)
+    return finite(pool.table["price"])
 
 
 def weight_of(request: Request, feature: str) -> float:

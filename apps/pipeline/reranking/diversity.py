@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, Pool, Request
+from apps.pipeline.features.finite import finite
 from apps.pipeline.reranking.order import Order
 from apps.pipeline.snapshot import Table
 
@@ -29,7 +30,7 @@ def diversify(request: Request, pool: Pool, order: Order) -> Order:
     chosen = np.empty(len(head), "i4")
     steps = min(len(head), request.limit + request.reserve)
     table = pool.table.gather(head)
-    greedy_order(relevance(pool.score[head]), likeness(table), float(share), steps, chosen)
+    greedy_order(relevance(pool.score[head]), directions(table), common(table), share, steps, chosen)
     moved = np.arange(len(order))
     moved[order.fixed : order.fixed + len(head)] = order.fixed + chosen
     return Order(order.positions[moved], order.propensity[moved], order.fixed)
@@ -43,18 +44,14 @@ def relevance(score: F32) -> F32:
     return ((score - low) / (high - low)).astype("f4")
 
 
-def likeness(table: Table) -> F32:
-    """How alike each two are [n, n], within 0..1."""
-    return np.ascontiguousarray((_cosine(table["looks"]) + _common(table)) / np.float32(2.0), "f4")
-
-
-def _cosine(vectors: F32) -> F32:
+def directions(table: Table) -> F32:
+    """Embeddings scaled to length 1 [n, d]; one of zeros stays zero, like nobody."""
+    vectors = finite(table["looks"])
     length = np.sqrt(np.einsum("ij,ij->i", vectors, vectors))
-    unit = vectors / np.maximum(length, 1e-12)[:, None]
-    return np.clip(np.nan_to_num(unit @ unit.T), 0.0, 1.0)
+    return np.ascontiguousarray(vectors / np.maximum(length, 1e-12)[:, None], "f4")
 
 
-def _common(table: Table) -> F32:
+def common(table: Table) -> F32:
     """Jaccard index of all attribute bits together; 0 when neither has any. A place's category counts as a bit."""
     both: npt.NDArray[np.float32] = np.zeros((len(table), len(table)), "f4")
     count = np.zeros(len(table), "f4")
@@ -66,4 +63,4 @@ def _common(table: Table) -> F32:
         both += table["category"][:, None] == table["category"][None, :]
         count += 1
     either = count[:, None] + count[None, :] - both
-    return both / np.maximum(either, 1.0)
+    return np.ascontiguousarray(both / np.maximum(either, 1.0), "f4")

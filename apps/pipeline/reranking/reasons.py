@@ -53,9 +53,10 @@ def reasons_of(request: Request, table: Table) -> tuple[Reasons, ...]:
     said = _member_arguments(request, pool) if table.kind == "member" else _place_arguments(request, pool)
     unsaid = UNSAID.get(request.data.eligibility, ())
     codes = [code for code in IN_ORDER[table.kind] if code not in unsaid]
+    rows = zip(*(said[code] for code in codes), strict=True)
     return tuple(
-        tuple((code, said[code][i]) for code in codes if said[code][i] is not None)[:MOST]
-        for i in range(len(table))
+        tuple([(code, word) for code, word in zip(codes, row, strict=True) if word is not None][:MOST])
+        for row in rows
     )
 
 
@@ -100,7 +101,7 @@ def _buckets(request: Request, table: Table) -> list[str | None]:
     """The smallest named distance that holds each; None further away, or for a viewer away from home."""
     if market_of(request) != int(request.viewer.row["market"][0]):
         return [None] * len(table)
-    distance = np.nan_to_num(pairs.kilometres(request.viewer.row, table), nan=np.inf)
+    distance = pairs.kilometres(request.viewer.row, table)
     bucket = np.searchsorted(np.array(DISTANCES, "f4"), distance)
     names = [*(str(kilometres) for kilometres in DISTANCES), None]
     return [names[b] for b in bucket.tolist()]

@@ -10,9 +10,12 @@ import numpy.typing as npt
 from apps.pipeline.contracts import F32, I64, Request
 from apps.pipeline.features import pairs
 from apps.pipeline.features.calendar import day_of
+from apps.pipeline.features.finite import finite
 from apps.pipeline.features.registry import NEWCOMER_DAYS
 from apps.pipeline.retrieval.eligible import Eligible
 from apps.pipeline.retrieval.top import best
+
+WORST = -1e9  # of a score that is not a number
 
 
 def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -30,7 +33,7 @@ def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
     if returned > 0:
         score += returned * affinity * against(eligible, "taste", row["looks"][0])
         score += returned * float(weights.get("selectivity", 0.0)) * eligible.column("selectivity")
-    return best(np.nan_to_num(score, nan=-1e9), eligible.column("number"), quota)
+    return best(finite(score, WORST), eligible.column("number"), quota)
 
 
 def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -40,10 +43,10 @@ def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
 
 def friends_of_friends(request: Request, eligible: Eligible, quota: int) -> I64:
     """Members two visible steps away who are not connected directly, by how many connections they share."""
-    graph = request.snapshot.connections
-    numbers, counts = pairs.common_neighbours(graph, request.viewer.number)
+    numbers, counts = request.mutual
+    direct = request.snapshot.connections.neighbours(request.viewer.number)
     positions = eligible.find(numbers)
-    kept = (positions >= 0) & ~np.isin(numbers, graph.neighbours(request.viewer.number))
+    kept = (positions >= 0) & ~np.isin(numbers, direct)
     return positions[kept][best(counts[kept], numbers[kept], quota)]
 
 

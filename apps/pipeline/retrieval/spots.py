@@ -6,9 +6,10 @@ import numpy as np
 
 from apps.pipeline.contracts import I64, Request
 from apps.pipeline.features import pairs
+from apps.pipeline.features.finite import finite
 from apps.pipeline.filters.eligibility import market_of
 from apps.pipeline.retrieval.eligible import Eligible
-from apps.pipeline.retrieval.people import against
+from apps.pipeline.retrieval.people import WORST, against
 from apps.pipeline.retrieval.top import best
 
 
@@ -26,7 +27,7 @@ def taste(request: Request, eligible: Eligible, quota: int) -> I64:
     weights = pairs.like_model(request.data)["weights"]
     score = float(weights.get("affinity", 1.0)) * against(eligible, "looks", request.viewer.row["taste"][0])
     score += float(weights.get("popularity", 0.0)) * eligible.column("popularity")
-    return best(np.nan_to_num(score, nan=-1e9), eligible.column("number"), quota)
+    return best(finite(score, WORST), eligible.column("number"), quota)
 
 
 def curated(request: Request, eligible: Eligible, quota: int) -> I64:

@@ -93,6 +93,7 @@ lock: $(DEV_READY) ## Lock the requirements anew (needs the package index)
 			--no-emit-index-url --custom-compile-command "make lock" $(ARGS) -o $$part.txt $$part.in || exit 1; done
 
 clean: ## Remove what running made: var/, caches, .venv
+	@if [ -L var/postgres ]; then rm -rf "$$(dirname "$$(readlink var/postgres)")"; fi
 	rm -rf var $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

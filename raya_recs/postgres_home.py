@@ -10,6 +10,7 @@ import hashlib
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -32,7 +33,7 @@ class PostgresHome:
         self.data = folder / "postgres"
         self.binaries = _packaged_binaries()
         if self.user and not _can_enter(self.user, folder):
-            self.data = OUTSIDE / hashlib.sha256(str(folder).encode()).hexdigest()[:12] / "postgres"
+            self.data = _data_outside(self.data)
             say(f"User {self.user} can't enter {folder}: the database's data is in {self.data}")
         if self.user and not _can_enter(self.user, self.binaries):
             self.binaries = _copy_binaries(self.binaries)
@@ -53,9 +54,7 @@ class PostgresHome:
         half_made.rename(self.data)
 
     def remove(self) -> None:
-        shutil.rmtree(self.data, ignore_errors=True)
-        if OUTSIDE in self.data.parents:
-            shutil.rmtree(self.data.parent, ignore_errors=True)
+        shutil.rmtree(self.data.parent if OUTSIDE in self.data.parents else self.data, ignore_errors=True)
 
     def _initdb(self, data: Path, password: str) -> None:
         password_file = data.with_name("postgres.password")
@@ -92,6 +91,22 @@ class PostgresHome:
             pid = int(pid_file.read_text().split()[0])
             if not is_running(pid) or not _is_postgres_on(pid, self.data):
                 pid_file.unlink()
+
+
+def _data_outside(wanted: Path) -> Path:
+    """A folder of its own, which a link remembers: whoever removes the link starts with fresh data."""
+    if wanted.is_symlink():
+        return wanted.readlink()
+    if wanted.exists():
+        raise ProcessError(
+            f"{wanted} has a database that its user can no longer reach: open its parent folders"
+        )
+    data = OUTSIDE / secrets.token_hex(6) / "postgres"
+    data.parent.mkdir(parents=True)
+    for folder in (OUTSIDE, data.parent):
+        folder.chmod(0o711)
+    wanted.symlink_to(data)
+    return data
 
 
 def _packaged_binaries() -> Path:

@@ -172,5 +172,7 @@ def test_root_puts_data_and_binaries_outside_a_closed_folder(
         assert outside in servers._home.binaries.parents
         with psycopg.connect(servers.database_url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
-    assert str(outside) in said[0]
+    with EmbeddedServers(closed / "var", say=said.append) as again:
+        assert again._home.data == servers._home.data, "the same data the next time"
+    assert str(servers._home.data) in said[0]
     assert closed.stat().st_mode & 0o777 == 0o700, "nobody's folder is made more open"

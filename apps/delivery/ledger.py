@@ -22,7 +22,7 @@ REQUEST_SECONDS = 600
 MOST_IN_STREAM = 2_000_000  # about a day of deliveries at full speed: memory is bounded even without a copier
 
 # KEYS: marker, gone, counters, held, stream, capped, request.
-# ARGV: generation, limit, cap, now (s), held until (s), candidates (packed <i4), payload, viewer state,
+# ARGV: generation, limit, cap, now (s), hold for (s), candidates (packed <i4), payload, viewer state,
 #   digest of the request's parameters (empty: no request id).
 # A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed it.
 _RESERVE = """
@@ -62,7 +62,7 @@ if n > 0 then
       else
         kept_count = kept_count + 1
         kept[kept_count] = struct.pack('<I2', i - 1)
-        held[kept_count] = struct.pack('<i4BBd', numbers[i], 0, 1, tonumber(ARGV[5]))
+        held[kept_count] = struct.pack('<i4BBd', numbers[i], 0, 1, now + tonumber(ARGV[5]))
         buckets[#buckets + 1] = struct.pack('<I4I2', hour, math.min(current + 1, 65535))
         changed[#changed + 1] = numbers[i]
         changed[#changed + 1] = table.concat(buckets)
@@ -76,7 +76,7 @@ for at = 1, #before, 14 do
   if struct.unpack('<d', before, at + 6) > now then held[#held + 1] = string.sub(before, at, at + 13) end
 end
 if kept_count > 0 then
-  redis.call('SET', KEYS[4], table.concat(held), 'EX', math.ceil(tonumber(ARGV[5]) - now) + 60)
+  redis.call('SET', KEYS[4], table.concat(held), 'EX', math.ceil(tonumber(ARGV[5])) + 60)
 end
 local shown = table.concat(kept)
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', '%(most)d', '*', 'p', ARGV[7], 's', ARGV[8], 'k', shown,
@@ -127,7 +127,7 @@ class Order:
     limit: int
     cap: int
     now: float
-    held_until: float
+    hold_seconds: int
     candidates: npt.NDArray[np.int32]  # ranked, the reserve at the end
     payload: bytes
     viewer_state: bytes
@@ -158,7 +158,7 @@ def keys_and_args(order: Order) -> tuple[list[str], list[Any]]:
         order.request_key or "o:q:none",
     ]
     numbers = np.ascontiguousarray(order.candidates, "<i4").tobytes()
-    args = [order.generation, order.limit, order.cap, repr(order.now), repr(order.held_until), numbers]
+    args = [order.generation, order.limit, order.cap, repr(order.now), order.hold_seconds, numbers]
     return keys, [*args, order.payload, order.viewer_state, order.request_digest]
 
 

@@ -20,7 +20,7 @@ ORDER = Order(
     limit=2,
     cap=0,
     now=NOON,
-    held_until=NOON + 1800,
+    hold_seconds=1800,
     candidates=np.array([11, 12, 13], "i4"),
     payload=b"{}",
     viewer_state=b"",
@@ -92,7 +92,7 @@ def online_url() -> str:
 def test_who_was_shown_is_held_until_the_hold_ends() -> None:
     reserve(ORDER)
     assert held_by(1) == {11, 12}
-    later = replace(ORDER, now=NOON + 1801, held_until=NOON + 3601, candidates=np.array([13], "i4"))
+    later = replace(ORDER, now=NOON + 1801, candidates=np.array([13], "i4"))
     reserve(later)
     assert held_by(1) == {13}
 

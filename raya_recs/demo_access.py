@@ -5,7 +5,7 @@ only their hashes.
 """
 
 import secrets
-from typing import Any
+from typing import Any, Literal
 
 SCOPES = ["members:read", "members:write", "places:write", "events:write", "recommend:read", "explain:read"]
 VIEWERS = 5
@@ -15,9 +15,11 @@ def ensure_access(known: dict[str, Any]) -> dict[str, Any]:
     """`known` is what an earlier call gave; what is still good stays."""
     from apps.surfaces.models import Surface
 
+    passwords = known.get("logins", {})
     return {
         "logins": {
-            name: _ensure_login(name, known.get("logins", {}).get(name)) for name in ("editor", "approver")
+            "editor": _ensure_login("editor", passwords.get("editor")),
+            "approver": _ensure_login("approver", passwords.get("approver")),
         },
         "service_key": _ensure_service_key(known.get("service_key", "")),
         "surfaces": list(Surface.objects.filter(is_active=True).values_list("key", flat=True)),
@@ -25,26 +27,18 @@ def ensure_access(known: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _ensure_login(name: str, known_password: str | None) -> str:
+def _ensure_login(role: Literal["editor", "approver"], known_password: str | None) -> str:
+    """The password stays while it fits: setting it anew would end the browser's session."""
     from django.contrib.auth.models import User
 
-    user, _ = User.objects.get_or_create(username=name, defaults={"is_staff": True})
+    from apps.console.roles import ensure_staff
+
+    user = User.objects.filter(username=role, is_active=True).first()
+    if user and known_password and user.check_password(known_password):
+        return known_password
     password = known_password or secrets.token_urlsafe(12)
-    if not user.check_password(password):
-        user.set_password(password)
-        user.save(update_fields=["password"])
-    user.user_permissions.set(_permissions(may_publish=name == "approver"))
+    ensure_staff(role, password, role)
     return password
-
-
-def _permissions(*, may_publish: bool) -> Any:
-    """Both see and tune everything; publishing a release and handing out keys is the approver's."""
-    from django.contrib.auth.models import Permission
-
-    everything = Permission.objects.exclude(content_type__app_label__in=["auth", "admin", "contenttypes"])
-    if may_publish:
-        return everything
-    return everything.exclude(codename="publish_release").exclude(codename__endswith="_servicekey")
 
 
 def _ensure_service_key(known: str) -> str:

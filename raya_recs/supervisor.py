@@ -52,7 +52,7 @@ class Program:
     command: Sequence[str | os.PathLike[str]]
     env: Mapping[str, str]
     is_ready: Callable[[Child], bool]
-    ready_seconds: float = 120.0
+    ready_seconds: float = 300.0
     stop_seconds: float = 20.0
 
 

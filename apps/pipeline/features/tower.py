@@ -97,9 +97,9 @@ def _place_columns(table: Table) -> list[F32]:
 
 
 def _one_hot(values: npt.NDArray[np.uint8], size: int) -> F32:
-    return (values[:, None] == np.arange(size)[None, :]).astype("f4")
+    return np.asarray(values[:, None] == np.arange(size)[None, :], "f4")
 
 
 def _apply(profiles: F32, weights: npt.NDArray[Any]) -> F32:
-    values: F32 = finite(profiles @ np.asarray(weights, "f4"))
-    return values
+    product: F32 = profiles @ np.asarray(weights, "f4")
+    return finite(product)

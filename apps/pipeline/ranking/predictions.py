@@ -64,7 +64,7 @@ def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F
         columns = finite(np.stack([features[name] for name in used]).astype("f8"))
         logit += np.einsum("i,ij->j", np.array([float(model["weights"][name]) for name in used]), columns)
     logit = np.clip(finite(logit), -30.0, 30.0)
-    return np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE).astype("f4")
+    return np.asarray(np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE), "f4")
 
 
 def _column(values: npt.NDArray[Any], n: int) -> F32:

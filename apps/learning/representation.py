@@ -1,0 +1,90 @@
+"""What a block of decisions tells of members: taste, looks, selectivity, appeal, and the tower's maps.
+
+Whoever has n decisions is n/(n + k) behaviour and the rest profile; without decisions, profile alone. That
+is the same rule for a member who joined today and for one who was always there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.learning.content import Groups, fit_map
+from apps.learning.decisions import Decisions
+from apps.learning.factors import factorise
+from apps.learning.shrinkage import Effects, K, counts, fit_effects, unshrunk
+from apps.pipeline.contracts import F32
+from apps.pipeline.snapshot import Table
+
+Content = Mapping[str, npt.NDArray[Any]]  # by name, without the surface
+BLEND = 10.0  # decisions at which an embedding is half behaviour
+
+
+@dataclass(frozen=True)
+class Representation:
+    """Columns for the rows of a table, and the maps that give them to anybody else."""
+
+    columns: Mapping[str, F32]
+    content: Content
+    mean: float
+
+
+def represent_members(
+    decisions: Decisions, profiles: F32, *, groups: Groups = None, k: float = K, blend: float = BLEND
+) -> Representation:
+    """Learns from decisions between members whose `profiles` [n, d] are the encoding of the content tower."""
+    n = len(profiles)
+    plain = fit_effects(decisions, n, n, k=k)
+    content: dict[str, F32] = {
+        "selectivity_weights": _effect_map(
+            profiles, plain.selectivity, plain.selectivity_reliability, groups
+        ),
+        "appeal_weights": _effect_map(profiles, plain.appeal, plain.appeal_reliability, groups),
+    }
+    effects = fit_effects(
+        decisions,
+        n,
+        n,
+        selectivity_prior=profiles @ content["selectivity_weights"],
+        appeal_prior=profiles @ content["appeal_weights"],
+        k=k,
+    )
+    taste, looks = factorise(decisions, n, n)
+    given, received = counts(decisions.source, n), counts(decisions.target, n)
+    content["taste_weights"] = fit_map(profiles, taste, given / (given + blend), groups)
+    content["looks_weights"] = fit_map(profiles, looks, received / (received + blend), groups)
+    columns = {
+        "taste": blended(taste, profiles @ content["taste_weights"], given, blend),
+        "looks": blended(looks, profiles @ content["looks_weights"], received, blend),
+        **_effect_columns(effects),
+    }
+    return Representation(columns, content, effects.mean)
+
+
+def with_columns(table: Table, columns: Mapping[str, npt.NDArray[Any]]) -> Table:
+    """The table with these columns in place of its own, in the schema's dtypes."""
+    cast = {name: np.asarray(column, table[name].dtype) for name, column in columns.items()}
+    return Table(table.kind, {**table.columns, **cast})
+
+
+def blended(learnt: F32, from_profile: F32, n: npt.NDArray[np.float64], k: float) -> F32:
+    """n/(n + k) of what was learnt, the rest from the profile, row by row."""
+    share = (n / (n + k))[:, None]
+    return (share * learnt + (1.0 - share) * from_profile).astype("f4")
+
+
+def _effect_map(
+    profiles: F32, effects: npt.NDArray[np.float64], reliability: npt.NDArray[np.float64], groups: Groups
+) -> F32:
+    return fit_map(profiles, unshrunk(effects, reliability), reliability, groups)
+
+
+def _effect_columns(effects: Effects) -> dict[str, F32]:
+    return {
+        "selectivity": effects.selectivity.astype("f4"),
+        "appeal": effects.appeal.astype("f4"),
+    }

@@ -1,4 +1,7 @@
+from typing import Any
+
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class RefreshConfig(AppConfig):
@@ -6,3 +9,17 @@ class RefreshConfig(AppConfig):
 
     name = "apps.refresh"
     verbose_name = "Refresh"
+
+    def ready(self) -> None:
+        post_migrate.connect(ensure_schedule, dispatch_uid="refresh.ensure_schedule")
+
+
+def ensure_schedule(sender: AppConfig, **_: Any) -> None:
+    """Every 15 minutes, unless staff have said otherwise: an entry that exists is left as it is."""
+    if sender.label != "django_celery_beat":
+        return
+    from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+    if not PeriodicTask.objects.filter(name="Refresh").exists():
+        every, _created = IntervalSchedule.objects.get_or_create(every=15, period=IntervalSchedule.MINUTES)
+        PeriodicTask.objects.create(name="Refresh", task="refresh.refresh", interval=every)

@@ -51,7 +51,9 @@ class RefreshJob(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     token = models.BigIntegerField(default=0)
     leased_until = models.DateTimeField(null=True)
-    snapshot = models.ForeignKey(SnapshotRow, null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
+    snapshot = models.ForeignKey(
+        SnapshotRow, null=True, blank=True, on_delete=models.SET_NULL, related_name="+"
+    )
     error = models.TextField(blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     finished_at = models.DateTimeField(null=True)

@@ -1,9 +1,11 @@
 """Rows for tests of the refresh: a market, members and places as Postgres holds them."""
 
-from datetime import UTC, date, datetime
+import uuid
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from apps.common import geo
+from apps.common import clock, geo
+from apps.interactions.models import Relationship
 from apps.members.models import Member
 from apps.places.models import Place
 from apps.surfaces.models import Market
@@ -40,3 +42,18 @@ def make_place(name: str, market: Market, **values: Any) -> Place:
         "category": "bar",
     }
     return Place.objects.create(**{**defaults, **values})
+
+
+def decide(
+    actor: Member, target: Member | Place, state: str, *, surface: str = "dating", days_ago: float = 1
+) -> None:
+    kind = "place" if isinstance(target, Place) else "member"
+    Relationship.objects.create(
+        actor=actor.number,
+        target=target.number,
+        target_kind=kind,
+        surface=surface,
+        state=state,
+        decided_at=clock.now() - timedelta(days=days_ago),
+        decided_by=uuid.uuid4(),
+    )

@@ -1,0 +1,61 @@
+"""manage.py refresh: learns from what is in Postgres and activates a new snapshot, step by step."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from apps.common.errors import Problem
+from apps.pipeline.snapshot import SnapshotRefused
+from apps.refresh import jobs
+from apps.refresh.models import SnapshotRow
+from apps.refresh.services import refresh
+
+
+class Command(BaseCommand):
+    help = "Learns from what is in Postgres, writes a snapshot, checks it and activates it."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--key", help="do this once: a second call with the same key changes nothing")
+        parser.add_argument(
+            "--wait", type=float, default=60.0, help="seconds to wait for another refresh to end (default 60)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            row = self._refresh(options["key"], time.monotonic() + options["wait"])
+        except (Problem, SnapshotRefused) as error:
+            raise CommandError(str(error)) from error
+        for surface, counts in row.counts.items():
+            self.stdout.write(
+                f"{surface}: {counts['candidates']:,} candidates, {counts['viewers']:,} viewers"
+            )
+        for surface, learnt in row.report.get("learnt", {}).items():
+            self._say_quality(surface, learnt)
+        self.stdout.write(self.style.SUCCESS(f"Active: {row.id} ({row.bytes / 1e6:.1f} MB)"))
+
+    def _refresh(self, key: str | None, until: float) -> SnapshotRow:
+        said = False
+        while True:
+            try:
+                return refresh(key=key, progress=self.stdout.write)
+            except jobs.RefreshBusy:
+                if time.monotonic() >= until:
+                    raise
+                if not said:
+                    self.stdout.write(
+                        "Another refresh runs, or was stopped a moment ago: waiting for its lease."
+                    )
+                said = True
+                time.sleep(1)
+
+    def _say_quality(self, surface: str, learnt: dict[str, Any]) -> None:
+        for name in ("like", "save"):
+            if name in learnt:
+                found = learnt[name]
+                self.stdout.write(
+                    f"{surface}: AUC {found['auc']:.3f}, log loss {found['log_loss']:.3f}, calibration error "
+                    f"{found['calibration_error']:.3f} on {found['decisions']:,} later decisions"
+                )

@@ -1,0 +1,132 @@
+"""What the refresh reads of Postgres, in bulk: fixed-width columns by binary COPY, straight into numpy.
+
+Everything of one refresh is read at one consistent point (`consistent_reading`), so that a member erased or
+a like undone meanwhile is in all of it or in none. Rows are numbers, never ids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from django.db import connection, transaction
+
+from apps.pipeline.contracts import I32
+
+_HEADER = 19  # signature, flags and length of an extension that is never there
+_WIDTHS = {"int": "i4", "bigint": "i8", "boolean": "u1"}
+
+_DECISIONS = """
+SELECT actor, target, state <> 'passed' AS liked, floor(extract(epoch FROM decided_at))::bigint AS at
+FROM interactions_relationship
+WHERE surface = %(surface)s AND target_kind = %(kind)s
+  AND state IN ('liked', 'matched', 'unmatched', 'passed', 'saved')
+  AND decided_at <= %(until)s
+"""
+_IMPRESSIONS = """
+SELECT actor, target, max(floor(extract(epoch FROM occurred_at)))::bigint AS at
+FROM interactions_event
+WHERE type = 'impression' AND target_kind = 'place' AND surface = %(surface)s
+  AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s
+GROUP BY actor, target
+"""
+_ACTIVITY = """
+SELECT actor, max(floor(extract(epoch FROM occurred_at) / 3600))::int AS hour
+FROM interactions_event
+WHERE occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s AND type <> 'impression' GROUP BY actor
+"""
+_VISITS = """
+SELECT target, count(*)::int AS visits FROM interactions_event
+WHERE type = 'visit' AND target_kind = 'place'
+  AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s GROUP BY target
+"""
+_CONNECTIONS = "SELECT a_id, b_id FROM members_connection WHERE visible AND kind <> 'contact'"
+_IDS = {
+    "member": "SELECT number, external_id FROM members_member",
+    "place": "SELECT number, external_id FROM places_place",
+}
+# Asked a second time, in other words than the table was, to check the snapshot against.
+_SHOWN = {
+    "member": """
+        SELECT number FROM members_member
+        WHERE status = 'active' AND visibility <> 'hidden' AND stopped_at IS NULL
+        AND age(%(today)s::date, birth_date) >= interval '18 years'
+    """,
+    "place": "SELECT number FROM places_place WHERE NOT (visibility = 'hidden' OR stopped_at IS NOT NULL)",
+}
+
+
+@contextmanager
+def consistent_reading() -> Iterator[None]:
+    """One view of Postgres for all that is read inside. A transaction that is already open is kept."""
+    if connection.in_atomic_block:
+        yield
+        return
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield
+
+
+def decisions_on(surface: str, kind: str, until: datetime) -> dict[str, npt.NDArray[Any]]:
+    """actor, target, liked, at (seconds): the present state of every pair with a like, a pass or a save."""
+    columns = {"actor": "int", "target": "int", "liked": "boolean", "at": "bigint"}
+    return _columns(_DECISIONS, columns, {"surface": surface, "kind": kind, "until": until})
+
+
+def impressions_on(surface: str, until: datetime) -> dict[str, npt.NDArray[Any]]:
+    """actor, target, at (seconds): places shown in the last 90 days."""
+    columns = {"actor": "int", "target": "int", "at": "bigint"}
+    return _columns(_IMPRESSIONS, columns, {"surface": surface, "until": until})
+
+
+def last_activity(until: datetime) -> dict[str, npt.NDArray[Any]]:
+    """actor, hour (since 1970): of the last thing each member did in 90 days."""
+    return _columns(_ACTIVITY, {"actor": "int", "hour": "int"}, {"until": until})
+
+
+def place_visits(until: datetime) -> dict[str, npt.NDArray[Any]]:
+    """target, visits: of the last 90 days."""
+    return _columns(_VISITS, {"target": "int", "visits": "int"}, {"until": until})
+
+
+def visible_connections() -> tuple[I32, I32]:
+    """Both ends of every edge that both sides let others see; contacts left out."""
+    found = _columns(_CONNECTIONS, {"a": "int", "b": "int"}, {})
+    return found["a"], found["b"]
+
+
+def shown_numbers(kind: str, today: Any) -> I32:
+    """Sorted numbers of who or what may be shown."""
+    numbers: I32 = np.sort(_columns(_SHOWN[kind], {"number": "int"}, {"today": today})["number"])
+    return numbers
+
+
+def ids_of(kind: str) -> tuple[Sequence[int], Sequence[str]]:
+    """Numbers and the app's ids of all members or places."""
+    with connection.cursor() as cursor:
+        cursor.execute(_IDS[kind])
+        rows = cursor.fetchall()
+    return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def _columns(
+    sql: str, columns: Mapping[str, str], parameters: Mapping[str, Any]
+) -> dict[str, npt.NDArray[Any]]:
+    """The rows of a query whose columns are never null and have these types, in this order."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT BINARY)", parameters) as copy,
+    ):
+        data = b"".join(bytes(part) for part in copy)
+    # A row: a 2-byte count and, per column, a 4-byte length and the value; all big-endian. The end: 2 bytes.
+    fields: list[tuple[str, str]] = [("", ">i2")]
+    for name, kind in columns.items():
+        fields += [(f"{name}.length", ">i4"), (name, f">{_WIDTHS[kind]}")]
+    row = np.dtype([(name or "fields", code) for name, code in fields])
+    found = np.frombuffer(data, row, count=(len(data) - _HEADER - 2) // row.itemsize, offset=_HEADER)
+    return {name: found[name].astype(_WIDTHS[kind]) for name, kind in columns.items()}

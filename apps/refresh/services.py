@@ -1,0 +1,209 @@
+"""A refresh, from the claim of its job to the active snapshot; going back to an earlier one; removing old.
+
+A snapshot is written to a folder of another name, checked there, and renamed when it is whole. One
+transaction then makes it active and closes the job. Stopped at any point before that, the earlier snapshot
+serves.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+
+from apps.common import clock
+from apps.common.errors import NotFound
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot, write_snapshot
+from apps.refresh import jobs
+from apps.refresh.build import Source, build, read_source
+from apps.refresh.checks import check_snapshot
+from apps.refresh.identifiers import write_identifiers
+from apps.refresh.models import RefreshJob, SnapshotRow
+from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+
+KEPT = 5  # snapshots on disk, for replay
+LONGEST_KEPT = timedelta(days=7)  # then removed, however few there are
+UNFINISHED = ".building-"  # what the folder of a snapshot that isn't whole starts with
+
+Say = Callable[[str], None]
+Status = SnapshotRow.Status
+
+
+class Steps:
+    """Notes each step in the job's row and how long it took; says it aloud."""
+
+    def __init__(self, claim: jobs.Claim, say: Say) -> None:
+        self.claim = claim
+        self.say = say
+        self.seconds: dict[str, float] = {}
+        self._name = ""
+        self._since = time.monotonic()
+
+    def __call__(self, name: str) -> None:
+        """Ends the step before and starts this one. Raises RefreshLost when the job is another's."""
+        self.end()
+        jobs.renew(self.claim, name)
+        self._name, self._since = name, time.monotonic()
+
+    def end(self) -> None:
+        if self._name:
+            taken = self.seconds[self._name] = round(time.monotonic() - self._since, 3)
+            self.say(f"{self._name:<22}{taken:7.2f} s")
+        self._name = ""
+
+
+def refresh(*, key: str | None = None, progress: Say = lambda _: None) -> SnapshotRow:
+    """Builds and activates a snapshot; once per key. Raises RefreshBusy, RefreshRefused, RefreshLost."""
+    claimed = jobs.claim(key or f"manual {clock.now().isoformat(timespec='microseconds')}")
+    if isinstance(claimed, SnapshotRow):
+        progress(f"already done: {claimed.id}")
+        return claimed
+    steps = Steps(claimed, progress)
+    try:
+        with jobs.kept_alive(claimed):
+            row = _refresh(claimed, steps)
+    except Exception as error:
+        jobs.fail(claimed, f"{type(error).__name__}: {error}")
+        raise
+    remove_old_snapshots()
+    return row
+
+
+def activate_snapshot(snapshot_id: str) -> SnapshotRow:
+    """Serves an earlier snapshot again, until the next refresh. Raises NotFound, SnapshotRefused."""
+    open_snapshot(snapshot_folder(snapshot_id))
+    with transaction.atomic():
+        row = (
+            SnapshotRow.objects.select_for_update()
+            .filter(pk=snapshot_id)
+            .exclude(status=Status.REMOVED)
+            .first()
+        )
+        if row is None:
+            raise NotFound(f"There is no snapshot {snapshot_id} on disk.")
+        _make_active(row)
+    return row
+
+
+def remove_old_snapshots(keep: int = KEPT) -> list[str]:
+    """Removes all but the newest `keep` and the active one, and what is older than a week; gives their ids."""
+    ready = SnapshotRow.objects.filter(status=Status.READY).order_by("-built_at")
+    others = keep - 1 if active_snapshot_id() else keep
+    oldest = clock.now() - LONGEST_KEPT
+    gone = [row.id for i, row in enumerate(ready) if i >= others or row.data_until < oldest]
+    # The row first: a process that looks for the folder afterwards knows why it is missing.
+    SnapshotRow.objects.filter(pk__in=gone, status=Status.READY).update(status=Status.REMOVED)
+    for snapshot_id in gone:
+        shutil.rmtree(snapshot_folder(snapshot_id), ignore_errors=True)
+    return gone
+
+
+def _refresh(claimed: jobs.Claim, steps: Steps) -> SnapshotRow:
+    steps("clearing up")
+    _remove_unfinished()
+    until = clock.now()
+    snapshot_id = f"{until:%Y%m%dt%H%M%S}-{claimed.token}"
+    steps("reading")
+    source = read_source(until, _present_vocabulary())
+    snapshot, learnt = build(source, snapshot_id, steps)
+    steps("writing")
+    unfinished = _write(snapshot, source)
+    steps("checking")
+    opened = open_snapshot(unfinished)
+    check_snapshot(opened, source.may_be_shown)
+    steps("activating")
+    _sync(unfinished)
+    size = sum(file.stat().st_size for file in unfinished.iterdir())
+    counts = {key: _counts(opened, key) for key in opened.surfaces}
+    steps.end()
+    report = {"seconds": steps.seconds, "learnt": learnt}
+    return _activate(claimed, unfinished, source.until, {"counts": counts, "bytes": size, "report": report})
+
+
+def _activate(
+    claimed: jobs.Claim, unfinished: Path, until: datetime, values: Mapping[str, Any]
+) -> SnapshotRow:
+    """Renames the folder and, in one transaction, makes it active and closes the job."""
+    snapshot_id = unfinished.name.removeprefix(UNFINISHED)
+    with transaction.atomic():
+        job = jobs.lock_claimed(claimed)  # from here on nobody can take the job over
+        folder = snapshot_folder(snapshot_id)
+        unfinished.rename(folder)
+        _sync_folder(folder.parent)
+        row = SnapshotRow.objects.create(id=snapshot_id, status=Status.READY, data_until=until, **values)
+        _make_active(row)
+        job.status, job.snapshot, job.finished_at, job.leased_until = (
+            RefreshJob.Status.DONE,
+            row,
+            clock.now(),
+            None,
+        )
+        job.step = ""
+        job.save()
+    return row
+
+
+def _make_active(row: SnapshotRow) -> None:
+    SnapshotRow.objects.filter(status=Status.ACTIVE).exclude(pk=row.pk).update(status=Status.READY)
+    row.status, row.activated_at = Status.ACTIVE, clock.now()
+    row.save(update_fields=["status", "activated_at"])
+
+
+def _write(snapshot: Snapshot, source: Source) -> Path:
+    folder = Path(settings.SNAPSHOT_DIR) / f"{UNFINISHED}{snapshot.id}"
+    write_snapshot(snapshot, folder)
+    for kind, (numbers, ids) in source.ids.items():
+        write_identifiers(folder, kind, numbers, ids)
+    return folder
+
+
+def _remove_unfinished() -> None:
+    """Folders of refreshes that were stopped. Only whoever holds the job calls this: nobody is writing them.
+
+    A folder with a final name but no row was stopped between rename and commit.
+    """
+    base = Path(settings.SNAPSHOT_DIR)
+    base.mkdir(parents=True, exist_ok=True)
+    known = set(SnapshotRow.objects.values_list("id", flat=True))
+    for folder in base.iterdir():
+        if folder.is_dir() and folder.name not in known:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _present_vocabulary() -> Mapping[str, tuple[str, ...]] | None:
+    """The words of the active snapshot; none when there is no such snapshot or it can't be read."""
+    active = active_snapshot_id()
+    if active is None:
+        return None
+    try:
+        return open_snapshot(snapshot_folder(active), verify=False).vocabulary
+    except SnapshotRefused:
+        return None
+
+
+def _counts(snapshot: Snapshot, key: str) -> dict[str, int]:
+    data = snapshot.surfaces[key]
+    return {"candidates": len(data.candidates), "viewers": len(data.viewers)}
+
+
+def _sync(folder: Path) -> None:
+    """Everything in the folder is on disk before its name says that it is whole."""
+    for file in folder.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+    _sync_folder(folder)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

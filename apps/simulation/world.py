@@ -56,7 +56,7 @@ class World:
     decides: float = 0.88  # share of cards that end in a decision
     popular_share: float = 0.5  # of cards drawn by popularity so far; the others are drawn at random
     popular_power: float = 0.6  # a candidate's weight is (1 + likes so far) to this power
-    capacity: float = 6.0  # median number of unread likes at which attention is halved
+    capacity: float = 3.0  # median number of unread likes at which attention is halved
     reads: float = 0.8  # chance that a like is read on such a visit when nothing else waits
     replies: float = 0.75  # chance that a message is answered when nothing else waits
 

@@ -1,0 +1,114 @@
+"""Pair features in both roles, and the logistic model over them, worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.pipeline.ranking.predictions import PAIR_FEATURES, like_probability, pair_features
+from apps.pipeline.vocabulary import partner_masks
+from tests.pipeline.markets import (
+    VOCABULARY,
+    member_table,
+    place_table,
+    random_members,
+    random_places,
+    vector,
+)
+
+ANN = {
+    "taste": vector(1.0, 2.0),
+    "looks": vector(0.0, 1.0),
+    "selectivity": 0.5,
+    "appeal": -1.0,
+    "birth_date": 19960101,
+    "interests": 0b011,
+    "skills": 0b1,
+    "industries": 0b01,
+    "crafts": 0b0001,
+}
+BOB = {
+    "taste": vector(3.0, 1.0),
+    "looks": vector(2.0, 0.5),
+    "selectivity": -0.25,
+    "appeal": 2.0,
+    "birth_date": 19860101,
+    "interests": 0b110,
+    "skills": 0b0,
+    "industries": 0b11,
+    "crafts": 0b0110,
+    "x": 300,
+    "y": 400,
+}
+PARTNERS = partner_masks(VOCABULARY["crafts"])
+
+
+def features(source, target, **more):
+    found = pair_features(member_table([source]), member_table([target]), kind="member", **more)
+    return {name: float(column[0]) for name, column in found.items()}
+
+
+def test_ann_likes_bob_and_bob_likes_ann_are_two_questions():
+    ann_bob, bob_ann = features(ANN, BOB, partners=PARTNERS), features(BOB, ANN, partners=PARTNERS)
+    assert ann_bob == pytest.approx(
+        {
+            "affinity": 3.0,  # (1, 2) . (2, .5)
+            "selectivity": 0.5,
+            "appeal": 2.0,
+            "age_gap": 1.0,  # decades by which Bob is older
+            "age_gap_squared": 1.0,
+            "distance_log": math.log(6),  # 5 km
+            "shared_interests": 1.0,
+            "shared_skills": 0.0,
+            "same_industry": 1.0,
+            "complementary_crafts": 1.0,  # acting and directing
+        }
+    )
+    assert bob_ann["affinity"] == pytest.approx(1.0)  # (3, 1) . (0, 1)
+    assert (bob_ann["selectivity"], bob_ann["appeal"], bob_ann["age_gap"]) == (-0.25, -1.0, -1.0)
+
+
+def test_the_features_are_those_that_are_declared():
+    members, places = random_members(5, 1), random_places(5, 1)
+    assert tuple(pair_features(members, members, kind="member")) == PAIR_FEATURES["member"]
+    assert tuple(pair_features(members, places, kind="place")) == PAIR_FEATURES["place"]
+
+
+@pytest.mark.parametrize("kind", ["member", "place"])
+def test_one_row_against_many_is_the_same_as_pair_by_pair(kind):
+    viewers, targets = random_members(6, 3), random_members(6, 4) if kind == "member" else random_places(6, 4)
+    viewer = viewers.gather(np.array([2]))
+    together = pair_features(viewer, targets, kind=kind, partners=PARTNERS)
+    repeated = pair_features(viewers.gather(np.full(6, 2)), targets, kind=kind, partners=PARTNERS)
+    for name, column in together.items():
+        assert column.dtype == np.float32
+        np.testing.assert_array_equal(column, repeated[name])
+
+
+def test_members_of_two_markets_are_at_the_unknown_distance():
+    gap = features(ANN, {**BOB, "market": 1})
+    assert gap["distance_log"] == pytest.approx(math.log(11))
+
+
+def test_the_model_is_a_logistic_sum():
+    columns = {"affinity": np.array([1.0, -2.0], "f4"), "appeal": np.array([0.5, 0.0], "f4")}
+    model = {"intercept": -1.0, "weights": {"affinity": 2.0, "appeal": 1.0, "not_declared": 9.0}}
+    expected = [1 / (1 + math.exp(-1.5)), 1 / (1 + math.exp(5.0))]
+    np.testing.assert_allclose(like_probability(columns, model), expected, rtol=1e-6)
+
+
+@given(st.lists(st.floats(width=32), min_size=1, max_size=5), st.floats(), st.floats())
+def test_a_probability_is_a_probability(values, intercept, weight):
+    found = like_probability(
+        {"affinity": np.array(values, "f4")}, {"intercept": intercept, "weights": {"affinity": weight}}
+    )
+    assert np.all((found > 0) & (found < 1))
+
+
+def test_nobody_has_no_features():
+    empty = place_table([])
+    found = pair_features(member_table([ANN]), empty, kind="place")
+    assert all(len(column) == 0 for column in found.values())
+    assert len(like_probability(found, {"intercept": 0.0, "weights": {}})) == 0

@@ -1,0 +1,34 @@
+"""Reason codes in plain words that give away nothing private: only what both sides show each other anyway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+SENTENCES: Mapping[str, Callable[[str], str]] = {
+    "same_industry": lambda industry: f"You both work in {industry}",
+    "shared_interest": lambda interest: f"You share an interest: {interest}",
+    "shared_skill": lambda skill: f"You share a skill: {skill}",
+    "complementary_crafts": lambda craft: f"Works in {craft}, which goes well with what you do",
+    "mutual_connections": lambda n: "1 mutual connection" if n == "1" else f"{n} mutual connections",
+    "distance": lambda km: f"Within {km} km",
+    "newcomer": lambda _: "New here",
+    "curated": lambda _: "On a curated list",
+    "category": lambda category: f"Category: {category}",
+    "friends_saved": lambda n: f"{n} of your connections saved it",
+    "nearby": lambda km: f"Within {km} km",
+}
+
+EXPLANATIONS: Mapping[str, str] = {
+    "shown": "Would be in the list.",
+    "unknown": "Neither in the snapshot nor a newcomer: not active, hidden, or changed just now.",
+    "not_proposed": "Eligible, but no source proposed them within its quota.",
+    "below_the_list": "Eligible and ranked, but below the end of the list.",
+    "viewer_not_eligible": "The viewer may not be given lists now.",
+    "not_told": "Not shown, for a reason that is one side's secret.",
+    "capped": "Has reached the daily exposure cap.",
+}
+
+
+def in_words(reasons: Iterable[Sequence[str]]) -> list[str]:
+    """Sentences for (code, argument) pairs; a code that has no words is left out."""
+    return [SENTENCES[code](argument) for code, argument in reasons if code in SENTENCES]

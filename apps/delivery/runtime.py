@@ -1,0 +1,246 @@
+"""One world per process, kept fresh by a background thread.
+
+Started on first use, and anew in a forked process. Four times a second it asks Postgres what is live, active
+and believed, and Valkey who reached a cap. What it can't learn stays as it was: a process serves on alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import redis
+from django.db import DatabaseError, connection
+
+from apps.common import online
+from apps.common.valkey import background_client
+from apps.delivery import truth
+from apps.delivery.overlay import first_overlay, followed, travellers, with_changes
+from apps.delivery.world import World
+from apps.pipeline.snapshot import SnapshotRefused, open_snapshot
+from apps.refresh.identifiers import KINDS, open_identifiers
+from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.25
+TRAVEL_SECONDS = 30.0
+HEAL_SECONDS = 1.0
+
+
+class Runtime:
+    """Holds `world`. `poll()` renews it in the calling thread; `start()` keeps doing so in the background."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.world = World()
+        self.caps: set[tuple[str, int]] = set()  # (surface, cap) that requests met
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads: dict[str, threading.Thread] = {}
+        self._live_row: tuple[Any, ...] | None = None
+        self._travel_at = 0.0
+        self._healed_at = 0.0
+        self._said = ""
+
+    def start(self) -> None:
+        """The first poll here, so that the caller finds a world; the others in the background."""
+        self.poll(wait=True)
+        self._spawn("poll", self._keep_polling)
+
+    def stop(self) -> None:
+        """Ends the threads and their connections."""
+        self._stop.set()
+        for thread in list(self._threads.values()):
+            thread.join(10)
+
+    def poll(self, *, wait: bool = False) -> None:
+        """Renews the world. `wait`: long work (a new snapshot, healing) is done here."""
+        self._poll_postgres(wait)
+        self._poll_valkey(wait)
+
+    def adopt(self, numbers: set[int]) -> None:
+        """Takes members into the overlay whom neither snapshot nor overlay knew. Raises DatabaseError."""
+        with self._lock:
+            snapshot = self.world.snapshot
+            if snapshot is not None:
+                overlay = with_changes(self.world.overlay, snapshot, {"member": numbers})
+                self.world = replace(self.world, overlay=overlay)
+
+    def _poll_postgres(self, wait: bool) -> None:
+        asked_at = time.monotonic()
+        try:
+            belief = online.current_belief()
+            self._set(belief=belief, believed_until=asked_at + online.LEASE_SECONDS, truth_here=True)
+            self._follow_release()
+            self._follow_snapshot(wait)
+            self._follow_changes()
+        except DatabaseError as error:
+            self._set(truth_here=False)
+            self._say_once(f"Postgres is away, serving on: {error!r}")
+            if not connection.in_atomic_block:
+                connection.close()
+        else:
+            self._say_once("")
+
+    def _follow_release(self) -> None:
+        from apps.releases.models import LiveRelease
+        from apps.releases.selectors import live
+        from apps.surfaces.selectors import active_surfaces
+
+        fields = ("stable_id", "candidate_id", "candidate_percentage", "salt")
+        row = LiveRelease.objects.filter(id=1).values_list(*fields).first()
+        if row is not None and row != self._live_row:
+            self._set(live=live())
+            self._live_row = row
+        self._set(surfaces=active_surfaces())
+
+    def _follow_snapshot(self, wait: bool) -> None:
+        active = active_snapshot_id()
+        current = self.world.snapshot
+        if active is None or (current is not None and current.id == active):
+            return
+        if wait or current is None:
+            self._load(active)
+        else:
+            self._spawn("snapshot", lambda: self._load(active))
+
+    def _load(self, snapshot_id: str) -> None:
+        from apps.pipeline.run import warm
+
+        try:
+            folder = snapshot_folder(snapshot_id)
+            snapshot = open_snapshot(folder)
+            identifiers = {kind: open_identifiers(folder, kind) for kind in KINDS}
+            warm(snapshot)
+        except SnapshotRefused as error:
+            self._say_once(f"The active snapshot is refused, the earlier one serves: {error}")
+            return
+        overlay = replace(first_overlay(snapshot), away=travellers(snapshot))
+        self._set(snapshot=snapshot, identifiers=identifiers, overlay=overlay)
+        log.info("Serving snapshot %s", snapshot_id)
+
+    def _follow_changes(self) -> None:
+        with self._lock:
+            snapshot, overlay = self.world.snapshot, self.world.overlay
+            if snapshot is None:
+                return
+            overlay = followed(overlay, snapshot)
+            if time.monotonic() - self._travel_at > TRAVEL_SECONDS:
+                overlay = replace(overlay, away=travellers(snapshot))
+                self._travel_at = time.monotonic()
+            if overlay is not self.world.overlay:
+                self.world = replace(self.world, overlay=overlay)
+
+    def _poll_valkey(self, wait: bool) -> None:
+        client = background_client()
+        try:
+            marker = int(cast("bytes | None", client.get(online.MARKER)) or -1)
+            self._set(valkey_here=True, capped=self._read_capped(client))
+        except redis.RedisError as error:
+            self._set(valkey_here=False)
+            self._say_once(f"Valkey is away: {error!r}")
+            return
+        if self.world.truth_here and not self.world.vouches_for(marker):
+            self._heal(wait)
+
+    def _read_capped(self, client: redis.Redis) -> dict[tuple[str, int], Any]:
+        result = {}
+        for surface, cap in list(self.caps):
+            key = online.capped_key(surface, cap)
+            numbers = cast("list[bytes]", client.zrange(key, int(time.time()), "+inf", byscore=True))
+            result[surface, cap] = np.unique(np.array([int(number) for number in numbers], "i4"))
+        return result
+
+    def _heal(self, wait: bool) -> None:
+        if wait:
+            self._rebuild()
+        elif time.monotonic() - self._healed_at > HEAL_SECONDS:
+            self._spawn("heal", self._rebuild)
+
+    def _rebuild(self) -> None:
+        from apps.interactions.rebuild import rebuild_when_needed
+
+        self._healed_at = time.monotonic()
+        try:
+            rebuild_when_needed()
+            asked_at = time.monotonic()
+            self._set(belief=online.current_belief(), believed_until=asked_at + online.LEASE_SECONDS)
+        except (redis.RedisError, DatabaseError) as error:
+            self._say_once(f"The online state can't be rebuilt yet: {error!r}")
+
+    def _set(self, **values: Any) -> None:
+        with self._lock:
+            self.world = replace(self.world, **values)
+
+    def _spawn(self, name: str, work: Callable[[], None]) -> None:
+        """One thread per name at a time; its connection goes with it."""
+        running = self._threads.get(name)
+        if running is not None and running.is_alive():
+            return
+
+        def run() -> None:
+            try:
+                work()
+            finally:
+                connection.close()
+
+        self._threads[name] = threading.Thread(target=run, name=f"delivery-{name}", daemon=True)
+        self._threads[name].start()
+
+    def _keep_polling(self) -> None:
+        while not self._stop.wait(POLL_SECONDS):
+            try:
+                self.poll()
+            except Exception:  # the thread must outlive whatever one poll meets
+                log.exception("A poll failed; the world stays as it was")
+
+    def _say_once(self, sentence: str) -> None:
+        if sentence and sentence != self._said:
+            log.warning(sentence)
+        self._said = sentence
+
+
+_runtimes: dict[str, Runtime] = {}
+_starting = threading.Lock()
+
+
+def runtime() -> Runtime:
+    """This process's runtime, started when it is not."""
+    current = _runtimes.get("only")
+    if current is not None and current.pid == os.getpid():
+        return current
+    with _starting:
+        current = _runtimes.get("only")
+        if current is None or current.pid != os.getpid():
+            current = Runtime()
+            current.start()
+            _runtimes["only"] = current
+    return current
+
+
+def stop() -> None:
+    """Ends this process's runtime; the next use starts another. For tests and commands."""
+    current = _runtimes.pop("only", None)
+    if current is not None and current.pid == os.getpid():
+        current.stop()
+    truth.rest()
+
+
+def ready() -> dict[str, Any]:
+    """Ready: a snapshot and a release are loaded. The rest says how the friends are."""
+    world = runtime().world
+    return {
+        "ready": world.snapshot is not None and world.live is not None,
+        "snapshot": world.snapshot.id if world.snapshot else None,
+        "release": world.live.stable_number if world.live else None,
+        "postgres": world.truth_here,
+        "valkey": world.valkey_here,
+        "online_state_believed": world.belief.trusted and world.lease_is_fresh(),
+    }

@@ -1,0 +1,121 @@
+"""Safety facts from Postgres within a request, for when Valkey may not be believed.
+
+Every question has a client-side time-out, for a hung server defeats its own. After a failure nobody asks
+again for a second, so that requests do not queue up behind a friend who is away.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from django.db import DatabaseError, connection
+
+I32 = npt.NDArray[np.int32]
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+SECONDS = 0.25
+REST_SECONDS = 1.0
+THREADS = 4
+
+_FACTS = """
+SELECT target, state IN ('blocked', 'reported') FROM interactions_relationship
+WHERE actor = %(viewer)s
+  AND (surface = %(surface)s OR (target_kind = 'member' AND state IN ('blocked', 'reported')))
+UNION ALL
+SELECT actor, state <> 'unmatched' FROM interactions_relationship
+WHERE target = %(viewer)s AND target_kind = 'member'
+  AND (state IN ('blocked', 'reported') OR (state = 'unmatched' AND surface = %(surface)s))
+UNION ALL SELECT b_id, false FROM members_connection WHERE a_id = %(viewer)s
+UNION ALL SELECT a_id, false FROM members_connection WHERE b_id = %(viewer)s
+"""
+_SHOWN = {
+    "member": """SELECT number FROM members_member WHERE number = ANY(%s)
+        AND status = 'active' AND visibility = 'visible' AND stopped_at IS NULL""",
+    "place": """SELECT number FROM places_place WHERE number = ANY(%s)
+        AND visibility = 'visible' AND stopped_at IS NULL""",
+}
+
+
+class TruthAway(Exception):  # noqa: N818 - it says what is so
+    """Postgres did not answer in time."""
+
+
+class _Pool:
+    """Threads with connections of their own; made anew in a forked process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="truth")
+        self.rest_until = 0.0
+
+
+_pools: dict[str, _Pool] = {}
+
+
+def ask(question: Callable[[], T], *, seconds: float = SECONDS) -> T:
+    """Runs `question` on a thread with a connection of its own. Raises TruthAway."""
+    pool = _pool()
+    if time.monotonic() < pool.rest_until:
+        raise TruthAway
+    try:
+        return pool.threads.submit(_connected, question).result(seconds)
+    except (FutureTimeout, DatabaseError) as error:
+        pool.rest_until = time.monotonic() + REST_SECONDS
+        log.warning("Postgres did not answer within a request: %r", error)
+        raise TruthAway from error
+
+
+def facts(viewer: int, surface: str) -> Mapping[str, I32]:
+    """`blocked` (both ways) and `related` (acted on here, connected) of a viewer. Raises TruthAway."""
+    rows = ask(lambda: _rows(_FACTS, {"viewer": viewer, "surface": surface}))
+    found = np.array([(number, is_block) for number, is_block in rows], "i4").reshape(-1, 2)
+    return {
+        "blocked": np.unique(found[found[:, 1] == 1, 0]),
+        "related": np.unique(found[found[:, 1] == 0, 0]),
+    }
+
+
+def gone_among(kind: str, numbers: I32) -> npt.NDArray[np.bool_]:
+    """Which of these may not be shown. Raises TruthAway."""
+    rows = ask(lambda: _rows(_SHOWN[kind], [numbers.tolist()]))
+    return ~np.isin(numbers, [number for (number,) in rows])
+
+
+def rest() -> None:
+    """Lets the threads and their connections go; they come back when asked."""
+    pool = _pools.pop("only", None)
+    if pool is not None and pool.pid == os.getpid():
+        for _ in range(THREADS):
+            pool.threads.submit(connection.close)
+        pool.threads.shutdown(wait=False)
+
+
+def _pool() -> _Pool:
+    pool = _pools.get("only")
+    if pool is None or pool.pid != os.getpid():
+        pool = _pools["only"] = _Pool()
+    return pool
+
+
+def _connected(question: Callable[[], T]) -> T:
+    connection.close_if_unusable_or_obsolete()
+    try:
+        return question()
+    except DatabaseError:
+        connection.close()
+        raise
+
+
+def _rows(sql: str, parameters: Mapping[str, Any] | Sequence[Any]) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return list(cursor.fetchall())

@@ -1,0 +1,69 @@
+"""The evaluation as a page: figures in, Markdown out, between markers that leave the rest alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from apps.simulation.evaluation import SurfaceResult
+from apps.simulation.scores import Mean
+
+MARKER = "market"
+
+
+def replace_between(path: Path, marker: str, text: str) -> None:
+    """Puts `text` between the page's two markers; a page without them gets them at its end."""
+    start, end = f"<!-- {marker}:start -->", f"<!-- {marker}:end -->"
+    page = path.read_text() if path.is_file() else "# Evaluation\n"
+    if start not in page or end not in page:
+        page = f"{page.rstrip()}\n\n{start}\n{end}\n"
+    before, rest = page.split(start, 1)
+    path.write_text(f"{before}{start}\n{text.strip()}\n{end}{rest.split(end, 1)[1]}")
+
+
+def as_markdown(results: Sequence[SurfaceResult], *, command: str, size: str) -> str:
+    """All surfaces, with how to read them."""
+    parts = [
+        "## On a simulated market",
+        f"{size} Made by `{command}`. Sums over a list of ten, as means over random viewers, with 95 % "
+        "intervals from a bootstrap over viewers. All figures are expectations under the simulator's truth "
+        "([simulation.md](simulation.md)), for the same viewers and the same eligible candidates.",
+    ]
+    return "\n\n".join([*parts, *(_surface(result) for result in results)])
+
+
+def _surface(result: SurfaceResult) -> str:
+    people = result.kind == "member"
+    pool = f"{result.viewers:,} viewers, on average {result.eligible:,.0f} eligible candidates each."
+    head = f"### {result.surface.title()}\n\n{pool}"
+    columns = ["list of ten", "mutual likes", "given the past", "answered", "likes", "exposure Gini"]
+    if not people:
+        columns = ["list of ten", "saves", "exposure Gini"]
+    rows = [
+        [
+            r.name,
+            *(str(m) for m in ((r.mutual, r.known, r.answered, r.likes) if people else (r.likes,))),
+            f"{r.gini:.2f}",
+        ]
+        for r in result.rows
+    ]
+    return "\n\n".join([head, _table(columns, rows), _ablation(result)])
+
+
+def _ablation(result: SurfaceResult) -> str:
+    unit = "mutual likes, given the past" if result.kind == "member" else "saves"
+    head = (
+        f"What each stage is worth, in {unit}: ours minus ours without it, {result.ablated:,} viewers. "
+        "Above 0, the stage helps this figure."
+    )
+    rows = [[name, _signed(mean)] for name, mean in result.worth.items()]
+    return f"{head}\n\n{_table(['without', 'worth'], rows)}"
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> str:
+    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _signed(mean: Mean) -> str:
+    return f"{mean.value:+.3f} ({mean.low:+.3f} to {mean.high:+.3f})"

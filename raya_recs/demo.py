@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raya_recs.demo_report import address_lines, ranked_list_lines
-from raya_recs.embedded import EmbeddedServers
+from raya_recs.embedded import EmbeddedServers, write_privately
 from raya_recs.env import BASE_DIR
 from raya_recs.processes import Child, ProcessError, StopAskedError, port_is_taken
 from raya_recs.supervisor import Program, Supervisor
@@ -46,8 +46,7 @@ def run_demo(options: DemoOptions, say: Say) -> None:
         try:
             lent = _lent_stores(stores_file)
             stores = lent or _embedded_stores(supervisor, options.folder, say)
-            stores_file.write_text("".join(f"{name}={stores[name]}\n" for name in STORES))
-            stores_file.chmod(0o600)
+            write_privately(stores_file, "".join(f"{name}={stores[name]}\n" for name in STORES))
             env = _child_environment(stores)
             _prepare(supervisor, options, env, ["--own-stores"] if lent is None else [])
             _start_programs(supervisor, options, env, say)

@@ -145,7 +145,7 @@ class EmbeddedServers:
 
         def launch(port: int) -> Child:
             # A file, not arguments: whoever lists the processes must not read the password.
-            settings = _write_privately(data / "valkey.conf", self._valkey_settings(data, port))
+            settings = write_privately(data / "valkey.conf", self._valkey_settings(data, port))
             return self._children.start("valkey", [get_binary_path(), settings], cwd=data)
 
         self._start("valkey", launch, self._valkey_answers)
@@ -207,11 +207,12 @@ class EmbeddedServers:
 def _password_of(folder: Path) -> str:
     path = folder / "password"
     if not path.exists():
-        _write_privately(path, secrets.token_hex(16))
+        write_privately(path, secrets.token_hex(16))
     return path.read_text().strip()
 
 
-def _write_privately(path: Path, text: str) -> Path:
+def write_privately(path: Path, text: str) -> Path:
+    """For its owner's eyes from the first byte on."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)

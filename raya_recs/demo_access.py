@@ -42,9 +42,8 @@ def _ensure_login(role: Literal["editor", "approver"], known_password: str | Non
 
 
 def _ensure_service_key(known: str) -> str:
-    from apps.api.services import create_service_key
-
     from apps.api.models import ServiceKey
+    from apps.api.services import create_service_key
 
     prefix = known.partition(".")[0]
     if prefix and ServiceKey.objects.filter(prefix=prefix, revoked=False).exists():

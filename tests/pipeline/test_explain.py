@@ -1,0 +1,143 @@
+"""Why they are shown, and why not: the first stage that lost them, and a change that really shows them."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from apps.pipeline.contracts import Request
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.run import explain, run
+from tests.pipeline.markets import member_table, people, random_members, request_for, snapshot_of, vector
+
+PRODUCT = PipelineParams(reciprocity="product", weights={"closeness": 0.5})
+
+
+def test_somebody_shown_has_a_rank_and_a_waterfall_that_adds_up():
+    model = {"like": {"intercept": 0.0, "weights": {"appeal": 1.0}}}
+    snapshot = snapshot_of(
+        member_table([{}, {"appeal": np.log(4), "price": 0.1, "x": 1000}, {}]), models=model
+    )
+    request = request_for(snapshot, 1, params=PRODUCT)
+    told = explain(request, 2)
+    assert (told.shown, told.stage, told.code, told.private) == (True, "shown", "shown", False)
+    assert told.rank == 1 + run(request).numbers.tolist().index(2)
+    fall = told.waterfall
+    assert fall["p"] == pytest.approx(0.8)
+    assert fall["q"] == pytest.approx(0.5)
+    assert fall["phi"] == pytest.approx(0.4)
+    assert fall["features"]["closeness"] == pytest.approx({"value": 0.5, "weight": 0.5, "contribution": 0.25})
+    assert fall["price"] == pytest.approx(0.1)
+    assert fall["score"] == pytest.approx(0.4 + 0.25 - 0.1)
+
+
+@pytest.mark.parametrize(
+    ("candidate", "request_", "code", "private"),
+    [
+        ({}, {"excluded": [2]}, "excluded", True),
+        ({}, {"gone": [2]}, "gone", True),
+        ({"birth_date": 0}, {}, "not_adult", True),
+        ({"market": 1}, {}, "other_market", False),
+        ({"intents": 0}, {}, "intents", False),
+        ({"seeking": 0}, {}, "gender_sought_by_candidate", True),
+    ],
+)
+def test_a_refusal_names_its_rule_and_whether_it_is_private(candidate, request_, code, private):
+    snapshot, _ = people(viewer={}, candidate=candidate)
+    told = explain(request_for(snapshot, 1, **request_), 2)
+    assert (told.shown, told.stage, told.code, told.private) == (False, "filters", code, private)
+
+
+def test_oneself_and_strangers():
+    snapshot, _ = people(viewer={}, other={})
+    assert explain(request_for(snapshot, 1), 1).code == "self"
+    assert explain(request_for(snapshot, 1), 77).code == "unknown"
+    assert explain(request_for(snapshot, 1), -1).code == "unknown"
+    assert explain(request_for(snapshot, 1, only=[1]), 2).code == "unknown"
+
+
+def test_a_private_rule_beside_an_open_one_makes_the_answer_private():
+    snapshot, _ = people(viewer={}, candidate={"market": 1, "age_min": 40})
+    told = explain(request_for(snapshot, 1), 2)
+    assert (told.code, told.private) == ("other_market", True)
+    assert [change["field"] for change in told.change] == ["market", "age_min"]
+
+
+def changed(request: Request, candidate: int, changes) -> Request:
+    """The request after these changes to the two members."""
+    table = request.data.candidates
+    columns = {name: column.copy() for name, column in table.columns.items()}
+    for change in changes:
+        number = candidate if change["of"] == "candidate" else request.viewer.number
+        columns[change["field"]][request.data.row_of[number]] = change["to"]
+    return request_for(snapshot_of(replace(table, columns=columns)), request.viewer.number)
+
+
+def test_making_the_changes_shows_the_candidate():
+    snapshot, _ = people(
+        viewer={"age_max": 25, "max_distance": 3, "gender": 1},
+        candidate={"x": 400, "y": 301, "age_min": 35, "max_distance": 2},
+    )
+    request = request_for(snapshot, 1)
+    told = explain(request, 2)
+    assert len(told.change) == 4
+    assert explain(changed(request, 2, told.change), 2).shown
+    for left_out in range(4):
+        others = [change for i, change in enumerate(told.change) if i != left_out]
+        assert not explain(changed(request, 2, others), 2).shown
+
+
+def test_a_fact_that_no_setting_changes_leaves_nothing_to_change():
+    snapshot, _ = people(viewer={"age_max": 25}, candidate={})
+    assert explain(request_for(snapshot, 1, excluded=[2]), 2).change == ()
+
+
+def test_whom_no_source_proposed_would_come_with_a_larger_quota():
+    snapshot = snapshot_of(
+        member_table([{"taste": vector(1.0)}, {"looks": vector(2.0)}, {"looks": vector(1.0)}, {}])
+    )
+    params = PipelineParams(quotas={"nearest": 1, "recently_active": 0})
+    request = request_for(snapshot, 1, params=params)
+    told = explain(request, 4)
+    assert (told.stage, told.code) == ("retrieval", "not_proposed")
+    assert told.change == ({"of": "policy", "field": "quotas.nearest", "from": 1, "to": 3},)
+    assert explain(
+        replace(request, params=replace(params, quotas={"nearest": 3, "recently_active": 0})), 4
+    ).shown
+
+
+def test_below_the_list_the_score_to_reach_is_told():
+    snapshot = snapshot_of(
+        random_members(
+            80,
+            3,
+            market=0,
+            birth_date=19900101,
+            seeking=7,
+            gender=1,
+            intents=1,
+            age_min=18,
+            age_max=99,
+            max_distance=0,
+        )
+    )
+    request = request_for(snapshot, 5, limit=3)
+    slate = run(request)
+    told = explain(request, int(slate.numbers[4]))
+    assert (told.shown, told.stage, told.code, told.rank) == (False, "ranking", "below_the_list", 5)
+    assert told.change[0]["to"] == pytest.approx(float(slate.scores[2]))
+    assert told.waterfall["score"] == pytest.approx(float(slate.scores[4]))
+
+
+def test_in_a_random_order_there_is_a_rank_and_no_waterfall():
+    snapshot, _ = people(viewer={}, a={}, b={})
+    told = explain(request_for(snapshot, 1, params=PipelineParams(random_order=True)), 2)
+    assert told.shown
+    assert told.waterfall is None
+
+
+def test_a_newcomer_can_be_explained():
+    snapshot, _ = people(viewer={}, a={})
+    request = request_for(snapshot, 1, newcomers=member_table([{}, {"birth_date": 0}], first_number=10))
+    assert explain(request, 10).shown
+    assert explain(request, 11).code == "not_adult"

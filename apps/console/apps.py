@@ -1,4 +1,5 @@
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 
 
 class ConsoleConfig(AppConfig):
@@ -6,3 +7,8 @@ class ConsoleConfig(AppConfig):
 
     name = "apps.console"
     verbose_name = "Console"
+
+    def ready(self) -> None:
+        from apps.console.roles import ensure_roles
+
+        post_migrate.connect(ensure_roles, sender=self)

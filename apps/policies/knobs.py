@@ -6,12 +6,13 @@ Gives descriptions; holds no values (apps.policies.schema does) and reads no dat
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
 from apps.pipeline.features.registry import FEATURES
+from apps.pipeline.lineup import LINEUPS
 
 Value = float | int | str
 RECIPROCITY_RULES = {
@@ -149,22 +150,9 @@ def _quotas(kind: str) -> list[Knob]:
     ]  # fmt: skip
 
 
-def _sources(kind: str) -> tuple[tuple[str, str, int], ...]:
-    return {
-        "member": (
-            ("nearest", "Members whose looks and ways fit what the viewer has liked.", 300),
-            ("liked_you", "Members who liked the viewer and wait for an answer.", 100),
-            ("friends_of_friends", "Members who share connections with the viewer.", 100),
-            ("newcomers", "Members who joined in the last two weeks.", 60),
-            ("recently_active", "Members who were active most recently.", 100),
-        ),
-        "place": (
-            ("nearby", "Places near the viewer's home.", 200),
-            ("taste", "Places that fit what the viewer has saved.", 200),
-            ("curated", "Places on curated lists.", 100),
-            ("friends_saved", "Places that the viewer's connections saved.", 100),
-        ),
-    }[kind]
+def _sources(kind: str) -> Iterator[tuple[str, str, int]]:
+    lineup = next(lineup for lineup in LINEUPS.values() if lineup.kind == kind)
+    return ((s.name, s.sentence, s.quota) for s in lineup.sources if s.name in lineup.quotas)
 
 
 def _words(name: str) -> str:

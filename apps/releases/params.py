@@ -15,11 +15,12 @@ from typing import Any
 
 from apps.common.errors import NotFound
 from apps.common.hashing import in_share
+from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import PipelineParams
 from apps.policies.schema import put
 from apps.releases.selectors import LiveRow
 
-LINEUPS = {"member": "people", "place": "places"}
+LINEUP_OF = {lineup.kind: lineup.name for lineup in LINEUPS.values()}
 PLAIN = ("reciprocity_weight", "diversity", "exploration", "daily_cap", "hold_minutes", "cooldown_days")
 KEPT = 16  # contents a process remembers: the live ones and a few drafts
 
@@ -101,7 +102,7 @@ def _params(policy: Mapping[str, Any], *, overridden: bool, random_order: bool) 
         for key, value in policy["flag"]["overrides"].items():
             put(values, key, value)
     return PipelineParams(
-        lineup=LINEUPS[policy["kind"]],
+        lineup=LINEUP_OF[policy["kind"]],
         reciprocity=values.get("reciprocity", "viewer_only"),
         weights=values["weights"],
         quotas=values["quotas"],

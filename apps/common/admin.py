@@ -1,0 +1,53 @@
+"""The audit trail: who changed what, read-only."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from unfold.decorators import display
+
+from apps.common.models import AuditEntry
+from apps.common.staff import Grid, Heading, LargeInspectAdmin, Section
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(LargeInspectAdmin):
+    keyset = ("-at", "-id")
+    list_display = ("when", "who", "action", "subject")
+    search_fields = ("subject",)
+    search_help_text = "Start of an action, a subject or a name"
+
+    def find(self, queryset: QuerySet[AuditEntry], term: str) -> QuerySet[AuditEntry]:
+        return queryset.filter(
+            Q(subject__startswith=term) | Q(action__startswith=term) | Q(actor_name__startswith=term)
+        )
+
+    @display(description="When")
+    def when(self, obj: AuditEntry) -> str:
+        return f"{obj.at:%d %b %Y %H:%M:%S}"
+
+    @display(description="Who")
+    def who(self, obj: AuditEntry) -> str:
+        return obj.actor_name or "system"
+
+    def heading(self, request: HttpRequest, obj: AuditEntry) -> Heading:
+        return Heading(
+            obj.action, f"{obj.subject}, by {obj.actor_name or 'system'}, {obj.at:%d %b %Y %H:%M:%S} UTC"
+        )
+
+    def sections(self, request: HttpRequest, obj: AuditEntry) -> list[Section]:
+        before, after = _flat(obj.before), _flat(obj.after)
+        rows = [(key, before.get(key), after.get(key)) for key in sorted({*before, *after})]
+        return [
+            Section("What changed", grid=Grid(("Field", "Before", "After"), rows, "No values were recorded."))
+        ]
+
+
+def _flat(values: Any) -> dict[str, str]:
+    if not isinstance(values, dict):
+        return {"value": json.dumps(values)} if values is not None else {}
+    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}

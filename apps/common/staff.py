@@ -1,0 +1,155 @@
+"""What the admin pages of all apps share: pages that show one thing, and lists of tables too large to count.
+
+Gives base classes for `admin.py`; imported from nowhere else, since it needs the admin's packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from unfold.admin import ModelAdmin
+
+from apps.common.errors import Problem
+from apps.common.keyset import KeysetChangeList
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table on a page. `numeric` names the columns that are set flush right, counted from 0."""
+
+    head: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+    empty: str = "Nothing here yet."
+    numeric: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a page: facts (label, value), a table, or both."""
+
+    title: str
+    facts: Sequence[tuple[str, Any]] = ()
+    grid: Grid | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Button:
+    """Something staff can do here. `consequence` is what they read before they confirm."""
+
+    name: str
+    label: str
+    consequence: str
+    danger: bool = False
+
+
+@dataclass
+class Heading:
+    """The top of a page: what it is, a line below, a picture, a mark (text, colour)."""
+
+    title: str
+    line: str = ""
+    photo: str = ""
+    marks: list[tuple[str, str]] = field(default_factory=list)
+
+
+class ReadOnly(ModelAdmin):
+    """Nobody adds, edits or deletes through the admin's own forms."""
+
+    list_disable_select_all = True
+    actions = None
+    show_facets = False
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
+
+
+class InspectAdmin(ReadOnly):
+    """One thing per page: heading, buttons, sections. A button's work is one call of a service in `press`."""
+
+    list_display_links: Any = None
+    detail_template = "console/detail.html"
+
+    def heading(self, request: HttpRequest, obj: Any) -> Heading:
+        return Heading(str(obj))
+
+    def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
+        raise NotImplementedError
+
+    def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
+        return []
+
+    def press(self, request: HttpRequest, obj: Any, name: str) -> str:
+        """Does what the button says and returns the message that names the consequence."""
+        raise NotImplementedError
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        obj = self.get_object(request, object_id.replace("\x00", ""))
+        if obj is None:
+            missing: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
+            return missing
+        if not self.has_view_permission(request, obj):
+            raise PermissionDenied
+        if request.method == "POST":
+            return self._pressed(request, obj)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": self.opts.verbose_name_plural.capitalize(),  # type: ignore[union-attr]
+            "opts": self.opts,
+            "back": "../../",
+            "heading": self.heading(request, obj),
+            "buttons": self.buttons(request, obj),
+            "sections": self.sections(request, obj),
+        }
+        return TemplateResponse(request, self.detail_template, context)
+
+    def _pressed(self, request: HttpRequest, obj: Any) -> HttpResponse:
+        name = request.POST.get("button", "")
+        if name not in {button.name for button in self.buttons(request, obj)}:
+            raise PermissionDenied
+        try:
+            messages.success(request, self.press(request, obj, name))
+        except Problem as problem:
+            messages.error(request, problem.detail)
+        return HttpResponseRedirect(request.path)
+
+
+class LargeInspectAdmin(InspectAdmin):
+    """A list without COUNT and without OFFSET: keyset pages in the order of `keyset` ("-" first: newest first)."""
+
+    keyset: tuple[str, ...] = ("pk",)
+    list_per_page = 50
+    sortable_by: Any = ()
+    show_full_result_count = False
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def get_ordering(self, request: HttpRequest) -> tuple[str, ...]:
+        return self.keyset
+
+    def attach(self, rows: list[Any]) -> None:
+        """Looks up, for a whole page at once, what the columns need from other tables."""
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
+        term = search_term.replace("\x00", "").strip()
+        return (self.find(queryset, term) if term else queryset), False
+
+    def find(self, queryset: Any, term: str) -> Any:
+        """The rows that a search means; by index only."""
+        return queryset

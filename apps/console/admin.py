@@ -1,0 +1,155 @@
+"""Admin pages that need more than one app (deliveries), and the packages' own models in the admin's look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
+from django.contrib.auth.admin import UserAdmin as StockUserAdmin
+from django.contrib.auth.models import Group, User
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django_celery_beat import models as beat
+from django_celery_beat.admin import ClockedScheduleAdmin as StockClockedAdmin
+from django_celery_beat.admin import CrontabScheduleAdmin as StockCrontabAdmin
+from django_celery_beat.admin import PeriodicTaskAdmin as StockPeriodicTaskAdmin
+from unfold.admin import ModelAdmin
+from unfold.decorators import display
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+
+from apps.common.staff import Heading, LargeInspectAdmin, Section
+from apps.console.delivery_page import delivery_sections
+from apps.interactions.admin import as_uuid, link_to, names_of, number_of
+from apps.interactions.models import Delivery
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(LargeInspectAdmin):
+    keyset = ("-served_at", "-id")
+    list_display = ("when", "viewer_name", "surface", "shown", "release_link", "remarks")
+    list_display_links = ("when",)
+    list_filter = ("surface",)
+    search_fields = ("id",)
+    search_help_text = "A delivery's id, or a viewer's id"
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        return ("random_order",)
+
+    def find(self, queryset: QuerySet[Delivery], term: str) -> QuerySet[Delivery]:
+        wanted = Q(pk__in=[])
+        if (delivery := as_uuid(term)) is not None:
+            wanted |= Q(id=delivery)
+        if (number := number_of(term)) is not None:
+            wanted |= Q(viewer=number)
+        return queryset.filter(wanted)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        return super().get_queryset(request).defer("viewer_state")
+
+    def attach(self, rows: list[Any]) -> None:
+        names = names_of([("member", row.viewer) for row in rows])
+        for row in rows:
+            row.names = names
+
+    @display(description="When (UTC)")
+    def when(self, obj: Delivery) -> str:
+        return f"{obj.served_at:%d %b %Y %H:%M:%S}"
+
+    @display(description="Viewer")
+    def viewer_name(self, obj: Any) -> SafeString | str:
+        return link_to(obj.names, "member", obj.viewer)
+
+    @display(description="Shown of asked")
+    def shown(self, obj: Delivery) -> str:
+        return f"{len(obj.candidates)} of {obj.requested}"
+
+    @display(description="Release")
+    def release_link(self, obj: Delivery) -> SafeString:
+        return format_html(
+            '<a class="rc-link" href="{}">{}</a>', reverse("admin:release", args=[obj.release]), obj.release
+        )
+
+    @display(description="Remarks", label={"Random order": "info", "Empty": "danger"})
+    def remarks(self, obj: Delivery) -> str:
+        if not obj.candidates:
+            return "Empty"
+        return "Random order" if obj.random_order else ", ".join(obj.degraded)
+
+    def heading(self, request: HttpRequest, obj: Delivery) -> Heading:
+        marks = [("random order", "info")] if obj.random_order else []
+        marks += [(reason, "bad") for reason in obj.degraded]
+        return Heading(
+            f"{obj.surface.capitalize()}, {obj.served_at:%d %b %Y %H:%M:%S} UTC", str(obj.id), marks=marks
+        )
+
+    def sections(self, request: HttpRequest, obj: Delivery) -> list[Section]:
+        return delivery_sections(obj)
+
+
+for model in (
+    User,
+    Group,
+    beat.PeriodicTask,
+    beat.IntervalSchedule,
+    beat.CrontabSchedule,
+    beat.ClockedSchedule,
+    beat.SolarSchedule,
+):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+
+
+@admin.register(User)
+class UserAdmin(StockUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
+    list_display = ("username", "roles", "is_active", "last_login")
+    list_filter = ("groups", "is_active")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @display(description="Roles")
+    def roles(self, obj: User) -> str:
+        return ", ".join(group.name for group in obj.groups.all()) or (
+            "Superuser" if obj.is_superuser else "–"
+        )
+
+
+@admin.register(Group)
+class GroupAdmin(StockGroupAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
+    pass
+
+
+@admin.register(beat.PeriodicTask)
+class PeriodicTaskAdmin(StockPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
+    list_display = ("name", "enabled", "interval", "crontab", "last_run_at", "total_run_count")
+    list_filter = ("enabled",)
+    list_select_related = ("interval", "crontab", "clocked", "solar")
+    date_hierarchy = None
+    actions = None
+
+
+@admin.register(beat.IntervalSchedule)
+class IntervalAdmin(ModelAdmin):
+    list_display = ("every", "period")
+
+
+@admin.register(beat.CrontabSchedule)
+class CrontabAdmin(StockCrontabAdmin, ModelAdmin):  # type: ignore[misc]
+    pass
+
+
+@admin.register(beat.ClockedSchedule)
+class ClockedAdmin(StockClockedAdmin, ModelAdmin):  # type: ignore[misc]
+    pass
+
+
+@admin.register(beat.SolarSchedule)
+class SolarAdmin(ModelAdmin):
+    pass

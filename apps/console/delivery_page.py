@@ -1,0 +1,102 @@
+"""One delivery as staff read it: who was shown and why, and what each stage received, kept and changed.
+
+Takes a Delivery row, gives sections. Reasons come from `apps.delivery`, where it can still render them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html
+
+from apps.common.staff import Grid, Section
+from apps.interactions.admin import link_to, names_of
+from apps.interactions.models import Delivery
+from apps.pipeline.lineup import LINEUPS, source_names
+from apps.surfaces.models import Market, Surface
+
+STAGE_KEYS = ("stage", "received", "kept")
+
+
+def delivery_sections(delivery: Delivery) -> list[Section]:
+    """Facts, the list, the stages."""
+    surface = Surface.objects.filter(key=delivery.surface).first()
+    kind = surface.kind if surface else "member"
+    return [_facts(delivery), _shown(delivery, kind), _stages(delivery)]
+
+
+def _facts(delivery: Delivery) -> Section:
+    names = names_of([("member", delivery.viewer)])
+    market = Market.objects.filter(id=delivery.market).first()
+    release = format_html(
+        '<a href="{}">Release {}</a>', reverse("admin:release", args=[delivery.release]), delivery.release
+    )
+    variants = [f"{key}: {value}" for key, value in delivery.variants.items() if key != "salts"]
+    missing = delivery.shortfall.get("missing", 0)
+    short = f"{missing} missing: {', '.join(delivery.shortfall.get('reasons', []))}" if missing else None
+    facts: list[tuple[str, Any]] = [
+        ("Viewer", link_to(names, "member", delivery.viewer)),
+        ("Market", market.name if market else None),
+        ("Asked for", delivery.requested),
+        ("Shown", len(delivery.candidates)),
+        ("Why short", short),
+        ("Release", release),
+        ("Snapshot", delivery.snapshot),
+        ("Flags", variants),
+        ("Seed", str(delivery.seed)),
+        ("Service key", delivery.key_prefix),
+        ("Copied to Postgres", delivery.copied_at),
+    ]
+    return Section("Delivery", facts)
+
+
+def _shown(delivery: Delivery, kind: str) -> Section:
+    names = names_of([(kind, number) for number in delivery.candidates])
+    lineup = next(lineup for lineup in LINEUPS.values() if lineup.kind == kind)
+    reasons = _reasons(delivery)
+    rows = [
+        (
+            rank,
+            link_to(names, kind, number),
+            f"{score:.4f}",
+            f"{propensity:.3f}",
+            ", ".join(name.replace("_", " ") for name in source_names(lineup, bits)),
+            reasons.get(names.get((kind, number), ("", ""))[0], ""),
+        )
+        for rank, (number, score, propensity, bits) in enumerate(
+            zip(delivery.candidates, delivery.scores, delivery.propensities, delivery.sources, strict=True), 1
+        )
+    ]
+    head = ("", "Who" if kind == "member" else "Place", "Score", "Propensity", "Found by", "Reasons")
+    note = "Propensity: the chance that this candidate stood here; 1 where nothing was drawn by lot."
+    return Section("Shown", grid=Grid(head, rows, "Nobody was shown.", numeric=(2, 3)), note=note)
+
+
+def _reasons(delivery: Delivery) -> dict[str, str]:
+    """External id -> what the viewer could read; empty where the delivery can't be rendered any more."""
+    try:
+        from apps.delivery.services import delivery_trace
+
+        items = delivery_trace(delivery.id).get("items", [])
+    except Exception:  # an old snapshot is gone, a store is away: the page stands without reasons
+        return {}
+    return {item["id"]: "; ".join(map(str, item.get("reasons", []))) for item in items if "id" in item}
+
+
+def _stages(delivery: Delivery) -> Section:
+    rows = []
+    for stage in delivery.trace:
+        rest = {key: value for key, value in stage.items() if key not in STAGE_KEYS}
+        rows.append((stage.get("stage"), stage.get("received"), stage.get("kept"), _detail(rest)))
+    grid = Grid(("Stage", "Received", "Kept", "Detail"), rows, "No trace was kept.", numeric=(1, 2))
+    return Section("What every stage did", grid=grid)
+
+
+def _detail(values: dict[str, Any]) -> str:
+    parts = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            value = ", ".join(f"{name} {inner}" for name, inner in value.items())
+        parts.append(f"{key.replace('_', ' ')}: {value}")
+    return "; ".join(parts)

@@ -1,0 +1,49 @@
+"""How values look on the console's pages: numbers, times, lists, nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+register = template.Library()
+
+
+@register.filter
+def shown(value: Any) -> Any:
+    """A value as staff read it: a dash for nothing, commas in big numbers, UTC times."""
+    if value is None or value == "" or value == [] or value == {}:
+        return "–"
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    if isinstance(value, SafeString):
+        return value
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, datetime):
+        return format_html(
+            '<time datetime="{}">{}</time>', value.isoformat(), value.strftime("%d %b %Y %H:%M UTC")
+        )
+    if isinstance(value, Mapping):
+        return format_html_join(", ", "{} {}", ((k, shown(v)) for k, v in value.items()))
+    if isinstance(value, list | tuple):
+        return format_html_join(", ", "{}", ((shown(v),) for v in value))
+    return value
+
+
+@register.filter
+def is_long(value: Any) -> bool:
+    """Whether a fact wants the whole width."""
+    return isinstance(value, str) and len(value) > 60
+
+
+@register.simple_tag
+def mark(text: str, colour: str = "") -> SafeString:
+    """A small coloured word."""
+    return format_html('<span class="rc-mark {}">{}</span>', colour, text)

@@ -1,0 +1,148 @@
+"""Snapshots and the jobs that build them: how old, how large, which one serves; the way back to an earlier one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.defaultfilters import filesizeformat
+from django.utils.timesince import timesince
+from unfold.decorators import action, display
+
+from apps.common.staff import Button, Grid, Heading, InspectAdmin, Section
+from apps.refresh.models import RefreshJob, SnapshotRow
+
+SNAPSHOT_COLOURS = {"active": "success", "ready": "info", "removed": "warning"}
+JOB_COLOURS = {"done": "success", "running": "info", "queued": "info", "failed": "danger"}
+MARKS = {"success": "good", "info": "info", "warning": "warn", "danger": "bad"}
+
+
+@admin.register(SnapshotRow)
+class SnapshotAdmin(InspectAdmin):
+    list_display = ("id", "state", "age", "size", "counted")
+    list_display_links = ("id",)
+    list_per_page = 50
+    sortable_by = ()
+
+    @display(description="Status", label=SNAPSHOT_COLOURS)
+    def state(self, obj: SnapshotRow) -> tuple[str, str]:
+        return obj.status, obj.get_status_display()
+
+    @display(description="Age")
+    def age(self, obj: SnapshotRow) -> str:
+        return timesince(obj.built_at, depth=1)
+
+    @display(description="On disk")
+    def size(self, obj: SnapshotRow) -> str:
+        return filesizeformat(obj.bytes) if obj.bytes else "–"
+
+    @display(description="Counts")
+    def counted(self, obj: SnapshotRow) -> str:
+        return ", ".join(f"{key} {_text(value)}" for key, value in obj.counts.items()) or "–"
+
+    def heading(self, request: HttpRequest, obj: SnapshotRow) -> Heading:
+        line = f"Built {timesince(obj.built_at, depth=1)} ago from data until {obj.data_until:%d %b %Y %H:%M} UTC"
+        return Heading(obj.id, line, marks=[(obj.get_status_display(), MARKS[SNAPSHOT_COLOURS[obj.status]])])
+
+    def buttons(self, request: HttpRequest, obj: SnapshotRow) -> list[Button]:
+        if obj.status != "ready" or not request.user.has_perm("refresh.change_snapshotrow"):
+            return []
+        consequence = "Every web process serves this snapshot within a second, until the next refresh makes a newer one."
+        return [Button("activate", "Serve this one", consequence)]
+
+    def press(self, request: HttpRequest, obj: SnapshotRow, name: str) -> str:
+        from apps.refresh.services import activate_snapshot
+
+        activate_snapshot(obj.id)
+        return f"Snapshot {obj.id} is served now. The next refresh makes a newer one."
+
+    def sections(self, request: HttpRequest, obj: SnapshotRow) -> list[Section]:
+        counts = Grid(
+            ("What", "How many"), [(k, _text(v)) for k, v in obj.counts.items()], "Nothing was counted.", (1,)
+        )
+        report = Grid(
+            ("Step", "Result"), [(k, _text(v)) for k, v in obj.report.items()], "No report was kept."
+        )
+        facts = [
+            ("Built", obj.built_at),
+            ("Data until", obj.data_until),
+            ("Last activated", obj.activated_at),
+            ("On disk", self.size(obj)),
+        ]
+        return [
+            Section("Snapshot", facts),
+            Section("Counts", grid=counts),
+            Section("What was learnt", grid=report),
+        ]
+
+
+@admin.register(RefreshJob)
+class RefreshJobAdmin(InspectAdmin):
+    list_display = ("key", "state", "step", "attempts", "started", "took")
+    list_display_links = ("key",)
+    list_per_page = 50
+    sortable_by = ()
+    actions_list = ("refresh_now",)
+
+    @action(description="Refresh now", url_path="refresh-now", permissions=("refresh_now",))
+    def refresh_now(self, request: HttpRequest) -> HttpResponse:
+        from django.contrib import messages
+        from kombu.exceptions import OperationalError
+
+        from apps.refresh.tasks import refresh_task
+
+        try:
+            refresh_task.delay()
+            messages.success(
+                request,
+                "A refresh was asked for. The worker starts it in a moment; the old snapshot serves until it is done.",
+            )
+        except (OperationalError, OSError):
+            messages.error(
+                request, "The broker is away, so no refresh was asked for. The active snapshot keeps serving."
+            )
+        return redirect("admin:refresh_refreshjob_changelist")
+
+    def has_refresh_now_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("refresh.add_refreshjob")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshJob]:
+        return super().get_queryset(request).select_related("snapshot")
+
+    @display(description="Status", label=JOB_COLOURS)
+    def state(self, obj: RefreshJob) -> tuple[str, str]:
+        return obj.status, obj.get_status_display()
+
+    @display(description="Started (UTC)")
+    def started(self, obj: RefreshJob) -> str:
+        return f"{obj.created_at:%d %b %H:%M:%S}"
+
+    @display(description="Took")
+    def took(self, obj: RefreshJob) -> str:
+        return f"{(obj.finished_at - obj.created_at).total_seconds():.1f} s" if obj.finished_at else "–"
+
+    def heading(self, request: HttpRequest, obj: RefreshJob) -> Heading:
+        return Heading(obj.key, marks=[(obj.get_status_display(), MARKS[JOB_COLOURS[obj.status]])])
+
+    def sections(self, request: HttpRequest, obj: RefreshJob) -> list[Section]:
+        facts: list[tuple[str, Any]] = [
+            ("Step", obj.step),
+            ("Attempts", obj.attempts),
+            ("Started", obj.created_at),
+            ("Finished", obj.finished_at),
+            ("Snapshot", obj.snapshot_id),
+        ]
+        sections = [Section("Job", facts)]
+        return [*sections, Section("Error", [("What went wrong", obj.error)])] if obj.error else sections
+
+
+def _text(value: Any) -> str:
+    """Nested counts and reports as one line."""
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
+    if isinstance(value, float):
+        return f"{value:,.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

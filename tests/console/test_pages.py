@@ -1,0 +1,54 @@
+"""Every staff page answers, for approvers and editors, on an empty and on a full town."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from apps.console.roles import ensure_staff
+from tests.browser.test_pages import pages
+from tests.console.town import build_town
+
+pytestmark = pytest.mark.django_db
+
+LISTS = [
+    "members_member", "places_place", "places_curatedlist", "interactions_event", "interactions_relationship",
+    "interactions_delivery", "common_auditentry", "surfaces_surface", "surfaces_market", "refresh_snapshotrow",
+    "refresh_refreshjob", "django_celery_beat_periodictask",
+]  # fmt: skip
+
+
+def staff(role: str) -> Client:
+    client = Client()
+    client.force_login(ensure_staff(role, "a long pass phrase", role))
+    return client
+
+
+@pytest.fixture
+def approver() -> Client:
+    return staff("approver")
+
+
+@pytest.fixture
+def editor() -> Client:
+    return staff("editor")
+
+
+def test_an_empty_installation_says_what_to_do_first(approver):
+    page = approver.get(reverse("admin:index")).content.decode()
+    assert "No events or deliveries in the last 30 days" in page
+    assert "Create a service key" in page
+
+
+@pytest.mark.parametrize("model", LISTS)
+def test_empty_lists_answer(editor, model):
+    assert editor.get(reverse(f"admin:{model}_changelist")).status_code == 200
+
+
+def test_every_page_of_a_full_town_answers(approver):
+    build_town(days=3)
+    User.objects.update(is_superuser=True)
+    statuses = {name: approver.get(address).status_code for name, address in pages().items()}
+    assert {name: status for name, status in statuses.items() if status != 200} == {}

@@ -28,6 +28,7 @@ from apps.simulation.truth import Truth, member_id, place_id
 from apps.simulation.world import SURFACES, digest, generator
 
 EPOCH = date(1970, 1, 1)
+TRAVEL = SURFACES.index("travel")
 LETTERS = "ABCDEFGHIJKLMNOPRSTVWYZ"
 
 
@@ -129,25 +130,25 @@ def list_bodies(truth: Truth) -> Iterator[tuple[str, ListBody]]:
 
 def event_bodies(truth: Truth, events: Events, rows: range) -> list[EventBody]:
     """Some rows of a history. An event's id follows from the world and its place in the history."""
-    world, name = truth.world, digest(truth.world)
+    world, name, part = truth.world, digest(truth.world), slice(rows.start, rows.stop)
+    columns = (events.type, events.actor, events.target, events.surface, events.position, events.at)
     bodies = []
-    for i in rows:
-        travel = events.surface[i] == SURFACES.index("travel")
-        target = int(events.target[i])
-        bodies.append(
-            EventBody.model_validate(
-                {
-                    "id": uuid5(NAMESPACE_URL, f"simulation:{name}:{i}"),
-                    "type": TYPES[events.type[i]],
-                    "actor": member_id(world, int(events.actor[i])),
-                    "target": place_id(world, target) if travel else member_id(world, target),
-                    "target_kind": "place" if travel else "member",
-                    "surface": SURFACES[events.surface[i]] if events.surface[i] >= 0 else None,
-                    "position": int(events.position[i]) if events.position[i] >= 0 else None,
-                    "occurred_at": moment(int(events.at[i])),
-                }
-            )
-        )
+    for row, values in zip(
+        rows, zip(*(column[part].tolist() for column in columns), strict=True), strict=True
+    ):
+        kind, actor, target, surface, position, at = values
+        travel = surface == TRAVEL
+        body = {
+            "id": uuid5(NAMESPACE_URL, f"simulation:{name}:{row}"),
+            "type": TYPES[kind],
+            "actor": member_id(world, actor),
+            "target": place_id(world, target) if travel else member_id(world, target),
+            "target_kind": "place" if travel else "member",
+            "surface": SURFACES[surface] if surface >= 0 else None,
+            "position": position if position >= 0 else None,
+            "occurred_at": moment(at),
+        }
+        bodies.append(EventBody.model_validate(body))
     return bodies
 
 

@@ -34,6 +34,7 @@ T = TypeVar("T")
 Say = Callable[[str], None]
 HOUR = 3600
 ROWS = 1000  # a call of the bulk services
+EDGES = 10_000
 EVENTS = 5000
 
 
@@ -82,7 +83,7 @@ def simulate_market(world: World, *, say: Say = lambda line: None) -> Written:
     for rows in _chunks(bodies.member_bodies(truth, events), ROWS):
         _all_good(save_members(rows))
     say("written: members")
-    for edge_rows in _chunks(bodies.connection_bodies(truth, edges), ROWS):
+    for edge_rows in _chunks(bodies.connection_bodies(truth, edges), EDGES):
         _all_good(save_connections(edge_rows))
     for trip_rows in _chunks(bodies.trip_bodies(truth, trips), ROWS):
         _all_good(save_trips(trip_rows))

@@ -1,7 +1,7 @@
-"""What every REST body is made of: strict types in plain words, and the way from raw data to a body or a refusal.
+"""What every REST body is made of: strict types, and the way from raw data to a body or a refusal.
 
-Takes decoded JSON (or a CSV row turned into it), gives pydantic models. Messages name keys and limits, never the
-value that was sent, since a value can be private (an exact position, a bio).
+Takes decoded JSON (or a CSV row turned into it), gives pydantic models. Messages name keys and limits, never
+the value that was sent, since a value can be private (an exact position, a bio).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ FIRST_YEAR, LAST_YEAR = (
 def refuse(code: str, detail: str, field: str | None = None) -> PydanticCustomError:
     """An error for a validator to raise. `field` is for checks over several keys."""
     # pydantic's templates give braces a meaning; ours are plain sentences.
-    return PydanticCustomError(code, detail, {"field": field} if field else None)  # type: ignore[arg-type]
+    return PydanticCustomError(code, detail, {"field": field} if field else None)
 
 
 def _clean(text: str) -> str:
@@ -95,7 +95,7 @@ class Body(BaseModel):
 
 
 class Location(Body):
-    """A point, moved to the middle of its cell of about 5 km as soon as it is read: the exact one is kept nowhere."""
+    """A point, moved to the middle of its cell of about 5 km as it is read: the exact one is kept nowhere."""
 
     latitude: float = Field(ge=-90, le=90, allow_inf_nan=False)
     longitude: float = Field(ge=-180, le=180, allow_inf_nan=False)
@@ -113,7 +113,7 @@ class Location(Body):
 
 @dataclass(frozen=True)
 class Rejected:
-    """A row that could not be read. Stands in the place of its body, so that results keep the order of the input."""
+    """A row that could not be read. Stands where its body would, so that results keep their order."""
 
     id: str
     code: str

@@ -1,7 +1,7 @@
 """The bodies of members, trips and connections: the one definition that API, files and simulation parse with.
 
-Takes plain data, gives checked values in the app's own words; knows nothing of the database, so an unknown market
-or member is found later, by the services.
+Takes plain data, gives checked values in the app's own words; knows nothing of the database, so an unknown
+market or member is found later, by the services.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class TripsRowBody(TripsBody):
 
 
 class ConnectionBody(Body):
-    """An edge of the graph. A contact (an address book entry) can only exclude; a hidden edge explains nothing."""
+    """An edge of the graph. A contact (address book) can only exclude; a hidden edge explains nothing."""
 
     kind: Annotated[Connection.Kind, Lax] = Connection.Kind.CONNECTION
     visible: bool = True

@@ -1,0 +1,65 @@
+"""Places and curated lists as look-ups, and their REST representation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection
+from django.db.models import Q
+
+from apps.common.errors import NotFound
+from apps.common.geo import centre_of
+from apps.places.models import CuratedList, Place
+
+
+def numbers_of(external_ids: Iterable[str]) -> dict[str, int]:
+    """Numbers by the app's own ids; ids of nothing are left out."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT external_id, number FROM places_place WHERE external_id = ANY(%s)", [list(external_ids)]
+        )
+        return dict(cursor.fetchall())
+
+
+def place_by_id(external_id: str) -> Place:
+    """Raises NotFound `unknown_place`."""
+    place = Place.objects.select_related("market").filter(external_id=external_id).first()
+    if place is None:
+        raise NotFound("There is no such place.", code="unknown_place")
+    return place
+
+
+def shown_condition() -> Q:
+    """What may be shown. Closed places stay known, and are left out by the pipeline's own filter."""
+    return Q(visibility="visible", stopped_at__isnull=True)
+
+
+def place_body(place: Place) -> dict[str, Any]:
+    """The REST representation: what PlaceBody parses, with the middle of the cell."""
+    latitude, longitude = (round(x, 5) for x in centre_of(place.cell))
+    return {
+        "id": place.external_id,
+        "name": place.name,
+        "photo_url": place.photo_url,
+        "location": {"latitude": latitude, "longitude": longitude, "market": place.market.key},
+        "category": place.category,
+        "tags": place.tags,
+        "price_band": place.price_band,
+        "is_open": place.is_open,
+        "visibility": place.visibility,
+    }
+
+
+def list_body(curated: CuratedList) -> dict[str, Any]:
+    """The REST representation: what ListBody parses."""
+    items = curated.items.order_by("position").values_list("place__external_id", flat=True)
+    return {
+        "id": curated.external_id,
+        "title": curated.title,
+        "owner": curated.owner,
+        "market": curated.market.key if curated.market else None,
+        "starts_on": curated.starts_on.isoformat(),
+        "ends_on": curated.ends_on.isoformat(),
+        "places": list(items),
+    }

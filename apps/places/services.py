@@ -1,0 +1,153 @@
+"""The one door for every change of places and curated lists.
+
+Each call writes its rows and their Changes in one transaction, in sets; then, before it returns, makes sure
+that nothing is shown that may not be.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+from django.db import connection, transaction
+
+from apps.common.bodies import RowResult
+from apps.common.changes import record_changes
+from apps.common.errors import NotFound, Problem, Unprocessable
+from apps.places.bodies import ListBody, PlaceBody
+from apps.places.models import CuratedList, CuratedListItem, Place
+from apps.places.selectors import numbers_of, shown_condition
+from apps.surfaces.selectors import Whereabouts
+
+_COLUMNS = {
+    "external_id": "text", "name": "text", "photo_url": "text", "market_id": "int", "cell": "int",
+    "category": "text", "tags": "text[]", "price_band": "int", "is_open": "bool", "visibility": "text",
+}  # fmt: skip
+_UPSERT = f"""
+INSERT INTO places_place ({", ".join(_COLUMNS)}, updated_at)
+SELECT {", ".join(_COLUMNS)}, now()
+FROM jsonb_to_recordset(%s::jsonb) AS r({", ".join(f"{name} {kind}" for name, kind in _COLUMNS.items())})
+ORDER BY external_id
+ON CONFLICT (external_id) DO UPDATE SET {", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)},
+    updated_at = now()
+RETURNING external_id, number, xmax = 0
+"""
+
+
+def put_place(external_id: str, body: PlaceBody) -> bool:
+    """Saves a whole place; whether it is new. Raises Problem."""
+    (result,) = save_places([(external_id, body)])
+    if result.status == "rejected":
+        raise Unprocessable(result.detail or "", code=result.code, field=result.field)
+    return result.status == "created"
+
+
+def save_places(rows: Sequence[tuple[str, PlaceBody]]) -> list[RowResult]:
+    """Saves whole places; one result per row. Of rows with the same id the last one stays."""
+    where = Whereabouts()
+    values: dict[str, dict[str, Any]] = {}
+    rejected: list[RowResult | None] = []
+    for external_id, body in rows:
+        try:
+            values[external_id] = _row(external_id, body, where)
+            rejected.append(None)
+        except Problem as problem:
+            rejected.append(RowResult(external_id, "rejected", problem.code, problem.field, problem.detail))
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT 1 FROM places_place WHERE external_id = ANY(%s) ORDER BY number FOR NO KEY UPDATE",
+            [list(values)],
+        )
+        cursor.execute(_UPSERT, [orjson.dumps(list(values.values())).decode()])
+        saved = {external_id: (number, new) for external_id, number, new in cursor.fetchall()}
+        record_changes("place.saved", (number for number, _ in saved.values()))
+    _publish(saved)
+    return [
+        refusal or RowResult(external_id, "created" if saved[external_id][1] else "updated")
+        for (external_id, _), refusal in zip(rows, rejected, strict=True)
+    ]
+
+
+def delete_place(external_id: str) -> None:
+    """Raises NotFound. Events about the place keep its number."""
+    from apps.common.online import publish_gone
+
+    with transaction.atomic():
+        place = Place.objects.select_for_update().filter(external_id=external_id).first()
+        if place is None:
+            raise NotFound("There is no such place.", code="unknown_place")
+        number = place.number
+        place.delete()
+        record_changes("place.deleted", [number])
+    publish_gone("place", [number])
+
+
+def put_list(external_id: str, body: ListBody) -> bool:
+    """Saves a whole curated list; whether it is new. Raises Problem: unknown_market, unknown_place."""
+    if body.id not in (None, external_id):
+        raise Unprocessable("The id in the body is another one.", code="id_mismatch", field="id")
+    market = Whereabouts().named(body.market) if body.market else None
+    with transaction.atomic():
+        numbers = numbers_of(body.places)
+        unknown = [i for i, place in enumerate(body.places) if place not in numbers]
+        if unknown:
+            raise Unprocessable("There is no such place.", code="unknown_place", field=f"places.{unknown[0]}")
+        values = body.model_dump(include={"title", "owner", "starts_on", "ends_on"})
+        curated, new = CuratedList.objects.update_or_create(
+            external_id=external_id, defaults={**values, "market": market}
+        )
+        before = curated.items.values_list("place_id", flat=True)
+        record_changes("place.saved", sorted({*before, *numbers.values()}))
+        curated.items.all().delete()
+        CuratedListItem.objects.bulk_create(
+            CuratedListItem(curated_list=curated, place_id=numbers[place], position=position)
+            for position, place in enumerate(body.places, start=1)
+        )
+    return new
+
+
+def delete_list(external_id: str) -> None:
+    """Raises NotFound."""
+    with transaction.atomic():
+        curated = CuratedList.objects.select_for_update().filter(external_id=external_id).first()
+        if curated is None:
+            raise NotFound("There is no such list.", code="unknown_list")
+        record_changes("place.saved", list(curated.items.values_list("place_id", flat=True)))
+        curated.delete()
+
+
+def _row(external_id: str, body: PlaceBody, where: Whereabouts) -> dict[str, Any]:
+    if body.id not in (None, external_id):
+        raise Unprocessable("The id in the body is another one.", code="id_mismatch", field="id")
+    try:
+        market = where.market_of(body.location)
+    except Problem as problem:
+        problem.field = "location.market"
+        raise
+    if market is None:
+        raise Unprocessable(
+            "No market is within 100 km of this place.", code="no_market_near", field="location"
+        )
+    return {
+        **body.model_dump(exclude={"id", "location"}),
+        "external_id": external_id,
+        "market_id": market.id,
+        "cell": body.location.cell,
+    }
+
+
+def _publish(saved: dict[str, tuple[int, bool]]) -> None:
+    """What may not be shown is gone before this returns; what may again, is back."""
+    from apps.common.online import publish_back, publish_gone
+
+    numbers = {number for number, _ in saved.values()}
+    shown = Place.objects.filter(shown_condition(), number__in=numbers)
+    publish_gone("place", sorted(numbers - set(shown.values_list("number", flat=True))))
+    known = [number for number, new in saved.values() if not new]
+    if not known:  # nobody was ever told that new places are gone
+        return
+    with transaction.atomic():
+        # The row locks keep a hide that commits meanwhile from being overtaken by this "back".
+        rows = shown.select_for_update(no_key=True).filter(number__in=known).order_by("number")
+        publish_back("place", list(rows.values_list("number", flat=True)))

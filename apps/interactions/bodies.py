@@ -33,7 +33,7 @@ def kinds_of(event_type: EventType) -> tuple[TargetKind, ...]:
 
 
 class EventContext(Body):
-    """The keys that an event may carry besides. No free text of members: a message's words stay in the app."""
+    """The keys that an event may carry besides. No free text: a message's words stay in the app."""
 
     platform: Literal["ios", "android", "web"] | None = None
     app_version: Annotated[Text, Field(max_length=32)] | None = None

@@ -1,7 +1,7 @@
 """Events and deliveries (append-only, partitioned by month), and the relationships derived from events.
 
-Postgres keeps them as partitioned tables written by the migration; Django sees an ordinary model keyed by `id`.
-Members and places appear by number, without a foreign key: rows are written by the hundred thousand.
+Postgres keeps them as partitioned tables written by the migration; Django sees an ordinary model keyed by
+`id`. Members and places appear by number, without a foreign key: rows are written by the hundred thousand.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -37,15 +37,30 @@ class TargetKind(models.TextChoices):
 
 
 class EventKey(models.Model):
-    """One row per event id, whichever month it is in: an id is stored once, and the same id with other content is refused."""
+    """One row per event id, whichever month it is in: stored once, and refused with other content."""
 
     id = models.UUIDField(primary_key=True)
     digest = models.BinaryField(max_length=16)  # of the event's content as it was sent
     occurred_at = models.DateTimeField()  # finds the partition
-    undone_by = models.UUIDField(null=True)
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class Undone(models.Model):
+    """An event that its actor took back. May be here before the event is."""
+
+    id = models.BigAutoField(primary_key=True)
+    event = models.UUIDField()
+    actor = models.IntegerField()  # only one's own events can be taken back
+    undone_by = models.UUIDField()
+    occurred_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="undone_once", fields=["event", "actor"])]
+
+    def __str__(self) -> str:
+        return str(self.event)
 
 
 class Event(models.Model):
@@ -69,7 +84,7 @@ class Event(models.Model):
 
 
 class Relationship(models.Model):
-    """The state of a pair as its actor made it. Like, pass and match are per surface; block and report are global."""
+    """The state of a pair as its actor made it. Like, pass, match are per surface; block, report are global."""
 
     class State(models.TextChoices):
         LIKED = "liked", "Liked"

@@ -1,0 +1,69 @@
+"""Erases a member altogether. Services; the one door for it, called by the API and the admin.
+
+What goes: the member's row, trips and edges; every event that they did or that was done to them; relationships
+both ways; deliveries to them. In deliveries to others their number becomes 0 (nobody), so that the columns
+still agree. What stays: event ids without content (an id is never used twice), and the number with the time of
+the erasure, which masks old snapshots. Packed viewer states of others may hold the number: it names nobody.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection, transaction
+
+from apps.common import clock
+from apps.interactions.bonds import ERASING
+from apps.members.selectors import numbers_of, unknown_member
+from apps.members.services import remove_member
+
+NOBODY = 0
+OVERLAP = timedelta(hours=1)  # longer than the first masking takes
+_EVENTS = """
+DELETE FROM interactions_event
+WHERE actor = %(number)s OR (target = %(number)s AND target_kind = 'member') RETURNING id
+"""
+_STATEMENTS = (
+    "UPDATE interactions_eventkey SET digest = '' WHERE id = ANY(%(events)s)",
+    "DELETE FROM interactions_undone WHERE actor = %(number)s OR event = ANY(%(events)s)",
+    "DELETE FROM interactions_relationship "
+    "WHERE actor = %(number)s OR (target = %(number)s AND target_kind = 'member')",
+    "DELETE FROM interactions_delivery WHERE viewer = %(number)s",
+)
+_MASK = f"""
+UPDATE interactions_delivery SET candidates = array_replace(candidates, %(number)s, {NOBODY})
+WHERE served_at >= %(since)s AND %(number)s = ANY(candidates)
+    AND surface IN (SELECT key FROM surfaces_surface WHERE kind = 'member')
+"""
+
+
+def erase_member(external_id: str) -> None:
+    """Leaves nothing of this member but their number. Raises NotFound `unknown_member`.
+
+    When it returns, the member is shown nowhere. Snapshots follow by the change feed.
+    """
+    from apps.common.online import publish_gone
+    from apps.interactions import online
+
+    number = numbers_of([external_id]).get(external_id)
+    if number is None:
+        raise unknown_member()
+    with transaction.atomic(), connection.cursor() as cursor:
+        # The long scan first, without holding up events; then once more over what came meanwhile.
+        cursor.execute(_MASK, {"number": number, "since": "-infinity"})
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ERASING])
+        number = remove_member(external_id)
+        erase_interactions(number)
+    publish_gone("member", [number])
+    online.erase(number)
+
+
+def erase_interactions(number: int) -> None:
+    """All that happened by, to and for this member. Inside a transaction that keeps events out."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EVENTS, {"number": number})
+        given: Any = {"number": number, "events": [key for (key,) in cursor.fetchall()]}
+        for statement in _STATEMENTS:
+            cursor.execute(statement, given)
+        cursor.execute(_MASK, {"number": number, "since": clock.now() - OVERLAP})

@@ -46,31 +46,32 @@ BLOCKED_BY_VIEWER, BLOCKED_BY_OTHER, CONNECTED = 0, 1, 2
 
 # KEYS: one per viewer. ARGV[1]: most records to keep (0: all); then packed records per key.
 # A record is found by its first 5 bytes (number, slot). The later `at` wins; on a tie the last writer.
+# State 0 says that nothing is left: it is kept only in the place of something.
 _MERGE = """
 local size, keep = 14, tonumber(ARGV[1]) * 14
 for k = 1, #KEYS do
   local data, given = redis.call('GET', KEYS[k]) or '', ARGV[k + 1]
   local fresh = {}
-  if data == '' then
-    fresh[1] = given
-  else
-    for i = 1, #given, size do
-      local record = string.sub(given, i, i + size - 1)
-      local name, from = string.sub(record, 1, 5), 1
-      local found = string.find(data, name, from, true)
-      while found and (found - 1) % size ~= 0 do
-        found = string.find(data, name, found + 1, true)
-      end
-      if not found then
-        fresh[#fresh + 1] = record
-      elseif struct.unpack('<d', record, 7) >= struct.unpack('<d', data, found + 6) then
-        data = string.sub(data, 1, found - 1) .. record .. string.sub(data, found + size)
-      end
+  local changed = false
+  for i = 1, #given, size do
+    local record = string.sub(given, i, i + size - 1)
+    local name = string.sub(record, 1, 5)
+    local found = data ~= '' and string.find(data, name, 1, true) or nil
+    while found and (found - 1) % size ~= 0 do
+      found = string.find(data, name, found + 1, true)
+    end
+    if not found then
+      if string.byte(record, 6) > 0 then fresh[#fresh + 1] = record end
+    elseif struct.unpack('<d', record, 7) >= struct.unpack('<d', data, found + 6) then
+      data = string.sub(data, 1, found - 1) .. record .. string.sub(data, found + size)
+      changed = true
     end
   end
-  data = data .. table.concat(fresh)
-  if keep > 0 and #data > keep then data = string.sub(data, #data - keep + 1) end
-  redis.call('SET', KEYS[k], data)
+  if changed or #fresh > 0 then
+    data = data .. table.concat(fresh)
+    if keep > 0 and #data > keep then data = string.sub(data, #data - keep + 1) end
+    redis.call('SET', KEYS[k], data)
+  end
 end
 return #KEYS
 """

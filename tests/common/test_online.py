@@ -117,3 +117,8 @@ def test_a_like_that_valkey_did_not_take_is_marked_but_not_waited_for(
     apply([effect("like", "liked", 7, 9, surface="dating")])
     assert time.monotonic() - start < online.LEASE_SECONDS
     assert not online.current_belief().trusted
+
+
+def test_nothing_is_kept_of_what_never_was() -> None:
+    apply([effect("undo", "", 7, 9, surface="dating"), effect("unblock", "", 7, 9)])
+    assert writing_client().keys("o:*") == []

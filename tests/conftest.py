@@ -1,6 +1,7 @@
 """What every test shares: an empty Valkey before each, and servers of its own for a test that breaks them."""
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,15 @@ def empty_valkey() -> None:
     """Tests share one server; no test sees another's keys."""
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         client.flushdb()
+
+
+@pytest.fixture(autouse=True)
+def no_runtime_left() -> Iterator[None]:
+    """The serving half's background thread and its connections end with the test that started them."""
+    yield
+    runtimes = sys.modules.get("apps.delivery.runtime")
+    if runtimes is not None:
+        runtimes.stop()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ longitudes = st.floats(-180, 180)
 
 @given(latitudes, longitudes)
 def test_a_point_is_at_most_four_kilometres_from_its_cells_centre(latitude: float, longitude: float) -> None:
-    # Half the diagonal of a cell 5.0 km high; a row is cut so that cells are 5.0 to 5.01 km wide, wider near a pole.
+    # Half the diagonal of a cell 5.0 km high and about as wide; wider near a pole.
     bound = 3.6 if abs(latitude) < 85 else 6.0
     assert distance_km((latitude, longitude), centre_of(cell_of(latitude, longitude))) <= bound
 

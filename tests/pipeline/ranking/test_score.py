@@ -91,7 +91,7 @@ def test_no_number_in_a_column_makes_a_score_that_is_none(kind, bad):
     for column in table.columns.values():
         if column.dtype == np.float32:
             column[::2] = bad
-    weights = dict.fromkeys(registry.FEATURES[kind], 1e+30)
+    weights = dict.fromkeys(registry.FEATURES[kind], 1e30)
     snapshot = snapshot_of(
         table,
         surface="dating" if kind == "member" else "travel",

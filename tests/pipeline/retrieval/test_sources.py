@@ -89,7 +89,10 @@ def test_a_candidate_of_two_sources_is_there_once_with_both_bits():
     snapshot = snapshot_of(member_table([{}, {"joined_day": DAY}, {}]))
     quotas = {"nearest": 0, "recently_active": 0}
     slate = run(request_for(snapshot, 1, liked_by=[2, 3], params=PipelineParams(quotas=quotas)))
-    found = {int(n): lineup.source_names(lineup.PEOPLE, int(b)) for n, b in zip(slate.numbers, slate.sources)}
+    found = {
+        int(n): lineup.source_names(lineup.PEOPLE, int(b))
+        for n, b in zip(slate.numbers, slate.sources, strict=True)
+    }
     assert found == {2: ("liked_you", "newcomers"), 3: ("liked_you",)}
 
 

@@ -89,7 +89,7 @@ class ServiceKeyAdmin(InspectAdmin):
 
     def sections(self, request: HttpRequest, obj: ServiceKey) -> list[Section]:
         facts = [("Made", obj.created), ("Expires", obj.expiry_date), ("Prefix", obj.prefix)]
-        scopes = [(value.partition(":")[0], Scope(value).label) for value in obj.scopes]
+        scopes = [(value, Scope(value).label.partition(": ")[2].capitalize()) for value in obj.scopes]
         return [
             Section("Key", facts, note="The secret was shown once, when the key was made. It is not stored."),
             Section("Scopes", scopes),

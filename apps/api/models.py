@@ -1,4 +1,4 @@
-"""Service keys: `prefix.secret`, shown once, stored hashed, with scopes; revoked keys stop within a second."""
+"""Service keys: `prefix.secret`, shown once, stored hashed, with scopes; revoked ones stop in a second."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models

@@ -11,3 +11,4 @@ VAR_DIR = Path(env.str("TEST_VAR_DIR", "") or tempfile.mkdtemp(prefix="raya_recs
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
 MODEL_DIR = VAR_DIR / "models"
 STATIC_ROOT = VAR_DIR / "static"
+API_KEYS_POLLED = False

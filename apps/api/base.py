@@ -1,0 +1,104 @@
+"""What every call shares, in two forms: a REST framework view, and a plain one for the hot path.
+
+Both refuse in the same order (answer's form, key, scope, rate, method, body) and count what they answered.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import Any
+
+import orjson
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from apps.api.authentication import key_of
+from apps.api.keys import LiveKey
+from apps.api.metrics import count_request
+from apps.api.parameters import check_id, read_parameters
+from apps.api.problems import (
+    HttpProblem,
+    key_missing,
+    problem_response,
+    scope_missing,
+    too_many_requests,
+)
+from apps.api.throttling import KeyThrottle, seconds_to_wait
+
+Handler = Callable[[HttpRequest, LiveKey], dict[str, Any]]
+PlainView = Callable[[HttpRequest], HttpResponse]
+
+
+class ApiView(APIView):
+    """A call whose scopes stand beside its methods. Ids in the address and parameters are checked here."""
+
+    scopes: dict[str, str] = {}
+    throttle_classes = [KeyThrottle]
+    metadata_class = None
+    http_method_names = ["get", "head", "post", "put", "patch", "delete"]
+    parameters: tuple[str, ...] = ()
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        self._started = time.perf_counter()
+        super().initial(request, *args, **kwargs)
+        if request.method in self.allowed_methods:
+            self.given = read_parameters(request._request, self.parameters)
+            for name, text in kwargs.items():
+                check_id(text, name)
+
+    def finalize_response(
+        self, request: Request, response: HttpResponse, *args: Any, **kwargs: Any
+    ) -> Response:
+        final = super().finalize_response(request, response, *args, **kwargs)
+        final["Cache-Control"] = "no-store"
+        count_request(type(self).__name__, final.status_code, getattr(self, "_started", time.perf_counter()))
+        return final
+
+
+def plain_view(*, call: str, scopes: Mapping[str, str]) -> Callable[[Handler], PlainView]:
+    """Makes a view of a function that takes request and key and gives the answer. `scopes` is by method."""
+
+    def decorate(handler: Handler) -> PlainView:
+        @csrf_exempt
+        @wraps(handler)
+        def view(request: HttpRequest) -> HttpResponse:
+            started = time.perf_counter()
+            try:
+                response = json_response(handler(request, _admit(request, scopes)))
+            except Exception as error:
+                response = problem_response(error)
+            count_request(call, response.status_code, started)
+            return response
+
+        return view
+
+    return decorate
+
+
+def json_response(answer: Any, status: int = 200) -> HttpResponse:
+    response = HttpResponse(orjson.dumps(answer), content_type="application/json", status=status)
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def _admit(request: HttpRequest, scopes: Mapping[str, str]) -> LiveKey:
+    accept = request.META.get("HTTP_ACCEPT", "*/*")
+    if accept != "*/*" and not request.accepts("application/json"):
+        raise HttpProblem(406)
+    key = key_of(request)
+    if key is None:
+        raise key_missing()
+    needed = scopes.get(str(request.method))
+    if needed is not None and needed not in key.scopes:
+        raise scope_missing(needed)
+    wait = seconds_to_wait(key.prefix)
+    if wait:
+        raise too_many_requests(wait)
+    if needed is None:
+        raise HttpProblem(405, headers={"Allow": ", ".join(scopes)})
+    return key

@@ -1,0 +1,125 @@
+"""Reads a JSON body within limits. Takes bytes, gives plain values, or raises one clear problem.
+
+Refused: over 1 MiB, deeper than 32, lists over 1,000, duplicate keys, NUL and lone surrogates in any text,
+NaN, infinities, whole numbers that 64-bit floats can't hold. Does not know what the body should say.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Protocol
+
+from django.conf import settings
+
+from apps.api.problems import HttpProblem
+
+LARGEST_WHOLE = 2**53 - 1
+
+
+class Readable(Protocol):
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def read_body(stream: Readable, declared: int | None) -> bytes:
+    """At most the allowed bytes; never more than one over is read."""
+    most = settings.API_MAX_BODY_BYTES
+    body = b"" if declared is not None and declared > most else stream.read(most + 1)
+    if len(body) > most or (declared or 0) > most:
+        raise HttpProblem(413, f"A body holds at most {most:,} bytes.")
+    return body
+
+
+def parse_json(body: bytes) -> Any:
+    """The values of a JSON text in UTF-8."""
+    if not body.strip():
+        raise _malformed("The body is empty.")
+    try:
+        value = json.loads(
+            body.decode(),
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=_float,
+            parse_int=_whole,
+        )
+    except HttpProblem:
+        raise
+    except RecursionError:
+        raise _too_deep() from None
+    except UnicodeDecodeError:
+        raise _malformed("The body is not UTF-8.") from None
+    except json.JSONDecodeError as error:
+        raise _malformed(f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
+    _check(value, "", 1)
+    return value
+
+
+def check_text(text: str, field: str | None) -> str:
+    """Text that Postgres can hold: no NUL, no lone surrogate."""
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise HttpProblem(400, "Text can't hold NUL or a lone surrogate.", code="invalid_text", field=field)
+    return text
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in found if names.count(name) > 1)
+        field = twice.encode(errors="replace").decode()[:64].replace("\x00", "?")
+        raise HttpProblem(400, "A key stands twice in one object.", code="duplicate_key", field=field)
+    return found
+
+
+def _check(value: Any, field: str, depth: int) -> None:
+    if isinstance(value, str):
+        if not value.isascii() or "\x00" in value:
+            check_text(value, field or None)
+        return
+    if not isinstance(value, dict | list):
+        return
+    if depth > settings.API_MAX_JSON_DEPTH:
+        raise _too_deep()
+    if isinstance(value, list):
+        if len(value) > settings.API_MAX_LIST:
+            raise HttpProblem(
+                400,
+                f"A list holds at most {settings.API_MAX_LIST:,} entries.",
+                code="too_many_items",
+                field=field or None,
+            )
+        for position, entry in enumerate(value):
+            _check(entry, f"{field}.{position}" if field else str(position), depth + 1)
+        return
+    for name, entry in value.items():
+        check_text(name, field or None)
+        _check(entry, f"{field}.{name}" if field else name, depth + 1)
+
+
+def _whole(text: str) -> int:
+    if len(text) > 17 or abs(int(text)) > LARGEST_WHOLE:
+        raise _number()
+    return int(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise _number()
+    return number
+
+
+def _constant(text: str) -> Any:
+    raise _malformed(f"{text} is not JSON.")
+
+
+def _number() -> HttpProblem:
+    return HttpProblem(400, "A number is too large.", code="out_of_range")
+
+
+def _malformed(detail: str) -> HttpProblem:
+    return HttpProblem(400, detail, code="malformed_json")
+
+
+def _too_deep() -> HttpProblem:
+    return HttpProblem(400, f"JSON is at most {settings.API_MAX_JSON_DEPTH} deep here.", code="too_deep")

@@ -56,6 +56,23 @@ def pair_features(
     return {name: _column(column, n) for name, column in features.items()}
 
 
+def both_ways(
+    viewer: Table, candidates: Table, *, kind: str, partners: npt.NDArray[np.uint64] | None = None
+) -> tuple[dict[str, F32], dict[str, F32]]:
+    """Features of "viewer likes candidate" and of "candidate likes viewer" for members: what is mutual, once."""
+    forward = pair_features(viewer, candidates, kind=kind, partners=partners)
+    n = len(candidates)
+    turned = {
+        "affinity": pairs.dots(candidates["taste"], viewer["looks"]),
+        "selectivity": candidates["selectivity"],
+        "appeal": viewer["appeal"],
+        "age_gap": -forward["age_gap"],
+    }
+    if partners is not None:
+        turned["complementary_crafts"] = pairs.complementary(candidates, viewer, partners)
+    return forward, forward | {name: _column(column, n) for name, column in turned.items()}
+
+
 def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F32:
     """logistic(intercept + sum of weight x feature) [n], within [EDGE, 1 - EDGE]; a missing feature counts 0."""
     used = [name for name in model["weights"] if name in features]

@@ -14,7 +14,7 @@ from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
-from apps.pipeline.ranking.predictions import like_probability, pair_features
+from apps.pipeline.ranking.predictions import both_ways, like_probability, pair_features
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.vocabulary import partner_masks
 
@@ -37,11 +37,11 @@ def predict(request: Request, pool: Pool) -> Pool:
     model, viewer = like_model(request.data), request.viewer.row
     partners = partner_masks(request.snapshot.vocabulary.get("crafts", ()))
     kind = pool.table.kind
-    p = like_probability(pair_features(viewer, pool.table, kind=kind, partners=partners), model)
     if kind == "place":
+        p = like_probability(pair_features(viewer, pool.table, kind=kind), model)
         return replace(pool, p=p, q=p)
-    q = like_probability(pair_features(pool.table, viewer, kind=kind, partners=partners), model)
-    return replace(pool, p=p, q=q)
+    forward, backward = both_ways(viewer, pool.table, kind=kind, partners=partners)
+    return replace(pool, p=like_probability(forward, model), q=like_probability(backward, model))
 
 
 def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tuple[str, ...]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,11 @@ class Eligible:
     @property
     def table(self) -> Table:
         return self.data.candidates
+
+    @cached_property
+    def numbers(self) -> I32:
+        """The number of everybody eligible [n]."""
+        return self.column("number")
 
     def __len__(self) -> int:
         return len(self.rows) + len(self.newcomers)

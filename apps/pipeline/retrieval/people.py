@@ -33,7 +33,7 @@ def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
     if returned > 0:
         score += returned * affinity * against(eligible, "taste", row["looks"][0])
         score += returned * float(weights.get("selectivity", 0.0)) * eligible.column("selectivity")
-    return best(finite(score, WORST), eligible.column("number"), quota)
+    return best(finite(score, WORST), eligible.numbers, quota)
 
 
 def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -89,5 +89,5 @@ def against(eligible: Eligible, column: str, vector: F32) -> F32:
 
 def _recent(values: npt.NDArray[Any], eligible: Eligible, wanted: npt.NDArray[np.bool_], quota: int) -> I64:
     positions = np.flatnonzero(wanted)
-    numbers = eligible.column("number")[positions]
+    numbers = eligible.numbers[positions]
     return positions[best(values[positions], numbers, quota)]

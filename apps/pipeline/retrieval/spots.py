@@ -19,7 +19,7 @@ def nearby(request: Request, eligible: Eligible, quota: int) -> I64:
     home_x, home_y = (int(request.viewer.row[axis][0]) if at_home else 0 for axis in ("x", "y"))
     east = eligible.column("x").astype("i8") - home_x
     north = eligible.column("y").astype("i8") - home_y
-    return best(-(east * east + north * north), eligible.column("number"), quota)
+    return best(-(east * east + north * north), eligible.numbers, quota)
 
 
 def taste(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -27,14 +27,14 @@ def taste(request: Request, eligible: Eligible, quota: int) -> I64:
     weights = pairs.like_model(request.data)["weights"]
     score = float(weights.get("affinity", 1.0)) * against(eligible, "looks", request.viewer.row["taste"][0])
     score += float(weights.get("popularity", 0.0)) * eligible.column("popularity")
-    return best(finite(score, WORST), eligible.column("number"), quota)
+    return best(finite(score, WORST), eligible.numbers, quota)
 
 
 def curated(request: Request, eligible: Eligible, quota: int) -> I64:
     """Places on a live curated list, by their position."""
     value = eligible.column("curated")
     positions = np.flatnonzero(value > 0)
-    return positions[best(value[positions], eligible.column("number")[positions], quota)]
+    return positions[best(value[positions], eligible.numbers[positions], quota)]
 
 
 def friends_saved(request: Request, eligible: Eligible, quota: int) -> I64:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.pipeline.ranking.predictions import PAIR_FEATURES, like_probability, pair_features
+from apps.pipeline.ranking.predictions import PAIR_FEATURES, both_ways, like_probability, pair_features
 from apps.pipeline.vocabulary import partner_masks
 from tests.pipeline.markets import (
     VOCABULARY,
@@ -85,6 +85,18 @@ def test_one_row_against_many_is_the_same_as_pair_by_pair(kind):
     for name, column in together.items():
         assert column.dtype == np.float32
         np.testing.assert_array_equal(column, repeated[name])
+
+
+def test_both_ways_at_once_are_the_two_questions():
+    viewers, candidates = random_members(6, 3), random_members(9, 4)
+    viewer = viewers.gather(np.array([1]))
+    for partners in (None, PARTNERS):
+        forward, backward = both_ways(viewer, candidates, kind="member", partners=partners)
+        for found, one, other in ((forward, viewer, candidates), (backward, candidates, viewer)):
+            expected = pair_features(one, other, kind="member", partners=partners)
+            assert found.keys() == expected.keys()
+            for name, column in expected.items():
+                np.testing.assert_array_equal(found[name], column, err_msg=name)
 
 
 def test_members_of_two_markets_are_at_the_unknown_distance():

@@ -51,9 +51,7 @@ class ApiView(APIView):
             for name, text in kwargs.items():
                 check_id(text, name)
 
-    def finalize_response(
-        self, request: Request, response: HttpResponse, *args: Any, **kwargs: Any
-    ) -> Response:
+    def finalize_response(self, request: Request, response: Response, *args: Any, **kwargs: Any) -> Response:
         final = super().finalize_response(request, response, *args, **kwargs)
         final["Cache-Control"] = "no-store"
         count_request(type(self).__name__, final.status_code, getattr(self, "_started", time.perf_counter()))

@@ -30,7 +30,7 @@ class RankingBody(Body):
 def _patch_of(body: type[Body], name: str) -> type[Body]:
     fields: dict[str, Any] = {}
     for key, info in body.model_fields.items():
-        kind = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation  # type: ignore[valid-type]
+        kind = Annotated[(info.annotation, *info.metadata)] if info.metadata else info.annotation
         fields[key] = (kind | None, None)  # type: ignore[operator]
     return create_model(
         name, __base__=Body, __doc__="A merge patch (RFC 7396): null means default.", **fields

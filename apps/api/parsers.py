@@ -37,7 +37,7 @@ def guarded_json(request: HttpRequest) -> Any:
     encoding = request.headers.get("Content-Encoding", "identity")
     if encoding != "identity":
         raise HttpProblem(415, "Send the body without a content encoding.")
-    if request.content_params.get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+    if (request.content_params or {}).get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
         raise HttpProblem(415, "Send the body in UTF-8.")
     return parse_json(read_body(request, _declared(request)))
 

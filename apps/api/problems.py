@@ -145,7 +145,7 @@ def _of_rest_framework(error: exceptions.APIException) -> Problem:
     if isinstance(error, exceptions.NotAuthenticated):
         return key_missing()
     if isinstance(error, exceptions.Throttled):
-        return too_many_requests(int(error.wait or 1))
+        return too_many_requests(int(getattr(error, "wait", None) or 1))
     status = error.status_code if error.status_code in TITLES else 400
     headers = {}
     if isinstance(error, exceptions.AuthenticationFailed):

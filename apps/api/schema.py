@@ -21,7 +21,7 @@ WITH_BODY = (*WITHOUT_BODY, 409, 413, 415, 422)
 ID = {"type": "string", "minLength": 1, "maxLength": 64}
 
 
-class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[misc]
+class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "apps.api.authentication.ServiceKeyAuthentication"
     name = "ServiceKey"
 
@@ -48,7 +48,7 @@ def described(
 ) -> Callable[[Any], Any]:
     """One call. `ids` are the ids in its address; `takes` is a body's type, or types by media type."""
     needs = f" Needs the scope `{scope}`." if scope else ""
-    in_path = [OpenApiParameter(name, ID, OpenApiParameter.PATH) for name in ids]  # type: ignore[arg-type]
+    in_path = [OpenApiParameter(name, ID, OpenApiParameter.PATH) for name in ids]
     problems = (WITH_BODY if takes is not None else WITHOUT_BODY) if scope else (405, 406, 500, 503)
     refusals = {
         (status, PROBLEM): OpenApiResponse(Problem, description=TITLES[status])

@@ -24,6 +24,7 @@ def create_service_key(name: str, scopes: Iterable[str]) -> tuple[ServiceKey, st
     if not 1 <= len(name) <= 50:
         raise Problem("A key's name has 1 to 50 characters.", field="name")
     row, secret = ServiceKey.objects.create_key(name=name, scopes=wanted)
+    assert isinstance(row, ServiceKey)
     return row, secret
 
 

@@ -12,9 +12,10 @@ from uuid import UUID
 
 from apps.common import clock
 from apps.common.errors import NotFound, Problem, Unavailable
+from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, request_of
 from apps.delivery.reasons import EXPLANATIONS
 from apps.delivery.runtime import runtime
-from apps.delivery.serve import Prepared, Question, find_viewer, prepare, request_of, serve
+from apps.delivery.serve import serve
 from apps.delivery.world import World
 from apps.pipeline.contracts import Explanation
 

@@ -43,9 +43,9 @@ class ViewerState:
 
 
 def read_state(
-    viewer: int, surface: str, *, now: float, cooldown_days: float, request_key: str = ""
+    viewer: int, surface: str, kind: str, *, now: float, cooldown_days: float, request_key: str = ""
 ) -> ViewerState:
-    """The state as Valkey has it. Raises RedisError."""
+    """The state as Valkey has it, of candidates of this kind. Raises RedisError."""
     keys = [
         online.MARKER,
         online.global_key(viewer),
@@ -58,6 +58,8 @@ def read_state(
         keys.append(request_key)
     values = cast("list[bytes | None]", serving_client().mget(keys))
     everywhere, acted, seen, held, received = (online.read_records(value) for value in values[1:6])
+    if kind != "member":  # blocks and connections are between members; a place may have the same number
+        everywhere = everywhere[:0]
     everywhere, acted = everywhere[everywhere["state"] > 0], acted[acted["state"] > 0]
     is_block = everywhere["slot"] != online.CONNECTED
     related = np.union1d(everywhere["number"][~is_block], acted["number"])

@@ -26,10 +26,14 @@ SECONDS = 0.25
 REST_SECONDS = 1.0
 THREADS = 4
 
+_PLACE_FACTS = """
+SELECT target, false FROM interactions_relationship
+WHERE actor = %(viewer)s AND surface = %(surface)s AND target_kind = 'place'
+"""
 _FACTS = """
 SELECT target, state IN ('blocked', 'reported') FROM interactions_relationship
-WHERE actor = %(viewer)s
-  AND (surface = %(surface)s OR (target_kind = 'member' AND state IN ('blocked', 'reported')))
+WHERE actor = %(viewer)s AND target_kind = 'member'
+  AND (surface = %(surface)s OR state IN ('blocked', 'reported'))
 UNION ALL
 SELECT actor, state <> 'unmatched' FROM interactions_relationship
 WHERE target = %(viewer)s AND target_kind = 'member'
@@ -74,9 +78,10 @@ def ask(question: Callable[[], T], *, seconds: float = SECONDS) -> T:
         raise TruthAway from error
 
 
-def facts(viewer: int, surface: str) -> Mapping[str, I32]:
+def facts(viewer: int, surface: str, kind: str) -> Mapping[str, I32]:
     """`blocked` (both ways) and `related` (acted on here, connected) of a viewer. Raises TruthAway."""
-    rows = ask(lambda: _rows(_FACTS, {"viewer": viewer, "surface": surface}))
+    sql = _FACTS if kind == "member" else _PLACE_FACTS
+    rows = ask(lambda: _rows(sql, {"viewer": viewer, "surface": surface}))
     found = np.array([(number, is_block) for number, is_block in rows], "i4").reshape(-1, 2)
     return {
         "blocked": np.unique(found[found[:, 1] == 1, 0]),

@@ -65,7 +65,8 @@ def delivery_of(
     columns = {name: [payload[name][i] for i in kept] for name in PER_CANDIDATE}
     said = {name: payload[name] for name in AS_SAID}
     guard = {"stage": "guard", "received": len(payload["candidates"]), "kept": len(kept)}
-    trace = [*payload["trace"], {**guard, "gone": gone, "capped": capped}]
+    said_why = [payload["reasons"][i] for i in kept]  # codes; staff read them beside each candidate
+    trace = [*payload["trace"], {**guard, "gone": gone, "capped": capped, "reasons": said_why}]
     return Delivery(
         shortfall=shortfall_of(payload, shown=len(kept), capped=capped),
         id=UUID(payload["id"]),

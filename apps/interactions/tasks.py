@@ -1,19 +1,37 @@
 """Background work on deliveries and the online state. Celery only wakes it; each is safe to repeat."""
 
+import logging
+
 from celery import shared_task
 
+log = logging.getLogger(__name__)
 
-@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+
+@shared_task(name="interactions.copy_deliveries")  # type: ignore[untyped-decorator]
 def copy_deliveries_task() -> int:
-    """Brings the delivery stream into Postgres."""
+    """Brings the delivery stream into Postgres; what can't be copied now is copied next time."""
+    from django.db import DatabaseError
+    from redis import RedisError
+
     from apps.interactions.copier import copy_all
 
-    return copy_all()
+    try:
+        return copy_all()
+    except (RedisError, DatabaseError) as error:
+        log.warning("Deliveries wait in the stream: %r", error)
+        return 0
 
 
-@shared_task(ignore_result=True)  # type: ignore[untyped-decorator]
+@shared_task(name="interactions.heal_online_state")  # type: ignore[untyped-decorator]
 def heal_online_state_task() -> bool:
     """Rebuilds the online state when it may not be believed."""
+    from django.db import DatabaseError
+    from redis import RedisError
+
     from apps.interactions.rebuild import rebuild_when_needed
 
-    return rebuild_when_needed()
+    try:
+        return rebuild_when_needed()
+    except (RedisError, DatabaseError) as error:
+        log.warning("The online state can't be rebuilt yet: %r", error)
+        return False

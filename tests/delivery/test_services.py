@@ -149,7 +149,9 @@ def test_a_delivery_becomes_one_row_that_says_all(serving: Runtime) -> None:
     assert row.candidates == [number(name) for name in names(answer)]
     assert row.snapshot == answer["snapshot"]
     assert len(row.propensities) == len(row.scores) == len(row.sources) == 3
-    assert row.trace[-1] == {"stage": "guard", "received": 5, "kept": 3, "gone": 0, "capped": 0}
+    guard = row.trace[-1]
+    assert (guard["stage"], guard["received"], guard["kept"]) == ("guard", 5, 3)
+    assert (guard["gone"], guard["capped"], len(guard["reasons"])) == (0, 0, 3)
     trace = delivery_trace(row.id)
     assert [item["id"] for item in trace["items"]] == names(answer)
     assert trace["viewer"] == "adam"
@@ -177,3 +179,12 @@ def test_an_explanation_keeps_one_sides_secret_unless_told_otherwise(serving: Ru
     shown = explain(surface="dating", viewer="adam", candidate="cleo")
     assert shown["shown"]
     assert shown["waterfall"]["score"] == pytest.approx(shown["waterfall"]["score"])
+
+
+def test_a_blocked_member_hides_no_place_of_the_same_number(serving: Runtime) -> None:
+    from apps.places.models import Place
+
+    bar = Place.objects.get(external_id="bar").number
+    now = clock.now()
+    apply([Effect("block", "blocked", number("adam"), bar, "member", "", now)])
+    assert set(names(recommend(surface="travel", member="adam", limit=5))) == {"bar", "cafe"}

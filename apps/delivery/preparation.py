@@ -1,0 +1,240 @@
+"""Everything known about a question before anybody is ranked: viewer, release, state, the pipeline's request.
+
+Takes the app's ids; gives arrays. It decides whose safety facts are believed: Valkey's while Postgres vouches
+for them, else Postgres's, else nobody's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import orjson
+import redis
+
+from apps.common import clock, online
+from apps.common.errors import NotFound, Problem
+from apps.delivery import ledger, truth
+from apps.delivery.answers import base_payload, seed_of
+from apps.delivery.runtime import Runtime
+from apps.delivery.state import I32, NOBODY, ViewerState, read_state, with_facts
+from apps.delivery.world import World
+from apps.pipeline.contracts import Request, Slate, Viewer
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.run import run
+from apps.pipeline.snapshot import Table
+
+RESERVE = 40
+
+
+@dataclass(frozen=True)
+class Question:
+    """What somebody asked. `candidates`: rank these of the app's ids and nobody else."""
+
+    surface: str
+    member: str
+    limit: int
+    market: str | None = None
+    candidates: tuple[str, ...] | None = None
+    request_id: UUID | None = None
+    key_prefix: str = ""
+    dry_run: bool = False
+
+    @property
+    def request_key(self) -> str:
+        asks_again = self.request_id is not None and not self.dry_run
+        return online.request_key(self.key_prefix, self.request_id) if asks_again else ""
+
+    @property
+    def digest(self) -> bytes:
+        """Names the parameters: the same request id with others is refused."""
+        said = [self.surface, self.member, self.limit, self.market, self.candidates]
+        return blake2b(orjson.dumps(said), digest_size=ledger.DIGEST_BYTES).digest()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A question with all that is known about it before anything is ranked."""
+
+    question: Question
+    world: World
+    now: float
+    delivery: UUID
+    viewer: int
+    row: Table
+    params: PipelineParams
+    payload: dict[str, Any]
+    state: ViewerState
+    believed: bool  # safety facts are Valkey's, and the ledger may be used
+
+
+def find_viewer(runtime: Runtime, surface: str, member: str) -> tuple[int | None, Table | None, World]:
+    """Number and row of a viewer, and the world that knows them. No row: may not be given lists.
+
+    No number: nobody can say whether this member exists. Raises NotFound.
+    """
+    world = runtime.world
+    number = world.number_of("member", member)
+    if number is None or (world.viewer_row(surface, number) is None and number not in world.overlay.barred):
+        try:
+            number = truth.ask(lambda: _adopt(runtime, member))
+        except truth.TruthAway:
+            return None, None, world
+        world = runtime.world
+    if number is None:
+        raise NotFound("There is no such member.", code="unknown_member", field="member")
+    if number in world.overlay.barred:
+        return number, None, world
+    row = world.viewer_row(surface, number)
+    return number, row if row is not None and _is_adult(row) else None, world
+
+
+def prepare(
+    runtime: Runtime, world: World, question: Question, number: int, row: Table, now: float
+) -> Prepared | None:
+    """Release, parameters and the viewer's state; None when safety facts can't be had from either store."""
+    from apps.interactions.delivery_ids import new_delivery_id
+    from apps.releases.params import assignments, build_params, release_for
+
+    assert world.live is not None
+    release, content = release_for(world.live, question.member)
+    params = build_params(content, question.surface, viewer=question.member)
+    if params.daily_cap:
+        runtime.caps.add((question.surface, params.daily_cap))
+    found = _state(world, question, number, params, now)
+    if found is None:
+        return None
+    state, believed, degraded = found
+    delivery = new_delivery_id(number)
+    payload = base_payload(
+        world,
+        delivery=delivery,
+        surface=question.surface,
+        limit=question.limit,
+        now=now,
+        key_prefix=question.key_prefix,
+    )
+    payload |= {
+        "viewer": number,
+        "release": release,
+        "variants": assignments(content, question.surface, question.member),
+        "random_order": params.random_order,
+        "degraded": degraded,
+        "expires_at": now + params.hold_minutes * 60,
+    }
+    return Prepared(question, world, now, delivery, number, row, params, payload, state, believed)
+
+
+def request_of(prepared: Prepared, *, excluded: I32 | None = None) -> Request:
+    """The pipeline's request."""
+    world, question = prepared.world, prepared.question
+    assert world.snapshot is not None
+    kind = world.surfaces[question.surface].kind
+    return Request(
+        snapshot=world.snapshot,
+        surface=question.surface,
+        params=prepared.params,
+        viewer=Viewer(
+            prepared.row,
+            excluded=prepared.state.excluded if excluded is None else excluded,
+            liked_by=prepared.state.liked_by,
+        ),
+        limit=question.limit,
+        now=prepared.now,
+        seed=seed_of(prepared.delivery),
+        market=_market(world, question, prepared.viewer),
+        only=_only(world, kind, question.candidates),
+        newcomers=world.overlay.newcomers.get(question.surface),
+        gone=world.overlay.gone_sorted.get(kind, NOBODY),
+        reserve=RESERVE,
+    )
+
+
+def rank_pool(prepared: Prepared) -> Slate:
+    """The slate without those known to be at the cap; the payload says when that shortens it."""
+    question, params = prepared.question, prepared.params
+    excluded = prepared.state.excluded
+    capped = prepared.world.capped.get((question.surface, params.daily_cap), NOBODY)
+    slate = run(request_of(prepared, excluded=np.union1d(excluded, capped)))
+    if len(capped) and len(slate.numbers) < question.limit:
+        prepared.payload["capped_before"] = run(request_of(prepared)).eligible - slate.eligible
+    market = _market_index(prepared)
+    assert prepared.world.snapshot is not None
+    prepared.payload.update(
+        {
+            "market": prepared.world.snapshot.markets[market].get("id") if market >= 0 else None,
+            "exhausted": len(slate.numbers) < question.limit + RESERVE,
+        }
+    )
+    return slate
+
+
+def _state(
+    world: World, question: Question, number: int, params: PipelineParams, now: float
+) -> tuple[ViewerState, bool, list[str]] | None:
+    """The viewer's state, whether it is Valkey's, and what is degraded about it; None: from neither store."""
+    state = None
+    with suppress(redis.RedisError):
+        state = read_state(
+            number,
+            question.surface,
+            world.surfaces[question.surface].kind,
+            now=now,
+            cooldown_days=params.cooldown_days,
+            request_key=question.request_key,
+        )
+    vouched = state is not None and world.vouches_for(state.generation)
+    if vouched and state is not None and world.lease_is_fresh():
+        return state, True, []
+    try:
+        facts = truth.facts(number, question.surface, world.surfaces[question.surface].kind)
+    except truth.TruthAway:
+        # Postgres is away, so nothing is committed now that Valkey could miss. Who missed a write before that
+        # acknowledged it only after Postgres was there for longer than a lease: this process would know.
+        return (state, True, ["truth_unavailable"]) if vouched and state is not None else None
+    if vouched and state is not None:
+        return with_facts(state, facts), True, []
+    return with_facts(state, facts), False, ["valkey_unavailable"]
+
+
+def _adopt(runtime: Runtime, member: str) -> int | None:
+    """Reads a member whom this process does not know. Runs on a thread with Postgres."""
+    from apps.members.models import Member
+
+    number = Member.objects.filter(external_id=member).values_list("number", flat=True).first()
+    if number is not None:
+        runtime.adopt({number})
+    return number
+
+
+def _market(world: World, question: Question, viewer: int) -> int:
+    """Index of the market asked for, else of where the viewer travels; -1: home."""
+    assert world.snapshot is not None
+    if question.market is None:
+        return world.overlay.away.get(viewer, -1)
+    index = world.snapshot.market_index(question.market)
+    if index < 0:
+        raise Problem(f"There is no market {question.market}.", code="unknown_market", field="market")
+    return index
+
+
+def _market_index(prepared: Prepared) -> int:
+    asked = _market(prepared.world, prepared.question, prepared.viewer)
+    return asked if asked >= 0 else int(prepared.row["market"][0])
+
+
+def _only(world: World, kind: str, candidates: Sequence[str] | None) -> I32 | None:
+    if candidates is None:
+        return None
+    found = (world.number_of(kind, candidate) for candidate in candidates)
+    return np.unique(np.array([number for number in found if number is not None], "i4"))
+
+
+def _is_adult(row: Table) -> bool:
+    born = int(row["birth_date"][0])
+    return born > 0 and (int(clock.today().strftime("%Y%m%d")) - born) // 10_000 >= 18

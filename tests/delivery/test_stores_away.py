@@ -1,0 +1,216 @@
+"""Stores that are flushed, stopped or replaced under a serving process: nobody blocked, never an error."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from apps.common import clock, online
+from apps.common.valkey import background_client, writing_client
+from apps.delivery import runtime as runtimes
+from apps.delivery.runtime import Runtime
+from apps.delivery.services import recommend
+from apps.interactions import rebuild
+from apps.interactions.copier import copy_all
+from apps.interactions.models import Delivery, Relationship
+from apps.interactions.online import Effect, apply
+from raya_recs.embedded import EmbeddedServers
+from tests import servers as suite
+from tests.delivery.conftest import number
+from tests.delivery.test_services import WOMEN, names
+
+
+@pytest.fixture
+def servers() -> EmbeddedServers:
+    if not suite._STARTED:
+        pytest.skip("stops servers: needs the suite's own")
+    return suite._STARTED[0]
+
+
+@pytest.fixture
+def without_valkey(serving: Runtime, servers: EmbeddedServers) -> Iterator[Runtime]:
+    servers.stop_valkey()
+    yield serving
+    servers.start_valkey()
+
+
+@pytest.fixture
+def without_postgres(serving: Runtime, servers: EmbeddedServers) -> Iterator[Runtime]:
+    connection.close()
+    servers.stop_postgres()
+    time.sleep(online.LEASE_SECONDS)
+    yield serving
+    runtimes.stop()
+    servers.start_postgres()
+    connection.close()
+
+
+def uncapped() -> None:
+    """A release without exposure caps on dating."""
+    from apps.releases import services
+
+    draft = services.start_revision(actor=None)
+    draft = services.edit_revision(draft, draft.version, {"dating.daily_cap": 0})
+    services.publish_revision(draft, actor=None, note="no cap")
+
+
+def block(actor: str, target: str) -> None:
+    """As events do it: the relationship is committed, then the online state is told."""
+    Relationship.objects.create(
+        actor=number(actor),
+        target=number(target),
+        target_kind="member",
+        state="blocked",
+        decided_at=clock.now(),
+        decided_by="018f0000-0000-7000-8000-000000000000",
+    )
+    apply([Effect("block", "blocked", number(actor), number(target), "member", "", clock.now())])
+
+
+def within(seconds: float, holds: Callable[[], Any]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def listed(viewer: str = "adam", **options: Any) -> list[str]:
+    return names(recommend(surface="dating", member=viewer, limit=10, **options))
+
+
+def healthy(viewer: str) -> bool:
+    answer = recommend(surface="dating", member=viewer, limit=1, dry_run=True)
+    return bool(answer["degraded"] == [])
+
+
+def test_after_a_flush_nobody_blocked_is_shown_and_the_state_heals_itself(serving: Runtime) -> None:
+    uncapped()
+    block("bea", "adam")
+    background_client().flushdb()
+    first = recommend(surface="dating", member="adam", limit=10)
+    assert "bea" not in names(first)
+    assert within(
+        5, lambda: recommend(surface="dating", member="cleo", limit=1, dry_run=True)["degraded"] == []
+    )
+    assert set(listed(dry_run=True)) <= WOMEN - {"bea"}
+
+
+def test_a_flush_between_poll_and_request_is_noticed_by_the_request(serving: Runtime) -> None:
+    uncapped()
+    serving.poll()
+    serving.stop()
+    block("bea", "adam")
+    background_client().flushdb()
+    answer = recommend(surface="dating", member="adam", limit=10)
+    assert answer["degraded"] == ["valkey_unavailable"]
+    assert set(names(answer)) == WOMEN - {"bea"}
+
+
+def test_after_a_restart_of_valkey_the_process_notices_another_server(
+    serving: Runtime, servers: EmbeddedServers
+) -> None:
+    uncapped()
+    serving.poll()
+    serving.stop()
+    block("bea", "adam")
+    servers.restart_valkey(kill=True)
+    background_client().set(online.MARKER, serving.world.belief.generation)  # as an old append file would
+    answer = recommend(surface="dating", member="adam", limit=10)
+    assert answer["degraded"] == ["valkey_unavailable"]
+    assert set(names(answer)) == WOMEN - {"bea"}
+
+
+def test_without_valkey_safety_comes_from_postgres_and_the_delivery_is_logged(
+    serving: Runtime, servers: EmbeddedServers
+) -> None:
+    uncapped()
+    block("bea", "adam")
+    assert within(3, lambda: serving.world.live is not None and serving.world.live.stable_number == 2)
+    servers.stop_valkey()
+    try:
+        answer = recommend(surface="dating", member="adam", limit=10)
+    finally:
+        servers.start_valkey()
+    assert set(names(answer)) == WOMEN - {"bea"}
+    assert answer["degraded"] == ["valkey_unavailable"]
+    assert str(Delivery.objects.get().id) == answer["delivery"]
+
+
+def test_without_valkey_whoever_has_a_cap_is_not_shown(without_valkey: Runtime) -> None:
+    answer = recommend(surface="dating", member="adam", limit=10)
+    assert answer["items"] == []
+    assert answer["degraded"] == ["valkey_unavailable"]
+    assert "capped" in answer["shortfall"]["reasons"]
+
+
+def test_a_block_while_valkey_is_away_is_acknowledged_only_when_all_guards_know(
+    serving: Runtime, servers: EmbeddedServers
+) -> None:
+    uncapped()
+    servers.stop_valkey()
+    start = time.monotonic()
+    block("bea", "adam")
+    assert time.monotonic() - start >= online.LEASE_SECONDS
+    servers.start_valkey()
+    assert "bea" not in listed()
+    assert within(10, lambda: healthy("cleo"))
+    assert "bea" not in listed()
+
+
+def test_without_postgres_lists_go_on(without_postgres: Runtime) -> None:
+    answer = recommend(surface="dating", member="adam", limit=10)
+    assert set(names(answer)) == WOMEN
+    assert answer["degraded"] == ["truth_unavailable"]
+
+
+def test_with_neither_store_there_is_an_empty_answer(
+    without_postgres: Runtime, servers: EmbeddedServers
+) -> None:
+    servers.stop_valkey()
+    try:
+        answer = recommend(surface="dating", member="adam", limit=10)
+    finally:
+        servers.start_valkey()
+    assert answer["items"] == []
+    assert answer["degraded"] == ["safety_unavailable"]
+
+
+def test_a_rebuild_brings_back_counters_holds_and_relations(serving: Runtime) -> None:
+    block("bea", "adam")
+    shown = listed()
+    before = background_client().hgetall(online.counters_key("dating"))
+    background_client().delete(online.MARKER)
+    rebuild.rebuild()
+    assert background_client().hgetall(online.counters_key("dating")) == before
+    assert within(3, lambda: recommend(surface="travel", member="adam", limit=1)["degraded"] == [])
+    assert len(shown) == 4
+    assert listed() == []  # held, and bea is blocked
+
+
+def test_a_write_missed_during_a_rebuild_keeps_it_from_being_believed(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving.stop()
+    missed = rebuild._write_held
+    monkeypatch.setattr(
+        rebuild, "_write_held", lambda client: (missed(client), online.mark_missed("meanwhile"))
+    )
+    assert not rebuild.rebuild()
+    assert not online.current_belief().trusted
+
+
+def test_the_stream_is_copied_once_however_often_it_is_read(serving: Runtime) -> None:
+    recommend(surface="dating", member="adam", limit=2)
+    entries = writing_client().xrange(online.STREAM)
+    copy_all()
+    for _, fields in entries:  # a copier that died before it trimmed
+        writing_client().xadd(online.STREAM, fields)
+    writing_client().xadd(online.STREAM, {"p": "not a delivery"})
+    copy_all()
+    assert Delivery.objects.count() == 1
+    assert writing_client().xlen(online.STREAM) == 0
+    assert writing_client().xlen(online.BAD_STREAM) == 1

@@ -1,7 +1,8 @@
 """Compiles numeric loops with numba, and keeps the machine code on disk where a folder can be written.
 
 Gives a decorator for functions with a fixed signature, compiled (or read from the cache) when their module is
-imported, so that no request ever waits for a compiler. Only modules of kernels import this one, inside functions.
+imported, so that no request ever waits for a compiler. Only modules of kernels import this one, inside
+functions.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def columns(*names: str) -> list[Any]:
-    """Signatures of contiguous, read-only arrays; writable ones are taken as well. `looks`: "f4:2" has two axes."""
+    """Signatures of contiguous, read-only arrays; writable ones are taken as well.
+
+    `looks`: "f4:2" has two axes.
+    """
     return [_array(name) for name in names]
 
 
@@ -40,7 +44,8 @@ def tuple_of(name: str, size: int) -> Any:
 
 
 def part(function: F) -> F:
-    """A function that compiled ones call; it must stand in their file, whose change alone renews their cache."""
+    """A function that compiled ones call; it must stand in their file, whose change alone renews their
+    cache."""
     return cast(F, njit(function))
 
 

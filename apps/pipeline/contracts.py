@@ -1,6 +1,7 @@
 """What passes between stages, and between the pipeline and whoever calls it.
 
-A source proposes rows, a filter returns a mask, a scorer one number per row in the same order, a reranker rows.
+A source proposes rows, a filter returns a mask, a scorer one number per row in the same order, a reranker
+rows.
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ NOBODY: I32 = np.zeros(0, "i4")
 
 @dataclass(frozen=True)
 class Viewer:
-    """The viewer as one-row member table (from the snapshot, or from the overlay for a newcomer) and their state now."""
+    """The viewer as one-row member table (from the snapshot, or from the overlay for a newcomer) and their
+    state now."""
 
     row: Table  # kind "member", exactly one row
     excluded: I32 = field(default_factory=lambda: NOBODY)
-    # sorted numbers never to show: related, blocked either way, held, seen in cool-down. The viewer is implied.
+    # sorted numbers never to show: related, blocked either way, held, seen in cool-down. The viewer is
+    # implied.
     liked_by: I32 = field(
         default_factory=lambda: NOBODY
     )  # members who liked the viewer on this surface, unanswered
@@ -100,7 +103,7 @@ class Slate:
     """The answer: candidates in order, the first `limit` to be shown, the rest a reserve for backfill.
 
     `propensity[i]` is the probability, given the ranked pool, that this candidate stood at this position;
-    1.0 where the order is deterministic. `reasons[i]` holds (reason code, argument) pairs; rendered by delivery.
+    1.0 where the order is deterministic. `reasons[i]` holds (code, argument) pairs; rendered by delivery.
     """
 
     numbers: I32
@@ -115,7 +118,7 @@ class Slate:
 
 @dataclass(frozen=True)
 class Explanation:
-    """Why one candidate is shown to one viewer, or the first stage that lost them and what would show them."""
+    """Why a candidate is shown to a viewer, or the first stage that lost them and what would show them."""
 
     candidate: int
     shown: bool
@@ -124,7 +127,8 @@ class Explanation:
     private: bool = False  # the code gives away one side's secret: only for those allowed to see such
     rank: int | None = None  # 1 is first; also for those below the list, as far as the reserve reaches
     change: tuple[Mapping[str, Any], ...] = ()
-    # The smallest changes that, all together, would let the candidate pass the stage that lost them; empty: none would.
+    # The smallest changes that, all together, would let the candidate pass the stage that lost them; empty:
+    # none would.
     # Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
     waterfall: Mapping[str, Any] | None = None
     # p, q, phi, features: {name: {value, weight, contribution}}, price, score; for whoever was scored.

@@ -1,7 +1,9 @@
-"""Why somebody is shown, or why not: the first stage that lost them, and the smallest change that would show them.
+"""Why somebody is shown, or why not: the first stage that lost them, and the smallest change that would
+show them.
 
-Takes a request, a candidate's number and the function that runs a request (so that the answer is about the very
-list that was, or would be, shown). Answers with facts; who may read private ones is decided by whoever asks.
+Takes a request, a candidate's number and the function that runs a request (so that the answer is about the
+very list that was, or would be, shown). Answers with facts; who may read private ones is decided by whoever
+asks.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The line-ups: which stages run for a kind of surface, in which order. Data only; run.py walks it.
 
-The knobs for quotas are made from `sources`, those for weights from `features`. What is named in `STAGES` can be
-switched off by `params.disabled_stages`, to see what it is worth; a filter can't.
+The knobs for quotas are made from `sources`, those for weights from `features`. What is named in `STAGES`
+can be switched off by `params.disabled_stages`, to see what it is worth; a filter can't.
 """
 
 from __future__ import annotations

@@ -11,7 +11,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class PipelineParams:
-    """All that the stages of one surface may be told. Units are in the knobs' sentences (apps.policies.knobs)."""
+    """All that the stages of one surface may be told.
+
+    Units are in the knobs' sentences (apps.policies.knobs).
+    """
 
     lineup: str = "people"  # a name in lineup.py
     reciprocity: str = "harmonic"  # Phi: harmonic | product | geometric | viewer_only

@@ -1,7 +1,7 @@
 """Walks a request through its line-up: eligible, proposed, scored, ordered.
 
-Takes a Request, gives a Slate; the same request gives the same slate, bit for bit. It reads no clock and no store,
-and it raises what a filter raises: whoever can't be checked is not shown.
+Takes a Request, gives a Slate; the same request gives the same slate, bit for bit. It reads no clock and no
+store, and it raises what a filter raises: whoever can't be checked is not shown.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ from apps.pipeline.trace import Trace
 
 
 def run(request: Request, *, detailed: bool = False) -> Slate:
-    """The list for one request. `detailed` adds the scored pool, and to the trace the filters' reasons by count."""
+    """The list for one request.
+
+    `detailed` adds the scored pool, and to the trace the filters' reasons by count.
+    """
     trace, lineup = Trace(detailed), lineup_for(request)
     eligible, received = find_eligible(request)
     trace.add("filters", received, len(eligible), **(_funnel(request) if detailed else {}))
@@ -37,7 +40,8 @@ def run(request: Request, *, detailed: bool = False) -> Slate:
 
 
 def explain(request: Request, candidate: int) -> Explanation:
-    """Why `candidate` is shown, or the first stage that lost them and the smallest change that would show them."""
+    """Why `candidate` is shown, or the first stage that lost them and the smallest change that would show
+    them."""
     from apps.pipeline.explain import explain_candidate
 
     return explain_candidate(request, candidate, run)

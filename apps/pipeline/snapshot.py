@@ -19,7 +19,8 @@ import numpy.typing as npt
 SCHEMA_VERSION = 1
 DIMENSIONS = 32  # of `taste` and of `looks`: 64 in all per member and surface
 
-# name -> (dtype, shape of one row). Masks are 64-bit sets: bit i stands for entry i of the manifest's vocabulary.
+# name -> (dtype, shape of one row). Masks are 64-bit sets: bit i stands for entry i of the manifest's
+# vocabulary.
 MEMBER_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "number": ("i4", ()),
     "market": ("i2", ()),  # home market; -1: none
@@ -210,7 +211,10 @@ def surface_data(
     n_markets: int,
     models: Mapping[str, Any],
 ) -> SurfaceData:
-    """Builds the look-ups of a surface. `candidates` must be sorted by market; market -1 comes first and is unreachable."""
+    """Builds the look-ups of a surface.
+
+    `candidates` must be sorted by market; market -1 comes first and is unreachable.
+    """
     viewers = candidates if viewers is None else viewers
     starts = np.searchsorted(candidates["market"], np.arange(n_markets + 1))
     return SurfaceData(
@@ -263,7 +267,10 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
 
 
 def open_snapshot(folder: Path, *, verify: bool = True) -> Snapshot:
-    """Opens a folder memory-mapped, read-only. Raises SnapshotRefused unless it is whole and of this schema."""
+    """Opens a folder memory-mapped, read-only.
+
+    Raises SnapshotRefused unless it is whole and of this schema.
+    """
     try:
         manifest = json.loads((folder / "manifest.json").read_text())
         if manifest["schema"] != SCHEMA_VERSION:

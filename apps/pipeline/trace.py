@@ -1,4 +1,7 @@
-"""What every stage received, kept and changed. Live traces hold totals; details are opt-in for explain and replay."""
+"""What every stage received, kept and changed.
+
+Live traces hold totals; details are opt-in for explain and replay.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The closed sets that the pipeline knows by bit: genders, intents, and which crafts complement each other.
 
-Takes names, gives bits. Open vocabularies (industries, crafts, skills, interests, tags) come with each snapshot;
-here crafts are only paired by name.
+Takes names, gives bits. Open vocabularies (industries, crafts, skills, interests, tags) come with each
+snapshot; here crafts are only paired by name.
 """
 
 from __future__ import annotations
@@ -85,7 +85,10 @@ def names_of(bits: int, known: Mapping[str, int]) -> tuple[str, ...]:
 def partner_masks(
     crafts: tuple[str, ...], pairs: tuple[tuple[str, str], ...] = COMPLEMENTARY_CRAFTS
 ) -> npt.NDArray[np.uint64]:
-    """[64] sets of crafts: entry i holds the crafts that complement `crafts[i]`, in the snapshot's bits. Read-only."""
+    """[64] sets of crafts: entry i holds the crafts that complement `crafts[i]`, in the snapshot's bits.
+
+    Read-only.
+    """
     bit = {name: i for i, name in enumerate(crafts[:64])}
     masks = [0] * 64
     for a, b in pairs:

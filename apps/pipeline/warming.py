@@ -1,4 +1,4 @@
-"""Requests that touch every compiled pass and every page of a snapshot that a first request would wait for."""
+"""Requests that touch every compiled pass, and the pages of a snapshot that a first request waits for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from apps.pipeline.snapshot import Snapshot, Table, table_from_columns
 
 
 def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
-    """One request per surface: by the first viewer with a market, who has excluded, gone and newcomers to look at."""
+    """One request per surface: by the first viewer with a market, who has excluded, gone and newcomers to
+    look at."""
     for key, data in snapshot.surfaces.items():
         lineup = "people" if data.kind == "member" else "places"
         params = PipelineParams(lineup=lineup, diversity=0.5, exploration=0.5, weights={"closeness": 0.01})

@@ -1,4 +1,5 @@
-"""The code on the pages about adding a source and a feature runs, and keeps the contract that the pages promise."""
+"""The code on the pages about adding a source and a feature runs, and keeps the contract that the pages
+promise."""
 
 import re
 from pathlib import Path

@@ -1,8 +1,8 @@
 """Markets by hand: a few members or places as snapshots in memory, and requests to them.
 
-`people(ann={...}, bob={...})` makes a surface of members whose names are numbered 1, 2, 3 ... in the order given;
-`places(...)` one of places. Every member is by default a woman or man of 30 who looks for everybody, open to all
-intents, at the market's centre: say only what matters to the test.
+`people(ann={...}, bob={...})` makes a surface of members whose names are numbered 1, 2, 3 ... in the order
+given; `places(...)` one of places. Every member is by default a woman or man of 30 who looks for everybody,
+open to all intents, at the market's centre: say only what matters to the test.
 """
 
 from __future__ import annotations

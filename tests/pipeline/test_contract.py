@@ -1,8 +1,8 @@
 """The one contract that every stage of every line-up keeps.
 
-A source proposes rows, each once, at most its quota. A filter gives one answer per row. A scorer gives one finite
-number per row, whatever the order of the rows. A reranker gives rows of the pool, each once. None of them fails on
-an empty pool or changes what it was given, and each gives the same answer twice.
+A source proposes rows, each once, at most its quota. A filter gives one answer per row. A scorer gives one
+finite number per row, whatever the order of the rows. A reranker gives rows of the pool, each once. None of
+them fails on an empty pool or changes what it was given, and each gives the same answer twice.
 """
 
 from dataclasses import replace

@@ -1,4 +1,5 @@
-"""The whole walk: eligible people in order, the same answer every time, and never a failure for want of candidates."""
+"""The whole walk: eligible people in order, the same answer every time, and never a failure for want of
+candidates."""
 
 from dataclasses import replace
 

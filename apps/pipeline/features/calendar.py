@@ -1,4 +1,7 @@
-"""Seconds since 1970-01-01 UTC to the units of the columns: hours, days, yyyymmdd, years. No clock is read here."""
+"""Seconds since 1970-01-01 UTC to the units of the columns: hours, days, yyyymmdd, years.
+
+No clock is read here.
+"""
 
 from __future__ import annotations
 

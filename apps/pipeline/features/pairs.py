@@ -42,7 +42,7 @@ def age_gap(source: Table, target: Table) -> F32:
 
 
 def kilometres(source: Table, target: Table) -> F32:
-    """Distance in the plane of a market both call home; NaN where they don't, for there is no common plane."""
+    """Distance in the plane of a market both call home; NaN for two who have no common plane."""
     east = source["x"].astype("f4") - target["x"]
     north = source["y"].astype("f4") - target["y"]
     distance = np.hypot(east, north) * np.float32(0.01)

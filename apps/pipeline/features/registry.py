@@ -1,7 +1,8 @@
 """Every feature a policy can weigh in the ranking, declared once: name, plain sentence, how to compute it.
 
-Takes a request and a pool, gives one float32 per candidate, most between 0 and 1 so that weights compare. The knobs
-in the admin are made from this table. A feature adds to the score; it never decides who may be shown.
+Takes a request and a pool, gives one float32 per candidate, most between 0 and 1 so that weights compare.
+The knobs in the admin are made from this table. A feature adds to the score; it never decides who may be
+shown.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ HOURS_TO_HALF = 72.0  # of "activity"
 
 @dataclass(frozen=True)
 class Feature:
-    """One named number per candidate. `default` stands where it can't be computed; `weight` is where its knob starts."""
+    """One named number per candidate.
+
+    `default` stands where it can't be computed; `weight` is where its knob starts.
+    """
 
     name: str
     sentence: str

@@ -1,7 +1,8 @@
 """The content tower: from a profile to the columns that behaviour would give it.
 
-Takes tables of members or places; gives the fixed encoding of their profile columns, and fills `taste`, `looks`,
-`selectivity` and `appeal` by linear maps. It trains nothing: apps.learning fits exactly the arrays named in `MAPS`.
+Takes tables of members or places; gives the fixed encoding of their profile columns, and fills `taste`,
+`looks`, `selectivity` and `appeal` by linear maps. It trains nothing: apps.learning fits exactly the arrays
+named in `MAPS`.
 
 The weights lie in `snapshot.content` under `<surface>.<name>`, float32, with d = width(kind of the row):
   <surface>.taste_weights        [d, 32]  members: what they like
@@ -46,7 +47,10 @@ def width(kind: str) -> int:
 
 
 def profile_matrix(table: Table, kind: str, *, today: int) -> F32:
-    """One fixed encoding [n, width(kind)] of the profile columns. `today` is yyyymmdd; the last column is always 1."""
+    """One fixed encoding [n, width(kind)] of the profile columns.
+
+    `today` is yyyymmdd; the last column is always 1.
+    """
     masks = [multi_hot(table[name], 64) for name in MASKS[kind]]
     rest = _member_columns(table, today) if kind == "member" else _place_columns(table)
     return np.concatenate([*masks, *rest, np.ones((len(table), 1), "f4")], axis=1)

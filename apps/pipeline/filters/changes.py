@@ -1,7 +1,7 @@
 """The smallest change that would satisfy a rule, as plain data: what would have to differ, on whose side.
 
-Takes a request and the candidate as a one-row table. A rule that no change of settings can satisfy (self, gone,
-excluded, not adult) gives nothing.
+Takes a request and the candidate as a one-row table. A rule that no change of settings can satisfy gives
+nothing: self, gone, excluded, not adult.
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Who may be shown to this viewer: applies a surface's eligibility set to rows of the snapshot or of the overlay.
+"""Who may be shown to this viewer: applies a surface's eligibility set to rows of the snapshot or of the
+overlay.
 
-Retrieval, the guard and explain all come through here. Filters fail closed: an error is raised, and nobody is shown.
+Retrieval, the guard and explain all come through here. Filters fail closed: an error is raised, and nobody
+is shown.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from apps.pipeline.snapshot import SurfaceData, Table
 U8 = npt.NDArray[np.uint8]
 JUDGED = {  # columns in the order of the compiled predicates
     "member": (
-        "market", "gender", "seeking", "birth_date", "age_min", "age_max", "intents", "x", "y", "max_distance",
+        "market", "gender", "seeking", "birth_date", "age_min", "age_max", "intents", "x", "y",
+        "max_distance",
     ),
     "place": ("market", "is_open"),
 }  # fmt: skip
@@ -85,7 +88,7 @@ def market_table(request: Request) -> Table:
 
 
 def market_rows(data: SurfaceData, market: int) -> tuple[int, int]:
-    """Where the candidates of a market start and stop; (0, 0) for a market that the snapshot does not know."""
+    """Where the candidates of a market start and stop; (0, 0) for one that the snapshot does not know."""
     if not 0 <= market < len(data.market_starts) - 1:
         return 0, 0
     return int(data.market_starts[market]), int(data.market_starts[market + 1])

@@ -1,7 +1,7 @@
 """The eligibility rules once more, in plain numpy: what the compiled predicates must agree with.
 
-One mask per rule, True where it refuses; slow, and written from the rules' sentences without sharing code with
-predicates.py. Tests compare the two; replay may use it to count refusals.
+One mask per rule, True where it refuses; slow, and written from the rules' sentences without sharing code
+with predicates.py. Tests compare the two; replay may use it to count refusals.
 """
 
 from __future__ import annotations

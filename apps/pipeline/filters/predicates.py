@@ -1,12 +1,12 @@
 """The compiled predicates: one function per rule, one pass over columns. Import only where they run (numba).
 
-Each rule tells with a bit, that of its code in rules.py, whether it refuses; a candidate without bits is eligible.
-`judge_*` writes the bits of every row, `keep_rows` finds those without. Rules and
-passes share this file, because its change alone renews the compiled cache. There are no branches, so that the
-machine takes several rows at once.
+Each rule tells with a bit, that of its code in rules.py, whether it refuses; a candidate without bits is
+eligible. `judge_*` writes the bits of every row, `keep_rows` finds those without. Rules and passes share
+this file, because its change alone renews the compiled cache. There are no branches, so that the machine
+takes several rows at once.
 
-`who` holds the viewer and the request as a tuple of int64: see W_*. `marks` holds per row the bits of facts that are
-not in its columns: self, gone, excluded.
+`who` holds the viewer and the request as a tuple of int64: see W_*. `marks` holds per row the bits of facts
+that are not in its columns: self, gone, excluded.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ W_GENDER, W_SEEKING, W_BIRTH, W_AGE_MIN, W_AGE_MAX, W_INTENTS, W_X, W_Y, W_DISTA
 )
 WHO_SIZE = 14
 
-# Bits of the codes in rules.py, repeated here: a constant from another file would not renew the compiled cache.
+# Bits of the codes in rules.py, repeated here: a constant from another file would not renew the compiled
+# cache.
 OTHER_MARKET, CLOSED, NOT_ADULT, GENDER_BY_VIEWER, GENDER_BY_CANDIDATE = (
     1 << 4,
     1 << 5,
@@ -109,7 +110,8 @@ def place_refusals(who: Any, mark: int, market: int, is_open: int) -> int:
     return int((refusals | minor_refuses(who[W_TODAY], who[W_BIRTH])) & who[W_RULES])
 
 
-# The passes hand over values, never arrays: counting references to ten arrays per row would cost ten times the work.
+# The passes hand over values, never arrays: counting references to ten arrays per row would cost ten times
+# the work.
 WHO = tuple_of("int64", WHO_SIZE)
 MEMBER = (WHO, *columns("u1", "i2", "u1", "u1", "i4", "u1", "u1", "u2", "i2", "i2", "u2"))
 PLACE = (WHO, *columns("u1", "i2", "u1"))
@@ -123,8 +125,8 @@ def judge_members(
     """Writes the bits of every row into `refusals`."""
     for i in range(len(marks)):
         refusals[i] = member_refusals(
-            who, int(marks[i]), int(market[i]), int(gender[i]), int(seeking[i]), int(birth[i]), int(age_min[i]),
-            int(age_max[i]), int(intents[i]), int(x[i]), int(y[i]), int(distance[i]),
+            who, int(marks[i]), int(market[i]), int(gender[i]), int(seeking[i]), int(birth[i]),
+            int(age_min[i]), int(age_max[i]), int(intents[i]), int(x[i]), int(y[i]), int(distance[i]),
         )  # fmt: skip
 
 

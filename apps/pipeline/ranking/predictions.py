@@ -1,8 +1,8 @@
 """How probable a like is: features of (source, target) pairs, and a logistic model over them.
 
-"Source likes target" in both directions: p takes (viewer, candidates), q the same model with the roles swapped.
-Learning fits `{"intercept": float, "weights": {feature: float}}` on exactly `pair_features` and stores it as
-`SurfaceData.models["like"]` (on places: the model of a save).
+"Source likes target" in both directions: p takes (viewer, candidates), q the same model with the roles
+swapped. Learning fits `{"intercept": float, "weights": {feature: float}}` on exactly `pair_features` and
+stores it as `SurfaceData.models["like"]` (on places: the model of a save).
 """
 
 from __future__ import annotations
@@ -46,7 +46,8 @@ def pair_features(
 ) -> dict[str, F32]:
     """Features [n] by name of "source likes target"; one row broadcasts against n. `kind`: of the target.
 
-    `partners` are vocabulary.partner_masks of the snapshot's crafts; without them no crafts complement each other.
+    `partners` are vocabulary.partner_masks of the snapshot's crafts; without them no crafts complement each
+    other.
     """
     n = max(len(source_rows), len(target_rows)) if len(source_rows) and len(target_rows) else 0
     if kind == "place":
@@ -59,7 +60,8 @@ def pair_features(
 def both_ways(
     viewer: Table, candidates: Table, *, kind: str, partners: npt.NDArray[np.uint64] | None = None
 ) -> tuple[dict[str, F32], dict[str, F32]]:
-    """Features of "viewer likes candidate" and of "candidate likes viewer" for members: what is mutual, once."""
+    """Features of "viewer likes candidate" and of "candidate likes viewer" for members: what is mutual,
+    once."""
     forward = pair_features(viewer, candidates, kind=kind, partners=partners)
     n = len(candidates)
     turned = {
@@ -74,7 +76,8 @@ def both_ways(
 
 
 def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F32:
-    """logistic(intercept + sum of weight x feature) [n], within [EDGE, 1 - EDGE]; a missing feature counts 0."""
+    """logistic(intercept + sum of weight x feature) [n], within [EDGE, 1 - EDGE]; a missing feature counts
+    0."""
     used = [name for name in model["weights"] if name in features]
     logit = np.full(len(next(iter(features.values()), ())), float(model["intercept"]))
     if used:

@@ -1,7 +1,7 @@
 """The score of every candidate: Phi(p, q) + sum of weight x feature - price, all in Phi's units.
 
-Takes a request and a pool, gives the pool with its numbers, in the same order. A NaN never leaves: what can't be
-computed counts as its default. It orders nothing.
+Takes a request and a pool, gives the pool with its numbers, in the same order. A NaN never leaves: what
+can't be computed counts as its default. It orders nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ BOUND = 1e6  # no score is further from 0: a wild weight stays a number
 
 
 def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
-    """The pool with p, q, features and score; and the names of features that failed and stand at their default."""
+    """The pool with p, q, features and score; and the names of features that failed and stand at their
+    default."""
     pool = predict(request, pool)
     features, lost = weighted_features(request, pool)
     pool = replace(pool, features=features)
@@ -30,7 +31,8 @@ def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
 
 
 def predict(request: Request, pool: Pool) -> Pool:
-    """The pool with p = p(viewer likes candidate), and q = p(candidate likes viewer); places like nobody, q is p."""
+    """The pool with p = p(viewer likes candidate), and q = p(candidate likes viewer); places like nobody, q
+    is p."""
     if "predictions" in request.params.disabled_stages:
         even = np.full(len(pool), 0.5, "f4")
         return replace(pool, p=even, q=even)

@@ -1,8 +1,8 @@
 """Diversity: the head of the list in the order of maximal marginal relevance (Carbonell and Goldstein, 1998).
 
 Each next candidate is the one with the highest (1 - d) * relevance - d * (likeness to the nearest one already
-chosen), d the policy's diversity. Relevance is the score scaled to 0..1 over the head. Likeness is the mean of how
-alike two are in embedding (cosine, at least 0) and in attributes (share of common bits).
+chosen), d the policy's diversity. Relevance is the score scaled to 0..1 over the head. Likeness is the mean
+of how alike two are in embedding (cosine, at least 0) and in attributes (share of common bits).
 """
 
 from __future__ import annotations
@@ -52,7 +52,10 @@ def directions(table: Table) -> F32:
 
 
 def common(table: Table) -> F32:
-    """Jaccard index of all attribute bits together; 0 when neither has any. A place's category counts as a bit."""
+    """Jaccard index of all attribute bits together; 0 when neither has any.
+
+    A place's category counts as a bit.
+    """
     both: npt.NDArray[np.float32] = np.zeros((len(table), len(table)), "f4")
     count = np.zeros(len(table), "f4")
     for name in ATTRIBUTES[table.kind]:

@@ -1,9 +1,10 @@
 """Exploration: some positions go to candidates from just below the list, with exact propensities.
 
-Of the L shown positions each unpinned one is opened with probability e. The W next-best candidates below the list
-and S - W blanks, S = max(W, L), are shuffled; the i-th opened position takes the i-th of them, a blank leaves it as
-it was. So a candidate below the list stands at a given unpinned position with probability e / S, and the candidate
-of that position keeps it with 1 - e W / S. A displaced candidate heads the reserve.
+Of the L shown positions each unpinned one is opened with probability e. The W next-best candidates below
+the list and S - W blanks, S = max(W, L), are shuffled; the i-th opened position takes the i-th of them, a
+blank leaves it as it was. So a candidate below the list stands at a given unpinned position with
+probability e / S, and the candidate of that position keeps it with 1 - e W / S. A displaced candidate heads
+the reserve.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def explore(request: Request, pool: Pool, order: Order) -> Order:
 def _exchange(
     order: Order, shown: int, opened: I64, drawn: npt.NDArray[np.int64], below: I64, each: float
 ) -> Order:
-    """Puts `below[drawn]` at `opened`. `each`: probability of one candidate from below at one open position."""
+    """Puts `below[drawn]` at `opened`.
+
+    `each`: probability of one candidate from below at one open position.
+    """
     stays = 1.0 - each * len(below)
     positions, propensity = order.positions.copy(), order.propensity.copy()
     propensity[order.fixed : shown] = stays

@@ -1,4 +1,5 @@
-"""The compiled loop of diversity: chooses one by one, keeping each one's likeness to the nearest already chosen."""
+"""The compiled loop of diversity: chooses one by one, keeping each one's likeness to the nearest already
+chosen."""
 
 from __future__ import annotations
 

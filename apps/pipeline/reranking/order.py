@@ -16,7 +16,10 @@ from apps.pipeline.contracts import F32, I64, Pool, Request
 
 @dataclass(frozen=True)
 class Order:
-    """Positions in the pool, best first; the first `fixed` are pinned and stay. `propensity`: see contracts.Slate."""
+    """Positions in the pool, best first; the first `fixed` are pinned and stay.
+
+    `propensity`: see contracts.Slate.
+    """
 
     positions: I64
     propensity: F32

@@ -1,7 +1,8 @@
-"""The order of the few viewers who get everybody eligible in a uniformly random order, the measure of all estimates.
+"""The order of the few viewers who get everybody eligible in a uniformly random order, the measure of all
+estimates.
 
-Takes the count of eligible candidates, gives the first places of a uniform permutation. Every eligible candidate
-stands at each position with probability 1 / n, and that is the propensity logged.
+Takes the count of eligible candidates, gives the first places of a uniform permutation. Every eligible
+candidate stands at each position with probability 1 / n, and that is the propensity logged.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Why somebody is shown, as codes with an argument: only what both sides show each other anyway.
 
-Never: that they like you, gender, orientation, an exact distance, who exactly the mutual connections are. Delivery
-renders the codes into words.
+Never: that they like you, gender, orientation, an exact distance, who exactly the mutual connections are.
+Delivery renders the codes into words.
 """
 
 from __future__ import annotations

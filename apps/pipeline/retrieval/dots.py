@@ -1,4 +1,5 @@
-"""The compiled inner products of retrieval: one vector against scattered rows of a matrix, without copying them."""
+"""The compiled inner products of retrieval: one vector against scattered rows of a matrix, without copying
+them."""
 
 from __future__ import annotations
 

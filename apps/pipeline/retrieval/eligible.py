@@ -1,6 +1,8 @@
-"""Everybody who may be shown to one viewer, as the sources see them: rows of the snapshot, then overlay newcomers.
+"""Everybody who may be shown to one viewer, as the sources see them: rows of the snapshot, then overlay
+newcomers.
 
-Takes a request, runs the filters, gives positions 0..n-1 with columns on demand. It copies a column only when asked.
+Takes a request, runs the filters, gives positions 0..n-1 with columns on demand. It copies a column only
+when asked.
 """
 
 from __future__ import annotations
@@ -68,7 +70,10 @@ class Eligible:
 
 @dataclass(frozen=True)
 class Source:
-    """Proposes at most `quota` positions of the eligible, best first. Fails open: an error means fewer candidates."""
+    """Proposes at most `quota` positions of the eligible, best first.
+
+    Fails open: an error means fewer candidates.
+    """
 
     name: str
     sentence: str

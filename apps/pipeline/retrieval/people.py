@@ -19,10 +19,11 @@ WORST = -1e9  # of a score that is not a number
 
 
 def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
-    """The best by embedding, both ways: the log-odds that the viewer likes them, and that they like the viewer.
+    """The best by embedding, both ways: the log-odds that the viewer likes them, and that they like the
+    viewer.
 
-    The terms and weights are those of the surface's like model that differ between candidates. The reciprocity
-    weight counts here as in the score.
+    The terms and weights are those of the surface's like model that differ between candidates. The
+    reciprocity weight counts here as in the score.
     """
     weights = pairs.like_model(request.data)["weights"]
     affinity = float(weights.get("affinity", 1.0))

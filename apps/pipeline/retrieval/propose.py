@@ -1,7 +1,7 @@
 """Asks the sources for candidates and merges what they propose into one pool.
 
-Takes the eligible and a line-up's sources, gives a pool with a bit per source. Sources fail open: one that raises
-is lost, and the trace says so.
+Takes the eligible and a line-up's sources, gives a pool with a bit per source. Sources fail open: one that
+raises is lost, and the trace says so.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ def quota_of(request: Request, source: Source) -> int:
 
 
 def propose(request: Request, eligible: Eligible, sources: Sequence[Source], trace: Trace) -> Pool:
-    """The pool of all that the sources propose; everybody eligible, without a source, where `only` names them."""
+    """The pool of all that the sources propose; everybody eligible, without a source, where `only` names
+    them."""
     bits = np.zeros(len(eligible), "u4")
     if request.only is not None:
         return Pool(eligible.gather(np.arange(len(eligible))), bits)

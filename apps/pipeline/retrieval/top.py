@@ -1,4 +1,4 @@
-"""The best k of n, with ties settled by the smaller number: the same answer on every run and every machine."""
+"""The best k of n, with ties settled by the smaller number: the same answer on every run and machine."""
 
 from __future__ import annotations
 

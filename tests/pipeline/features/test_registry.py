@@ -29,9 +29,10 @@ ANN = {
     "crafts": 1,
 }
 BOB = {
-    "looks": vector(np.log(3.0)), "taste": vector(0.0, -np.log(3.0)), "selectivity": np.log(4.0), "appeal": 0.0,
-    "popularity": 100, "active_hour": HOUR - 72, "interests": 0b111, "skills": 0b1, "industries": 0b11, "crafts": 0b10,
-    "x": 600, "y": 800, "birth_date": 19890101, "joined_day": DAY - 7,
+    "looks": vector(np.log(3.0)),
+    "taste": vector(0.0, -np.log(3.0)), "selectivity": np.log(4.0), "appeal": 0.0,
+    "popularity": 100, "active_hour": HOUR - 72, "interests": 0b111, "skills": 0b1, "industries": 0b11,
+    "crafts": 0b10, "x": 600, "y": 800, "birth_date": 19890101, "joined_day": DAY - 7,
 }  # fmt: skip
 OF_BOB = {
     "affinity": 0.75,
@@ -70,7 +71,8 @@ def test_features_of_a_pair_of_members():
 
 def test_features_of_a_place():
     bar = {
-        "looks": vector(np.log(3.0)), "x": 600, "y": 800, "popularity": np.log1p(1000) / 2, "curated": 1, "price_band": 1,
+        "looks": vector(np.log(3.0)), "x": 600, "y": 800,
+        "popularity": np.log1p(1000) / 2, "curated": 1, "price_band": 1,
     }  # fmt: skip
     table = place_table([bar], first_number=9)
     snapshot = snapshot_of(table, surface="travel", viewers=member_table([ANN]), saves=[(1, 9), (1, 9)])

@@ -12,7 +12,8 @@ REASON = {rule.code: rule.name for rule in RULES} | {0: "eligible"}
 
 
 def reason(viewer, candidate, *, surface="dating", **request):
-    """Why the viewer may not see the candidate; both the table's reason and the pass over the market must agree."""
+    """Why the viewer may not see the candidate; both the table's reason and the pass over the market must
+    agree."""
     snapshot, _ = people(surface=surface, viewer=viewer, candidate=candidate)
     asked = request_for(snapshot, 1, **request)
     table = asked.data.candidates

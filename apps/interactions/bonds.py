@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from django.db import connection
 
 from apps.common import clock
 from apps.common.changes import record_changes
+from apps.interactions.arrays import columns, literal
 from apps.interactions.models import EventType
 from apps.interactions.online import Effect
 from apps.interactions.relationships import DECISIVE, GLOBAL, UNDOABLE, Bond, Fact, bond_of, decide
@@ -57,14 +58,16 @@ WHERE r.actor = p.actor AND r.target = p.target AND r.target_kind = p.kind AND r
 """
 _STATES = """
 SELECT p.actor, p.target, p.kind, p.surface, coalesce(r.state, '')
-FROM unnest(%s::int[], %s::int[], %s::text[], %s::text[]) AS p(actor, target, kind, surface)
+FROM unnest(%s::int[], %s::int[], %s::text[], %s::text[]) WITH ORDINALITY
+    AS p(actor, target, kind, surface, i)
 LEFT JOIN interactions_relationship r
     ON r.actor = p.actor AND r.target = p.target AND r.target_kind = p.kind AND r.surface = p.surface
+ORDER BY p.i
 """
 _OF_EVENTS = f"""
 SELECT e.type, e.actor, e.target, e.target_kind, e.surface FROM interactions_eventkey k
 JOIN interactions_event e ON e.id = k.id AND e.occurred_at = k.occurred_at
-WHERE k.id = ANY(%s) AND e.type IN ({_DECISIVE})
+WHERE k.id = ANY(%s::uuid[]) AND e.type IN ({_DECISIVE})
 """
 
 
@@ -73,7 +76,7 @@ def bonds_of_events(ids: Sequence[UUID]) -> set[Bond]:
     if not ids:
         return set()
     with connection.cursor() as cursor:
-        cursor.execute(_OF_EVENTS, [list(ids)])
+        cursor.execute(_OF_EVENTS, [literal(ids)])
         return {bond_of(*row) for row in cursor.fetchall()}
 
 
@@ -85,7 +88,7 @@ def settle(bonds: Iterable[Bond]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT pg_advisory_xact_lock(%s, slot) FROM unnest(%s::int[]) AS slot",
-            [WRITING, _slots(ordered)],
+            [WRITING, literal(_slots(ordered))],
         )
     _write(ordered, _facts(ordered))
     everywhere = {number for bond in ordered if not bond.surface for number in (bond.a, bond.b)}
@@ -93,21 +96,22 @@ def settle(bonds: Iterable[Bond]) -> None:
 
 
 @contextmanager
-def telling(bonds: Iterable[Bond]) -> Iterator[list[Effect]]:
+def telling(bonds: Iterable[Bond], lifted: Set[Bond]) -> Iterator[list[Effect]]:
     """The effects to tell the online state of, after the commit. Nobody else tells of these bonds meanwhile.
 
-    So what is told last is what Postgres holds: a late "unblocked" can't overtake a newer "blocked". The lock
-    is the session's, since a transaction left open here would hide a missed write from other processes.
+    Of the `lifted` ones also where there is nothing any more. What is told last is what Postgres holds: a late
+    "unblocked" can't overtake a newer "blocked". The lock is the session's, since a transaction left open here
+    would hide a missed write from other processes.
     """
     ordered = sorted(set(bonds))
     if not ordered:
         yield []
         return
-    slots = _slots(ordered)
+    slots = literal(_slots(ordered))
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(%s, slot) FROM unnest(%s::int[]) AS slot", [TELLING, slots])
     try:
-        yield _effects(ordered)
+        yield _effects(ordered, lifted)
     finally:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -123,7 +127,7 @@ def _facts(bonds: Sequence[Bond]) -> dict[Bond, list[Fact]]:
     ]
     found: dict[Bond, list[Fact]] = defaultdict(list)
     with connection.cursor() as cursor:
-        cursor.execute(_FACTS, _columns(sides, 5))
+        cursor.execute(_FACTS, columns(sides, 5))
         for i, *fact in cursor.fetchall():
             found[bonds[i]].append(Fact(*fact))
     return found
@@ -137,20 +141,22 @@ def _write(bonds: Sequence[Bond], facts: dict[Bond, list[Fact]]) -> None:
         ended += [(*pair, bond.kind, bond.surface) for pair in _sides(bond) if pair not in decisions]
     with connection.cursor() as cursor:
         if rows:
-            cursor.execute(_UPSERT, _columns(rows, 7))
+            cursor.execute(_UPSERT, columns(rows, 7))
         if ended:
-            cursor.execute(_DELETE, _columns(ended, 4))
+            cursor.execute(_DELETE, columns(ended, 4))
 
 
-def _effects(bonds: Sequence[Bond]) -> list[Effect]:
+def _effects(bonds: Sequence[Bond], lifted: Set[Bond]) -> list[Effect]:
     """`at` is this moment, under the lock: it orders what is told, not what happened."""
     now = clock.now()
+    rows = [bond for bond in bonds for _ in _sides(bond)]
     keys = [(*pair, bond.kind, bond.surface) for bond in bonds for pair in _sides(bond)]
     with connection.cursor() as cursor:
-        cursor.execute(_STATES, _columns(keys, 4))
+        cursor.execute(_STATES, columns(keys, 4))
         return [
             Effect(_type_of(state, surface), state, actor, target, kind, surface, now)
-            for actor, target, kind, surface, state in cursor.fetchall()
+            for bond, (actor, target, kind, surface, state) in zip(rows, cursor.fetchall(), strict=True)
+            if state or bond in lifted
         ]
 
 
@@ -172,7 +178,3 @@ def _sides(bond: Bond) -> tuple[tuple[int, int], ...]:
 
 def _slots(bonds: Iterable[Bond]) -> list[int]:
     return sorted({zlib.crc32(f"{a},{b},{kind},{surface}".encode()) % SLOTS for a, b, kind, surface in bonds})
-
-
-def _columns(rows: Sequence[Sequence[object]], width: int) -> list[list[object]]:
-    return [[row[i] for row in rows] for i in range(width)]

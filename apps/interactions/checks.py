@@ -15,6 +15,7 @@ from uuid import UUID
 import orjson
 from django.db import connection
 
+from apps.interactions.arrays import literal
 from apps.interactions.bodies import EventBody
 from apps.interactions.delivery_ids import belongs_to
 from apps.interactions.models import TargetKind
@@ -77,7 +78,9 @@ def look_up(bodies: Sequence[EventBody]) -> Known:
 def digests_of(ids: Sequence[UUID]) -> dict[UUID, bytes]:
     """By which a repeated event is told from another one with the same id."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT id, digest FROM interactions_eventkey WHERE id = ANY(%s)", [list(ids)])
+        cursor.execute(
+            "SELECT id, digest FROM interactions_eventkey WHERE id = ANY(%s::uuid[])", [literal(ids)]
+        )
         return {key: bytes(digest) for key, digest in cursor.fetchall()}
 
 
@@ -177,7 +180,7 @@ def _events_to_undo(ids: Sequence[UUID]) -> dict[UUID, tuple[int, str]]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT e.id, e.actor, e.type FROM interactions_eventkey k JOIN interactions_event e "
-            "ON e.id = k.id AND e.occurred_at = k.occurred_at WHERE k.id = ANY(%s)",
-            [list(ids)],
+            "ON e.id = k.id AND e.occurred_at = k.occurred_at WHERE k.id = ANY(%s::uuid[])",
+            [literal(ids)],
         )
         return {key: (actor, event_type) for key, actor, event_type in cursor.fetchall()}

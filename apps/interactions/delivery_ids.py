@@ -1,7 +1,7 @@
 """Delivery ids: UUIDs of version 8 that only their own viewer's events can name.
 
 48 bits of time in milliseconds, 42 random bits, and a 32-bit keyed check over these and the viewer's number.
-So an event can be tied to its viewer without a look-up, also while the delivery is still on its way to Postgres.
+So an event can be tied to its viewer without a look-up, also while the delivery is on its way to Postgres.
 """
 
 from __future__ import annotations

@@ -84,7 +84,7 @@ class Event(models.Model):
 
 
 class Relationship(models.Model):
-    """The state of a pair as its actor made it. Like, pass, match are per surface; block, report are global."""
+    """The state of a pair as its actor made it. Likes and passes are per surface, blocks are global."""
 
     class State(models.TextChoices):
         LIKED = "liked", "Liked"

@@ -6,13 +6,14 @@ before it returns. Relationships never depend on the order in which events arriv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from datetime import datetime
 from uuid import UUID
 
 from django.db import connection, transaction
 
 from apps.common.bodies import Rejected
+from apps.interactions.arrays import columns
 from apps.interactions.bodies import EventBody
 from apps.interactions.bonds import ERASING, UNDOING, bonds_of_events, settle, telling
 from apps.interactions.checks import (
@@ -35,7 +36,8 @@ __all__ = ["EventResult", "erase_member", "record_events"]
 
 _KEYS = """
 INSERT INTO interactions_eventkey (id, digest, occurred_at)
-SELECT * FROM unnest(%s::uuid[], %s::bytea[], %s::timestamptz[]) ORDER BY 1
+SELECT id, decode(digest, 'hex'), at
+FROM unnest(%s::uuid[], %s::text[], %s::timestamptz[]) AS k(id, digest, at) ORDER BY 1
 ON CONFLICT (id) DO NOTHING RETURNING id
 """
 _UNDONE = """
@@ -64,11 +66,12 @@ def record_events(
         known = look_up(events)
         results, rows = _judge_all(bodies, known, now=now, from_file=from_file)
         rows = _store(rows, results, now)
-        bonds = _touched(rows)
+        bonds = _touched(rows, DECISIVE)
         _lock_undos(rows)
-        bonds |= bonds_of_events([UUID(row.body.target) for row in rows.values() if row.target is None])
-        settle(bonds)
-    _tell(bonds | _repeated_bonds(bodies, results), rows.values())
+        undone = bonds_of_events([UUID(row.body.target) for row in rows.values() if row.target is None])
+        settle(bonds | undone)
+    lifted = undone | _touched(rows, {EventType.UNBLOCK}) | _repeated_bonds(bodies, results)
+    _tell(bonds | lifted, lifted, rows.values())
     return results
 
 
@@ -115,11 +118,11 @@ def _store(rows: dict[int, Row], results: list[EventResult], now: datetime) -> d
 
 
 def _store_keys(rows: Iterable[Row]) -> set[UUID]:
-    keys = [(row.body.id, row.digest, row.body.occurred_at) for row in rows]
+    keys = [(row.body.id, row.digest.hex(), row.body.occurred_at) for row in rows]
     if not keys:
         return set()
     with connection.cursor() as cursor:
-        cursor.execute(_KEYS, [list(column) for column in zip(*keys, strict=True)])
+        cursor.execute(_KEYS, columns(keys, 3))
         return {key for (key,) in cursor.fetchall()}
 
 
@@ -146,9 +149,9 @@ def _store_events(rows: Iterable[Row], now: datetime) -> None:
 
 def _store_undos(rows: Sequence[Row]) -> None:
     if rows:
-        undos = [(row.body.target, row.actor, row.body.id, row.body.occurred_at) for row in rows]
+        undos = [(UUID(row.body.target), row.actor, row.body.id, row.body.occurred_at) for row in rows]
         with connection.cursor() as cursor:
-            cursor.execute(_UNDONE, [list(column) for column in zip(*undos, strict=True)])
+            cursor.execute(_UNDONE, columns(undos, 4))
 
 
 def _lock_undos(rows: dict[int, Row]) -> None:
@@ -161,11 +164,11 @@ def _lock_undos(rows: dict[int, Row]) -> None:
             cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [UNDOING])
 
 
-def _touched(rows: dict[int, Row]) -> set[Bond]:
+def _touched(rows: dict[int, Row], types: Set[str]) -> set[Bond]:
     return {
         bond_of(row.body.type, row.actor, row.target, row.kind, row.body.surface or "")
         for row in rows.values()
-        if row.target is not None and row.body.type in DECISIVE
+        if row.target is not None and row.body.type in types
     }
 
 
@@ -179,7 +182,7 @@ def _repeated_bonds(bodies: Sequence[EventBody | Rejected], results: Sequence[Ev
     return bonds_of_events(again)
 
 
-def _tell(bonds: set[Bond], rows: Iterable[Row]) -> None:
+def _tell(bonds: set[Bond], lifted: set[Bond], rows: Iterable[Row]) -> None:
     from apps.interactions.online import apply
 
     seen = [
@@ -189,6 +192,6 @@ def _tell(bonds: set[Bond], rows: Iterable[Row]) -> None:
         for row in rows
         if row.body.type == EventType.IMPRESSION and row.target is not None
     ]
-    with telling(bonds) as effects:
+    with telling(bonds, lifted) as effects:
         if effects or seen:
             apply([*effects, *seen])

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import date, datetime
 from typing import Any
 
+import orjson
 from django.db import connection
 from django.db.models import Q
 
@@ -21,7 +22,9 @@ def numbers_of(external_ids: Iterable[str]) -> dict[str, int]:
     """Numbers by the app's own ids; ids of nobody are left out."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT external_id, number FROM members_member WHERE external_id = ANY(%s)", [list(external_ids)]
+            "SELECT external_id, number FROM members_member "
+            "WHERE external_id = ANY(ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)))",
+            [orjson.dumps(list(external_ids)).decode()],
         )
         return dict(cursor.fetchall())
 

@@ -30,10 +30,11 @@ __all__ = [
 
 _COLUMNS = {
     "external_id": "text", "display_name": "text", "photo_url": "text", "status": "text",
-    "visibility": "text", "birth_date": "date", "gender": "text", "seeking": "text[]",
-    "intents": "text[]", "age_min": "int", "age_max": "int", "max_distance_km": "int", "home_market_id": "int", "home_cell": "int",
-    "current_market_id": "int", "industries": "text[]", "crafts": "text[]", "skills": "text[]",
-    "interests": "jsonb", "bio": "text", "last_active_at": "timestamptz",
+    "visibility": "text", "birth_date": "date", "gender": "text", "seeking": "text[]", "intents": "text[]",
+    "age_min": "int", "age_max": "int", "max_distance_km": "int",
+    "home_market_id": "int", "home_cell": "int", "current_market_id": "int",
+    "industries": "text[]", "crafts": "text[]", "skills": "text[]", "interests": "jsonb",
+    "bio": "text", "last_active_at": "timestamptz",
 }  # fmt: skip
 _UPSERT = f"""
 INSERT INTO members_member ({", ".join(_COLUMNS)}, joined_at, updated_at)

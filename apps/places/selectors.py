@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+import orjson
 from django.db import connection
 from django.db.models import Q
 
@@ -17,7 +18,9 @@ def numbers_of(external_ids: Iterable[str]) -> dict[str, int]:
     """Numbers by the app's own ids; ids of nothing are left out."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT external_id, number FROM places_place WHERE external_id = ANY(%s)", [list(external_ids)]
+            "SELECT external_id, number FROM places_place "
+            "WHERE external_id = ANY(ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)))",
+            [orjson.dumps(list(external_ids)).decode()],
         )
         return dict(cursor.fetchall())
 

@@ -74,6 +74,12 @@ def choose_viewers(bench: Bench, count: int) -> list[int]:
     return [int(number) for number in numbers[order]]
 
 
+def viewers_of_market(bench: Bench, market: int) -> list[int]:
+    """Numbers of everybody who may be shown and looks in this market."""
+    everybody = choose_viewers(bench, len(bench.members))
+    return [number for number in everybody if bench.markets[bench.members[number]] == market]
+
+
 def cases(bench: Bench, viewers: list[int]) -> Iterator[Case]:
     """The viewers with at least one eligible candidate."""
     content = live().stable_content

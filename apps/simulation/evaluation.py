@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from apps.simulation.cases import Bench, cases, choose_viewers, open_bench
+from apps.simulation.cases import Bench, cases, choose_viewers, open_bench, viewers_of_market
+from apps.simulation.cities import CITIES
 from apps.simulation.methods import Case, Method, ablations, methods
 from apps.simulation.population import F64
 from apps.simulation.scores import Mean, Shown, answered, exposure_gini, interval, joined, per_viewer
@@ -27,9 +28,9 @@ class Row:
     name: str
     mutual: Mean  # expected mutual likes; on a surface of places, expected saves
     known: Mean  # the same, given what candidates have already said
-    answered: Mean  # mutual likes that limited inboxes still answer
     likes: Mean  # expected likes by the viewer
-    gini: float
+    answered: float  # in a whole market: mutual likes that limited inboxes still answer
+    gini: float  # in a whole market: of exposure
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,18 @@ class SurfaceResult:
     viewers: int
     ablated: int
     eligible: float  # mean number of eligible candidates
+    market: str  # the one whose members all got a list
+    market_viewers: int
     rows: tuple[Row, ...]
     worth: Mapping[str, Mean]
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Lists by method, and how large the pools were that they were drawn from."""
+
+    shown: Mapping[str, Shown]
+    pools: tuple[int, ...]
 
 
 def evaluate_surface(
@@ -50,24 +61,31 @@ def evaluate_surface(
 ) -> SurfaceResult:
     """The table of one surface. `ablated`: for how many of the viewers stages are switched off."""
     bench = open_bench(truth, surface)
+    market = int(np.argmin(truth.world.city_shares))
+    sample = _lists(bench, choose_viewers(bench, viewers), ablated, tick)
+    whole = _lists(bench, viewers_of_market(bench, market), 0, tick)
+    return SurfaceResult(
+        surface=surface,
+        kind=bench.kind,
+        viewers=len(sample.pools),
+        ablated=min(ablated, len(sample.pools)),
+        eligible=float(np.mean(sample.pools)) if sample.pools else 0.0,
+        market=CITIES[market].name,
+        market_viewers=len(whole.pools),
+        rows=tuple(_row(bench, name, market, sample, whole) for name in methods()),
+        worth=_worth(sample.shown, min(ablated, len(sample.pools))),
+    )
+
+
+def _lists(bench: Bench, viewers: list[int], ablated: int, tick: Callable[[int], None]) -> Lists:
     parts: dict[str, list[Shown]] = {name: [] for name in methods()}
     pools: list[int] = []
-    for position, case in enumerate(cases(bench, choose_viewers(bench, viewers))):
+    for position, case in enumerate(cases(bench, viewers)):
         pools.append(len(case.eligible))
         for name, method in _methods(case, ablate=position < ablated).items():
             parts.setdefault(name, []).append(_shown(case, method, position))
         tick(position + 1)
-    lists = {name: joined(some) for name, some in parts.items()}
-    ablated = min(ablated, len(pools))
-    return SurfaceResult(
-        surface=surface,
-        kind=bench.kind,
-        viewers=len(pools),
-        ablated=ablated,
-        eligible=float(np.mean(pools)) if pools else 0.0,
-        rows=tuple(_row(bench, name, lists[name], len(pools)) for name in methods()),
-        worth=_worth(lists, ablated),
-    )
+    return Lists({name: joined(some) for name, some in parts.items()}, tuple(pools))
 
 
 def _methods(case: Case, *, ablate: bool) -> dict[str, Method]:
@@ -80,23 +98,23 @@ def _shown(case: Case, method: Method, position: int) -> Shown:
     return Shown(np.full(len(rows), position), case.index[rows], case.p[rows], case.q[rows], case.known[rows])
 
 
-def _row(bench: Bench, name: str, shown: Shown, viewers: int) -> Row:
+def _row(bench: Bench, name: str, market: int, sample: Lists, whole: Lists) -> Row:
+    shown, everybody = sample.shown[name], whole.shown[name]
     members, venues = bench.truth.members, bench.truth.venues
-    attended = shown.p
-    if bench.kind == "member":
-        attended = answered(shown, members.capacity, scale=int(members.shown.sum()) / max(viewers, 1))
-    candidates = int(members.shown.sum()) if bench.kind == "member" else len(venues)
+    people = bench.kind == "member"
+    candidates = members.shown & (members.market == market) if people else venues.market == market
+    attended = answered(everybody, members.capacity) if people else everybody.p
 
     def mean(values: F64) -> Mean:
-        return interval(per_viewer(shown, values, viewers))
+        return interval(per_viewer(shown, values, len(sample.pools)))
 
     return Row(
         name=name,
         mutual=mean(shown.p * shown.q),
         known=mean(shown.p * shown.known),
-        answered=mean(attended),
         likes=mean(shown.p),
-        gini=exposure_gini(shown, candidates),
+        answered=float(attended.sum() / max(len(whole.pools), 1)),
+        gini=exposure_gini(everybody, int(candidates.sum())),
     )
 
 
@@ -105,9 +123,8 @@ def _worth(lists: Mapping[str, Shown], ablated: int) -> dict[str, Mean]:
 
     def mutual(shown: Shown) -> F64:
         first = shown.viewer < ablated
-        return np.asarray(
-            np.bincount(shown.viewer[first], weights=(shown.p * shown.known)[first], minlength=ablated), "f8"
-        )
+        values = (shown.p * shown.known)[first]
+        return np.asarray(np.bincount(shown.viewer[first], weights=values, minlength=ablated), "f8")
 
     ours = mutual(lists[OURS])
     return {

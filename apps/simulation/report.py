@@ -35,18 +35,16 @@ def as_markdown(results: Sequence[SurfaceResult], *, command: str, size: str) ->
 def _surface(result: SurfaceResult) -> str:
     people = result.kind == "member"
     pool = f"{result.viewers:,} viewers, on average {result.eligible:,.0f} eligible candidates each."
-    head = f"### {result.surface.title()}\n\n{pool}"
-    columns = ["list of ten", "mutual likes", "given the past", "answered", "likes", "exposure Gini"]
-    if not people:
-        columns = ["list of ten", "saves", "exposure Gini"]
+    star = f"Columns marked * are over all {result.market_viewers:,} viewers of {result.market}."
+    head = f"### {result.surface.title()}\n\n{pool} {star}"
+    columns = ["list of ten", "mutual likes", "given the past", "likes", "answered*", "exposure Gini*"]
     rows = [
-        [
-            r.name,
-            *(str(m) for m in ((r.mutual, r.known, r.answered, r.likes) if people else (r.likes,))),
-            f"{r.gini:.2f}",
-        ]
+        [r.name, str(r.mutual), str(r.known), str(r.likes), f"{r.answered:.3f}", f"{r.gini:.2f}"]
         for r in result.rows
     ]
+    if not people:
+        columns = ["list of ten", "saves", "exposure Gini*"]
+        rows = [[r.name, str(r.likes), f"{r.gini:.2f}"] for r in result.rows]
     return "\n\n".join([head, _table(columns, rows), _ablation(result)])
 
 

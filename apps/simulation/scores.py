@@ -73,10 +73,10 @@ def exposure_gini(shown: Shown, candidates: int) -> float:
     return gini(np.concatenate([np.zeros(max(0, candidates - len(counts))), counts]))
 
 
-def answered(shown: Shown, capacity: F64, *, scale: float) -> F64:
-    """p q attention per row: likes that all lists together send to one inbox wear out its attention.
+def answered(shown: Shown, capacity: F64) -> F64:
+    """p q attention per row: the likes that all these lists send to one inbox wear out its attention.
 
-    The lists of a sample stand for `scale` times as many viewers. capacity [members] as in the truth.
+    capacity [members] as in the truth. The lists must be those of everybody in the market, not of a sample.
     """
-    load = scale * np.bincount(shown.candidate, weights=shown.p, minlength=len(capacity))
+    load = np.bincount(shown.candidate, weights=shown.p, minlength=len(capacity))
     return np.asarray(shown.p * shown.q / (1.0 + load[shown.candidate] / capacity[shown.candidate]))

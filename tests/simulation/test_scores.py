@@ -30,11 +30,11 @@ def test_exposure_gini_counts_who_was_never_shown() -> None:
 
 
 def test_an_inbox_that_many_lists_fill_answers_less() -> None:
-    capacity = np.array([1.0, 1.0, 1.0, 3.0])
-    values = answered(LISTS, capacity, scale=2.0)
-    # Candidate 3 gets 2 * (0.5 + 1.0) = 3 likes: half the attention of a capacity of 3.
+    capacity = np.array([1.0, 1.0, 1.0, 1.5])
+    values = answered(LISTS, capacity)
+    # Candidate 3 gets 0.5 + 1.0 likes: half the attention of a capacity of 1.5.
     assert values[0] == pytest.approx(0.5 * 0.4 / 2)
-    assert values[1] == pytest.approx(0.2 * 0.5 / (1 + 2 * 0.2))
+    assert values[1] == pytest.approx(0.2 * 0.5 / (1 + 0.2))
 
 
 def test_interval_holds_the_mean_and_narrows_with_viewers() -> None:

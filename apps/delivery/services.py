@@ -7,6 +7,7 @@ without `dry_run` reserve and log.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -145,6 +146,8 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
     if wanted is None:
         raise NotFound("There is no such candidate.", code="unknown_candidate", field="candidate")
     found = explain_in_pipeline(request_of(prepared), wanted)
+    if found.private_waterfall and not private:
+        found = replace(found, waterfall=None, change=())  # q would tell that the candidate liked the viewer
     capped = world.capped.get((surface, prepared.params.daily_cap), ())
     if found.shown and wanted in capped:
         found = Explanation(wanted, False, "cap", "capped", rank=found.rank, waterfall=found.waterfall)

@@ -132,3 +132,4 @@ class Explanation:
     # Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
     waterfall: Mapping[str, Any] | None = None
     # p, q, phi, features: {name: {value, weight, contribution}}, price, score; for whoever was scored.
+    private_waterfall: bool = False  # q tells that the candidate liked the viewer: only for those allowed

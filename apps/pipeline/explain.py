@@ -9,6 +9,7 @@ asks.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,27 +34,19 @@ def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate
     if refused is not None:
         return refused
     slate = run(request, detailed=True)
-    at = np.flatnonzero(slate.numbers == candidate)
-    rank = int(at[0]) + 1 if len(at) else None
     if request.params.random_order:
-        shown = rank is not None and rank <= request.limit
-        stage, code = ("shown", "shown") if shown else ("ranking", "below_the_list")
-        return Explanation(candidate, shown=shown, stage=stage, code=code, rank=rank)
+        return _placed(request, slate, candidate)
     assert slate.pool is not None
     found = np.flatnonzero(slate.pool.table["number"] == candidate)
     if not len(found):
         return _not_proposed(request, candidate)
     waterfall = waterfall_of(request, slate.pool, int(found[0]))
-    if rank is not None and rank <= request.limit:
-        return Explanation(candidate, shown=True, stage="shown", code="shown", rank=rank, waterfall=waterfall)
-    return Explanation(
-        candidate,
-        shown=False,
-        stage="ranking",
-        code="below_the_list",
-        rank=rank,
-        change=_score_needed(request, slate, waterfall),
+    told = _placed(request, slate, candidate)
+    return replace(
+        told,
+        change=() if told.shown else _score_needed(request, slate, waterfall),
         waterfall=waterfall,
+        private_waterfall=request.data.kind == "member" and candidate in request.viewer.liked_by,
     )
 
 
@@ -106,6 +99,15 @@ def _refused(request: Request, candidate: int, row: Table) -> Explanation | None
         private=any(rule.private for rule in rules),
         change=() if None in changes else tuple(change for change in changes if change is not None),
     )
+
+
+def _placed(request: Request, slate: Slate, candidate: int) -> Explanation:
+    """Shown or below the list, with the rank."""
+    at = np.flatnonzero(slate.numbers == candidate)
+    rank = int(at[0]) + 1 if len(at) else None
+    if rank is not None and rank <= request.limit:
+        return Explanation(candidate, shown=True, stage="shown", code="shown", rank=rank)
+    return Explanation(candidate, shown=False, stage="ranking", code="below_the_list", rank=rank)
 
 
 def _not_proposed(request: Request, candidate: int) -> Explanation:

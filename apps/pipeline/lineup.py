@@ -84,8 +84,9 @@ PLACES = LineUp(
 
 LINEUPS: Mapping[str, LineUp] = {lineup.name: lineup for lineup in (PEOPLE, PLACES)}
 
-# Also switches: no learnt p and q; Phi is p alone; no weighted features; no price.
-SCORING_STAGES = ("predictions", "reciprocity", "features", "price")
+# Also switches: no learnt p and q; a like already given is guessed like any other; Phi is p alone;
+# no weighted features; no price.
+SCORING_STAGES = ("predictions", "known_answers", "reciprocity", "features", "price")
 STAGES: Mapping[str, tuple[str, ...]] = {
     name: (
         *(source.name for source in lineup.sources if source is not PINNED_SOURCE),

@@ -141,3 +141,12 @@ def test_a_newcomer_can_be_explained():
     request = request_for(snapshot, 1, newcomers=member_table([{}, {"birth_date": 0}], first_number=10))
     assert explain(request, 10).shown
     assert explain(request, 11).code == "not_adult"
+
+
+def test_a_waterfall_that_tells_of_a_like_is_marked_private():
+    snapshot, _ = people(viewer={}, liker={}, other={})
+    request = request_for(snapshot, 1, liked_by=[2])
+    assert explain(request, 2).private_waterfall
+    assert explain(request, 2).waterfall["q"] > 0.99
+    assert not explain(request, 3).private_waterfall
+    assert not explain(request, 3).private

@@ -14,11 +14,12 @@ from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
-from apps.pipeline.ranking.predictions import both_ways, like_probability, pair_features
+from apps.pipeline.ranking.predictions import EDGE, both_ways, like_probability, pair_features
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.vocabulary import partner_masks
 
 BOUND = 1e6  # no score is further from 0: a wild weight stays a number
+CERTAIN = 1.0 - EDGE  # q of a candidate who liked the viewer already: it need not be guessed
 
 
 def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
@@ -43,7 +44,10 @@ def predict(request: Request, pool: Pool) -> Pool:
         p = like_probability(pair_features(viewer, pool.table, kind=kind), model)
         return replace(pool, p=p, q=p)
     forward, backward = both_ways(viewer, pool.table, kind=kind, partners=partners)
-    return replace(pool, p=like_probability(forward, model), q=like_probability(backward, model))
+    q = like_probability(backward, model)
+    if "known_answers" not in request.params.disabled_stages:
+        q[np.isin(pool.table["number"], request.viewer.liked_by)] = CERTAIN
+    return replace(pool, p=like_probability(forward, model), q=q)
 
 
 def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tuple[str, ...]]:

@@ -99,9 +99,9 @@ def settle(bonds: Iterable[Bond]) -> None:
 def telling(bonds: Iterable[Bond], lifted: Set[Bond]) -> Iterator[list[Effect]]:
     """The effects to tell the online state of, after the commit. Nobody else tells of these bonds meanwhile.
 
-    Of the `lifted` ones also where there is nothing any more. What is told last is what Postgres holds: a late
-    "unblocked" can't overtake a newer "blocked". The lock is the session's, since a transaction left open here
-    would hide a missed write from other processes.
+    Of the `lifted` ones also where there is nothing any more. What is told last is what Postgres holds: a
+    late "unblocked" can't overtake a newer "blocked". The lock is the session's, since a transaction left
+    open here would hide a missed write from other processes.
     """
     ordered = sorted(set(bonds))
     if not ordered:

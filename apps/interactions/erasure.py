@@ -1,9 +1,10 @@
 """Erases a member altogether. Services; the one door for it, called by the API and the admin.
 
 What goes: the member's row, trips and edges; every event that they did or that was done to them; their
-relationships, both ways; deliveries to them. In deliveries to others their number becomes 0 (nobody), so that
-the columns still agree. What stays: event ids without content (an id is never used twice), and the number with
-the time of the erasure, which masks old snapshots. Others' packed viewer states may hold the number: nobody's.
+relationships, both ways; deliveries to them. In deliveries to others their number becomes 0 (nobody), so
+that the columns still agree. What stays: event ids without content (an id is never used twice), and the
+number with the time of the erasure, which masks old snapshots. Others' packed viewer states may hold the
+number, which is nobody's.
 """
 
 from __future__ import annotations

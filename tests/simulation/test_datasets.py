@@ -1,0 +1,73 @@
+"""The public data sets, loaded whole through the services."""
+
+import os
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from apps.interactions.models import Event, Relationship
+from apps.members.models import Member
+from apps.members.selectors import shown_condition
+from apps.places.models import Place
+from apps.surfaces.models import Market
+
+DATA = os.environ.get("RAYA_RECS_DATA", "")
+data = [
+    pytest.mark.data,
+    pytest.mark.django_db,
+    pytest.mark.skipif(not DATA, reason="RAYA_RECS_DATA is not set"),
+]
+MATCHES = 980  # the sum of the file's column `match`, which says it for both sides
+
+
+def load(name: str, path: Path) -> str:
+    out = StringIO()
+    call_command("load_dataset", name, str(path), stdout=out, stderr=StringIO())
+    return out.getvalue()
+
+
+class TestSpeedDating:
+    pytestmark = data
+
+    def test_16_waves_become_markets_decisions_and_matches_and_again_changes_nothing(self) -> None:
+        first = load("speed_dating", Path(DATA))
+        assert "members: 396 created" in first
+        assert "events: 5,658 accepted" in first
+        assert Market.objects.filter(key__startswith="wave-").count() == 16
+        assert Event.objects.filter(type="like").count() + Event.objects.filter(type="pass").count() == 5658
+        assert Relationship.objects.filter(state="matched").count() == MATCHES
+        before = sorted(Relationship.objects.values_list("actor", "target", "state", "decided_by"))
+        assert "events: 5,658 duplicate" in load("speed_dating", Path(DATA))
+        assert sorted(Relationship.objects.values_list("actor", "target", "state", "decided_by")) == before
+
+
+class TestOkCupid:
+    pytestmark = data
+
+    @pytest.mark.slow
+    def test_all_profiles_are_members_of_one_market(self) -> None:
+        assert "members: 59,946 created" in load("okcupid", Path(DATA) / "okcupid_profiles_revised.csv.gz")
+        assert Member.objects.filter(status="active", home_market__key="san-francisco").count() == 59946
+        assert not Member.objects.filter(shown_condition(), birth_date__gt="2008-11-22").exists()
+        assert Member.objects.filter(gender="woman", seeking=["woman"]).exists()
+        assert not Member.objects.filter(skills__contains=["&"]).exists()
+
+
+class TestFoursquare:
+    pytestmark = data
+
+    @pytest.mark.slow
+    def test_places_visits_and_saves(self) -> None:
+        said = load("foursquare", Path(DATA) / "foursquare")
+        assert "members: 7,642 created" in said
+        assert Place.objects.count() == 28483
+        assert Event.objects.filter(type="visit").count() == 190547 + 27134 + 59724
+        assert not Member.objects.filter(shown_condition()).exists()
+
+
+def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "okcupid_profiles_revised.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(CommandError, match="not the speed_dating data"):
+        call_command("load_dataset", "speed_dating", str(tmp_path))

@@ -1,0 +1,96 @@
+"""A server under test as a child process: started, waited for, its CPU time read from /proc, stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError
+
+TICK = os.sysconf("SC_CLK_TCK")
+START_SECONDS = 120
+DRIVER = Path(__file__).with_name("driver.py")
+
+
+@contextmanager
+def granian(
+    target: str, *, env: Mapping[str, str], workers: int, ready_path: str
+) -> Iterator[tuple[int, int]]:
+    """Port and process id of a WSGI server with the same options whatever it serves."""
+    port = _free_port()
+    command = [Path(sys.executable).with_name("granian"), "--interface", "wsgi", "--no-ws", target]
+    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
+    command += ["--blocking-threads", "4", "--backpressure", "64", "--log-level", "error"]
+    process = subprocess.Popen([str(part) for part in command], env={**os.environ, **env})
+    try:
+        _wait_for(process, f"http://127.0.0.1:{port}{ready_path}")
+        yield port, process.pid
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def drive(
+    port: int, seconds: float, connections: int, paths: list[str], headers: Mapping[str, str]
+) -> dict[str, Any]:
+    """What the load driver saw."""
+    work = json.dumps({"paths": paths, "headers": dict(headers)})
+    command = [sys.executable, str(DRIVER), str(port), str(seconds), str(connections)]
+    done = subprocess.run(
+        command, input=work, capture_output=True, text=True, timeout=seconds + 60, check=False
+    )
+    if done.returncode:
+        raise CommandError(f"The load driver failed: {done.stderr[-500:]}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and all its descendants."""
+    children: dict[int, list[int]] = {}
+    ticks: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        children.setdefault(int(fields[1]), []).append(int(folder.name))
+        ticks[int(folder.name)] = int(fields[11]) + int(fields[12])
+    family, found = [pid], 0
+    while family:
+        one = family.pop()
+        found += ticks.get(one, 0)
+        family += children.get(one, [])
+    return found / TICK
+
+
+def _wait_for(process: subprocess.Popen[bytes], address: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise CommandError(f"The server ended with {process.returncode}.")
+        try:
+            with urllib.request.urlopen(address, timeout=60):
+                return
+        except OSError:
+            time.sleep(0.2)
+    raise CommandError(f"The server was not ready after {START_SECONDS} s.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

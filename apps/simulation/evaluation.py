@@ -29,6 +29,7 @@ class Row:
     mutual: Mean  # expected mutual likes; on a surface of places, expected saves
     known: Mean  # the same, given what candidates have already said
     likes: Mean  # expected likes by the viewer
+    behind: Mean  # `mutual` of ours minus its own, viewer by viewer: above 0, ours is ahead
     answered: float  # in a whole market: mutual likes that limited inboxes still answer
     gini: float  # in a whole market: of exposure
 
@@ -108,11 +109,13 @@ def _row(bench: Bench, name: str, market: int, sample: Lists, whole: Lists) -> R
     def mean(values: F64) -> Mean:
         return interval(per_viewer(shown, values, len(sample.pools)))
 
+    lead = [per_viewer(s, s.p * s.q, len(sample.pools)) for s in (sample.shown[OURS], shown)]
     return Row(
         name=name,
         mutual=mean(shown.p * shown.q),
         known=mean(shown.p * shown.known),
         likes=mean(shown.p),
+        behind=interval(lead[0] - lead[1]),
         answered=float(attended.sum() / max(len(whole.pools), 1)),
         gini=exposure_gini(everybody, int(candidates.sum())),
     )

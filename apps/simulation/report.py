@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from apps.simulation.evaluation import SurfaceResult
+from apps.simulation.evaluation import OURS, Row, SurfaceResult
 from apps.simulation.scores import Mean
 
 MARKER = "market"
@@ -37,14 +37,22 @@ def _surface(result: SurfaceResult) -> str:
     pool = f"{result.viewers:,} viewers, on average {result.eligible:,.0f} eligible candidates each."
     star = f"Columns marked * are over all {result.market_viewers:,} viewers of {result.market}."
     head = f"### {result.surface.title()}\n\n{pool} {star}"
-    columns = ["list of ten", "mutual likes", "given the past", "likes", "answered*", "exposure Gini*"]
+    columns = [
+        "list of ten",
+        "mutual likes",
+        "ours is ahead by",
+        "given the past",
+        "likes",
+        "answered*",
+        "Gini*",
+    ]
     rows = [
-        [r.name, str(r.mutual), str(r.known), str(r.likes), f"{r.answered:.3f}", f"{r.gini:.2f}"]
+        [r.name, str(r.mutual), _lead(r), str(r.known), str(r.likes), f"{r.answered:.3f}", f"{r.gini:.2f}"]
         for r in result.rows
     ]
     if not people:
-        columns = ["list of ten", "saves", "exposure Gini*"]
-        rows = [[r.name, str(r.likes), f"{r.gini:.2f}"] for r in result.rows]
+        columns = ["list of ten", "saves", "ours is ahead by", "Gini*"]
+        rows = [[r.name, str(r.likes), _lead(r), f"{r.gini:.2f}"] for r in result.rows]
     return "\n\n".join([head, _table(columns, rows), _ablation(result)])
 
 
@@ -61,6 +69,10 @@ def _ablation(result: SurfaceResult) -> str:
 def _table(columns: list[str], rows: list[list[str]]) -> str:
     lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _lead(row: Row) -> str:
+    return "" if row.name == OURS else _signed(row.behind)
 
 
 def _signed(mean: Mean) -> str:

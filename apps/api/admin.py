@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -98,7 +99,7 @@ class ServiceKeyAdmin(InspectAdmin):
 
 def _record(request: HttpRequest, action: str, key: ServiceKey, before: Any, after: Any) -> None:
     AuditEntry.objects.create(
-        actor=request.user,
+        actor=cast(User, request.user),
         actor_name=request.user.get_username(),
         action=action,
         subject=f"service key {key.prefix}",

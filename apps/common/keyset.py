@@ -52,11 +52,11 @@ class KeysetChangeList(ChangeList):
         first = key is None or (backwards and not more)
         last = not more and not (backwards and key is not None)
         self.model_admin.attach(rows)
-        self.result_list = rows  # type: ignore[assignment]
+        self.result_list = rows
         self.result_count = self.full_result_count = len(rows)
         self.show_full_result_count = self.show_admin_actions = False
         self.show_all = self.can_show_all = self.multi_page = False
-        self.paginator = KeysetPages(  # type: ignore[assignment]
+        self.paginator = KeysetPages(
             "" if first or not rows else self._link("before", rows[0]),
             "" if last or not rows else self._link("after", rows[-1]),
             "" if self.query or self.has_active_filters else f"{estimate(self.model)} in all",
@@ -75,15 +75,19 @@ class KeysetChangeList(ChangeList):
             return []
 
     def _key_of(self, token: str) -> list[Any] | None:
+        """The key that a link carries; None for one that nobody made here."""
         try:
-            key = json.loads(token)
-            fields = [
-                self.model._meta.get_field(n.lstrip("-")) if n.lstrip("-") != "pk" else self.model._meta.pk
-                for n in self.model_admin.keyset
+            values = json.loads(token)
+            key = [
+                self._field(name).to_python(value)
+                for name, value in zip(self.model_admin.keyset, values, strict=True)
             ]
-            return [field.to_python(value) for field, value in zip(fields, key, strict=True)]
         except (ValueError, TypeError, ValidationError):
             return None
+        return None if None in key else key
+
+    def _field(self, name: str) -> Any:
+        return self.model._meta.get_field(name.lstrip("-"))
 
     def _link(self, direction: str, row: Any) -> str:
         key = [getattr(row, name.lstrip("-")) for name in self.model_admin.keyset]
@@ -98,12 +102,13 @@ def _plain(value: Any) -> Any:
 
 
 def _beyond(order: list[str], key: list[Any]) -> Q:
-    """Rows after `key` in this order: (a, b) > (x, y) in Django's words, with a bound on `a` for its index."""
+    """Rows after `key` in this order: (a, b) > (x, y), with a bound on `a` alone for its index."""
     name, descending = order[0].lstrip("-"), order[0].startswith("-")
     if len(order) == 1:
         return Q(**{f"{name}__{'lt' if descending else 'gt'}": key[0]})
-    bound = Q(**{f"{name}__{'lte' if descending else 'gte'}": key[0]})
-    return bound & (Q(**{f"{name}__{'lt' if descending else 'gt'}": key[0]}) | _beyond(order[1:], key[1:]))
+    further = "lt" if descending else "gt"
+    bound = Q(**{f"{name}__{further}e": key[0]})
+    return bound & (Q(**{f"{name}__{further}": key[0]}) | _beyond(order[1:], key[1:]))
 
 
 def estimate(model: type[Model]) -> str:
@@ -111,8 +116,8 @@ def estimate(model: type[Model]) -> str:
     table = model._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT coalesce(sum(greatest(reltuples, 0)), 0) FROM pg_class WHERE oid = %s::regclass OR oid IN "
-            "(SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)",
+            "SELECT coalesce(sum(greatest(reltuples, 0)), 0) FROM pg_class WHERE oid = %s::regclass "
+            "OR oid IN (SELECT inhrelid FROM pg_inherits WHERE inhparent = %s::regclass)",
             [table, table],
         )
         about = int(cursor.fetchone()[0])

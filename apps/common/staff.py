@@ -14,6 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.admin import ModelAdmin
 
 from apps.common.errors import Problem
@@ -101,22 +102,28 @@ class InspectAdmin(ReadOnly):
     ) -> HttpResponse:
         obj = self.get_object(request, object_id.replace("\x00", ""))
         if obj is None:
-            missing: HttpResponse = self._get_obj_does_not_exist_redirect(request, self.opts, object_id)  # type: ignore[attr-defined]
-            return missing
+            return self._missing(request, object_id)
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
         if request.method == "POST":
             return self._pressed(request, obj)
         context = {
             **self.admin_site.each_context(request),
-            "title": self.opts.verbose_name_plural.capitalize(),  # type: ignore[union-attr]
+            "title": self.opts.verbose_name_plural.capitalize(),
             "opts": self.opts,
-            "back": "../../",
+            "back": self._list_address(),
             "heading": self.heading(request, obj),
             "buttons": self.buttons(request, obj),
             "sections": self.sections(request, obj),
         }
         return TemplateResponse(request, self.detail_template, context)
+
+    def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        messages.warning(request, f"There is no {self.opts.verbose_name} {object_id[:64]} any more.")
+        return HttpResponseRedirect(self._list_address())
+
+    def _list_address(self) -> str:
+        return reverse(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
 
     def _pressed(self, request: HttpRequest, obj: Any) -> HttpResponse:
         name = request.POST.get("button", "")
@@ -130,10 +137,10 @@ class InspectAdmin(ReadOnly):
 
 
 class LargeInspectAdmin(InspectAdmin):
-    """A list without COUNT and without OFFSET: keyset pages in the order of `keyset` ("-" first: newest first)."""
+    """A list without COUNT and OFFSET: pages by key in the order of `keyset` ("-": the largest first)."""
 
-    keyset: tuple[str, ...] = ("pk",)
-    list_per_page = 50
+    keyset: tuple[str, ...] = ("id",)
+    list_per_page = 25
     sortable_by: Any = ()
     show_full_result_count = False
 

@@ -104,7 +104,7 @@ for model in (
 
 
 @admin.register(User)
-class UserAdmin(StockUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
+class UserAdmin(StockUserAdmin, ModelAdmin):
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
@@ -122,12 +122,12 @@ class UserAdmin(StockUserAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
 
 
 @admin.register(Group)
-class GroupAdmin(StockGroupAdmin, ModelAdmin):  # type: ignore[type-arg,misc]
+class GroupAdmin(StockGroupAdmin, ModelAdmin):
     pass
 
 
 @admin.register(beat.PeriodicTask)
-class PeriodicTaskAdmin(StockPeriodicTaskAdmin, ModelAdmin):  # type: ignore[misc]
+class PeriodicTaskAdmin(StockPeriodicTaskAdmin, ModelAdmin):
     list_display = ("name", "enabled", "interval", "crontab", "last_run_at", "total_run_count")
     list_filter = ("enabled",)
     list_select_related = ("interval", "crontab", "clocked", "solar")
@@ -141,12 +141,12 @@ class IntervalAdmin(ModelAdmin):
 
 
 @admin.register(beat.CrontabSchedule)
-class CrontabAdmin(StockCrontabAdmin, ModelAdmin):  # type: ignore[misc]
+class CrontabAdmin(StockCrontabAdmin, ModelAdmin):
     pass
 
 
 @admin.register(beat.ClockedSchedule)
-class ClockedAdmin(StockClockedAdmin, ModelAdmin):  # type: ignore[misc]
+class ClockedAdmin(StockClockedAdmin, ModelAdmin):
     pass
 
 

@@ -1,6 +1,6 @@
 """One delivery as staff read it: who was shown and why, and what each stage received, kept and changed.
 
-Takes a Delivery row, gives sections. Reasons come from `apps.delivery`, where it can still render them.
+Takes a Delivery row, gives sections. It reads nothing but Postgres.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from apps.common.staff import Grid, Section
+from apps.delivery.reasons import in_words
 from apps.interactions.admin import link_to, names_of
 from apps.interactions.models import Delivery
 from apps.pipeline.lineup import LINEUPS, source_names
 from apps.surfaces.models import Market, Surface
 
-STAGE_KEYS = ("stage", "received", "kept")
+STAGE_KEYS = ("stage", "received", "kept", "reasons")
 
 
 def delivery_sections(delivery: Delivery) -> list[Section]:
@@ -28,13 +29,14 @@ def delivery_sections(delivery: Delivery) -> list[Section]:
 
 def _facts(delivery: Delivery) -> Section:
     names = names_of([("member", delivery.viewer)])
-    market = Market.objects.filter(id=delivery.market).first()
+    market = Market.objects.filter(id=delivery.market).first() if delivery.market is not None else None
     release = format_html(
         '<a href="{}">Release {}</a>', reverse("admin:release", args=[delivery.release]), delivery.release
     )
     variants = [f"{key}: {value}" for key, value in delivery.variants.items() if key != "salts"]
     missing = delivery.shortfall.get("missing", 0)
-    short = f"{missing} missing: {', '.join(delivery.shortfall.get('reasons', []))}" if missing else None
+    why = ", ".join(delivery.shortfall.get("reasons", [])).replace("_", " ")
+    short = f"{missing} missing: {why}" if missing else None
     facts: list[tuple[str, Any]] = [
         ("Viewer", link_to(names, "member", delivery.viewer)),
         ("Market", market.name if market else None),
@@ -62,7 +64,7 @@ def _shown(delivery: Delivery, kind: str) -> Section:
             f"{score:.4f}",
             f"{propensity:.3f}",
             ", ".join(name.replace("_", " ") for name in source_names(lineup, bits)),
-            reasons.get(names.get((kind, number), ("", ""))[0], ""),
+            reasons[rank - 1],
         )
         for rank, (number, score, propensity, bits) in enumerate(
             zip(delivery.candidates, delivery.scores, delivery.propensities, delivery.sources, strict=True), 1
@@ -73,15 +75,13 @@ def _shown(delivery: Delivery, kind: str) -> Section:
     return Section("Shown", grid=Grid(head, rows, "Nobody was shown.", numeric=(2, 3)), note=note)
 
 
-def _reasons(delivery: Delivery) -> dict[str, str]:
-    """External id -> what the viewer could read; empty where the delivery can't be rendered any more."""
-    try:
-        from apps.delivery.services import delivery_trace
-
-        items = delivery_trace(delivery.id).get("items", [])
-    except Exception:  # an old snapshot is gone, a store is away: the page stands without reasons
-        return {}
-    return {item["id"]: "; ".join(map(str, item.get("reasons", []))) for item in items if "id" in item}
+def _reasons(delivery: Delivery) -> list[str]:
+    """What the viewer could read beside each candidate, in the order of the list."""
+    kept = [
+        stage["reasons"] for stage in delivery.trace if "reasons" in stage and stage.get("stage") == "guard"
+    ]
+    said = ["; ".join(in_words(reasons)) for reasons in kept[-1]] if kept else []
+    return said + [""] * (len(delivery.candidates) - len(said))
 
 
 def _stages(delivery: Delivery) -> Section:

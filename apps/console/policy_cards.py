@@ -52,8 +52,8 @@ class Line:
 
 
 def cards(content: Mapping[str, Any]) -> list[Card]:
-    """One card per surface, in the order of the content."""
-    return [_card(surface, policy) for surface, policy in content["surfaces"].items()]
+    """One card per surface, in the order of the alphabet: Postgres keeps none of its own."""
+    return [_card(surface, policy) for surface, policy in sorted(content["surfaces"].items())]
 
 
 def lines(changes: Iterable[Difference]) -> list[Line]:

@@ -40,6 +40,15 @@ class Field:
         return self.knob.key
 
     @property
+    def typed(self) -> str:
+        """The value as an input field holds it."""
+        return f"{self.value:.10g}" if isinstance(self.value, int | float) else str(self.value)
+
+    @property
+    def live_typed(self) -> str:
+        return f"{self.live:.10g}" if isinstance(self.live, int | float) else str(self.live)
+
+    @property
     def live_text(self) -> str:
         return text_of(self.knob, self.live)
 
@@ -49,7 +58,7 @@ class Field:
 
     @property
     def is_changed(self) -> bool:
-        return str(self.value) != str(self.live)
+        return self.typed != self.live_typed
 
 
 class SurfaceForm:
@@ -149,7 +158,7 @@ class SurfaceForm:
 
 
 def _number(knob: Knob, value: Any) -> Any:
-    """What was typed as the knob's kind of value; what is no number stays text and is refused by the schema."""
+    """What was typed, as the knob's kind of value; what is no number stays text, and is refused."""
     if knob.choices:
         return value
     number = _as_number(str(value))

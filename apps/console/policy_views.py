@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -70,8 +71,8 @@ def start(request: HttpRequest) -> HttpResponse:
     if drafts and "new" not in request.POST:
         return _to_edit(drafts[0])
     draft = services.start_revision(
-        actor=request.user, title=request.POST.get("title", "").replace("\x00", "")[:100]
-    )  # type: ignore[arg-type]
+        actor=_actor(request), title=request.POST.get("title", "").replace("\x00", "")[:100]
+    )
     messages.info(request, "A draft was started. Nothing changes for members until it is published.")
     return _to_edit(draft)
 
@@ -98,13 +99,14 @@ def edit(request: HttpRequest, pk: int, surface: str) -> HttpResponse:
         except Conflict as conflict:
             return _conflict(request, conflict, draft)
     context = {"draft": draft, "form": form, "surface": surface, "changes": lines(_changes(draft))}
+    context["surfaces"] = sorted(draft.content["surfaces"])
     return _page(request, "draft_edit", f"{draft.title}: {surface}", status, **context)
 
 
 def _saved(request: HttpRequest, draft: Revision, form: SurfaceForm) -> HttpResponse:
     changes = form.changes()
     if changes:
-        services.edit_revision(draft, form.version, changes, actor=request.user)  # type: ignore[arg-type]
+        services.edit_revision(draft, form.version, changes, actor=_actor(request))
         messages.success(request, "Saved in the draft. Members see no difference until it is published.")
     else:
         messages.info(request, "Nothing was different, so nothing was saved.")
@@ -126,7 +128,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         "changes": lines(changes),
         "surfaces": surfaces,
     }
-    context["first_surface"] = next(iter(draft.content["surfaces"]))
+    context["first_surface"] = first_surface(draft)
     context["stale"] = draft.based_on_id != release.number
     return _page(request, "draft_review", f"Review: {draft.title}", **context)
 
@@ -138,9 +140,9 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
     try:
         release = services.publish_revision(
             draft,
-            actor=request.user,
+            actor=_actor(request),
             note=_note(request),
-            version=_number(request, "version"),  # type: ignore[arg-type]
+            version=_number(request, "version"),
         )
     except Problem as problem:
         return _conflict(request, problem, draft)
@@ -156,7 +158,7 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
 def discard(request: HttpRequest, pk: int) -> HttpResponse:
     draft = get_object_or_404(Revision, pk=pk)
     try:
-        services.discard_revision(draft, actor=request.user)  # type: ignore[arg-type]
+        services.discard_revision(draft, actor=_actor(request))
         messages.success(request, "The draft was discarded. The live release stays as it is.")
     except Conflict as conflict:
         messages.error(request, conflict.detail)
@@ -169,7 +171,7 @@ def update(request: HttpRequest, pk: int) -> HttpResponse:
     """Puts the draft upon the release that went live after it was started."""
     draft = get_object_or_404(Revision, pk=pk)
     try:
-        services.bring_up_to_date(draft, _number(request, "version") or 0, actor=request.user)  # type: ignore[arg-type]
+        services.bring_up_to_date(draft, _number(request, "version") or 0, actor=_actor(request))
     except Problem as problem:
         return _conflict(request, problem, draft)
     messages.success(request, "The draft now builds on the live release and keeps its own changes.")
@@ -205,7 +207,7 @@ def roll_back(request: HttpRequest, number: int) -> HttpResponse:
     target = get_object_or_404(Release, pk=number)
     expected = _number(request, "expected")
     try:
-        services.roll_back(target, actor=request.user, note=_note(request), expected_live=expected)  # type: ignore[arg-type]
+        services.roll_back(target, actor=_actor(request), note=_note(request), expected_live=expected)
         messages.success(request, f"Release {number} is live again. Every list follows it within 2 seconds.")
     except Problem as problem:
         messages.error(request, f"{problem.detail} Nothing was changed.")
@@ -214,8 +216,7 @@ def roll_back(request: HttpRequest, number: int) -> HttpResponse:
 
 def _conflict(request: HttpRequest, problem: Problem, draft: Revision) -> HttpResponse:
     draft.refresh_from_db()
-    first = next(iter(draft.content["surfaces"]))
-    context = {"problem": problem, "draft": draft, "first_surface": first}
+    context = {"problem": problem, "draft": draft, "first_surface": first_surface(draft)}
     return _page(request, "conflict", "Somebody was faster", problem.status, **context)
 
 
@@ -224,7 +225,16 @@ def _changes(draft: Revision) -> list[Any]:
 
 
 def _to_edit(draft: Revision) -> HttpResponse:
-    return redirect("admin:draft_edit", pk=draft.pk, surface=next(iter(draft.content["surfaces"])))
+    return redirect("admin:draft_edit", pk=draft.pk, surface=first_surface(draft))
+
+
+def first_surface(draft: Revision) -> str:
+    """Where editing starts."""
+    return str(min(draft.content["surfaces"]))
+
+
+def _actor(request: HttpRequest) -> User:
+    return cast(User, request.user)  # admin_view lets nobody else in
 
 
 def _note(request: HttpRequest) -> str:

@@ -38,5 +38,5 @@ class ConsoleSite(UnfoldAdminSite):
         from apps.console.today import today_page
 
         context = {**self.each_context(request), "title": "Today", **today_page(), **(extra_context or {})}
-        request.current_app = self.name  # type: ignore[attr-defined]
+        request.current_app = self.name
         return TemplateResponse(request, "console/today.html", context)

@@ -99,7 +99,7 @@ def daily_figures(since: datetime) -> list[tuple[str, str, Daily, bool]]:
         ),
         (
             "Zero-result rate",
-            "Share of lists that came back empty. Above a few percent, look at the traces of those deliveries.",
+            "Share of lists that came back empty. Above a few percent, read the traces of those deliveries.",
             {key: empty / n for key, (n, empty) in delivered.items()},
             True,
         ),
@@ -138,7 +138,7 @@ def _refresh_tile() -> Tile:
     colours = {"done": "good", "failed": "bad", "running": "info", "queued": "info"}
     return Tile(
         "Last refresh",
-        f"{_age(now() - job.created_at)} ago",
+        _ago(now() - job.created_at),
         job.get_status_display().lower(),
         colours[job.status],
     )
@@ -162,6 +162,10 @@ def _age(age: timedelta) -> str:
     if minutes < 90:
         return f"{minutes} min"
     return f"{minutes // 60} h" if minutes < 48 * 60 else f"{minutes // 1440} days"
+
+
+def _ago(age: timedelta) -> str:
+    return "Just now" if age < timedelta(minutes=1) else f"{_age(age)} ago"
 
 
 def _rows(sql: str, since: datetime) -> list[tuple[Any, ...]]:

@@ -1,4 +1,4 @@
-"""Events and relationships: what happened, read-only. The names of both sides are looked up a page at a time."""
+"""Events and relationships, read-only. The names of both sides are looked up a page at a time."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.common.staff import Heading, LargeInspectAdmin, Section
-from apps.interactions.models import Event, Relationship
+from apps.interactions.models import Event, EventType, Relationship
 from apps.members.models import Member
 from apps.places.models import Place
 
-EVENT_COLOURS = {
+EVENT_COLOURS = dict.fromkeys(EventType.values, "info") | {
     "like": "success", "match": "success", "save": "success", "visit": "success", "pass": "warning",
     "block": "danger", "report": "danger", "unmatch": "danger", "undo": "warning",
 }  # fmt: skip

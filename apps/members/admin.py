@@ -1,4 +1,4 @@
-"""Members: found by id or the start of a name. What staff change goes through the services, as the API's do."""
+"""Members: found by id or the start of a name. What staff change goes through the services."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _wishes(member: Member) -> Section:
     distance = f"{member.max_distance_km:,} km" if member.max_distance_km else "any"
     facts: list[tuple[str, Any]] = [
         ("Seeking", member.seeking),
-        ("Intents", member.intents or "open to all"),
+        ("Intents", [intent.replace("_", " ") for intent in member.intents] or "open to all"),
         ("Age range", f"{member.age_min} to {member.age_max}"),
         ("Distance", distance),
     ]

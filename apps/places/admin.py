@@ -95,6 +95,12 @@ class ItemInline(TabularInline):
     extra = 0
     tab = False
 
+    # Who may change the list may change its rows: a form without them would empty the list.
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    has_change_permission = has_delete_permission = has_view_permission = has_add_permission
+
 
 @admin.register(CuratedList)
 class CuratedListAdmin(ModelAdmin):
@@ -110,10 +116,16 @@ class CuratedListAdmin(ModelAdmin):
 
     @display(description="Places")
     def size(self, obj: CuratedList) -> SafeString | int:
-        return obj.places  # type: ignore[attr-defined,no-any-return]
+        return obj.places  # type: ignore[attr-defined]
 
     def get_readonly_fields(self, request: HttpRequest, obj: CuratedList | None = None) -> tuple[str, ...]:
         return ("external_id",) if obj else ()
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> list[Any]:
+        """Nothing to read off the formsets: the service saved them."""
+        return []
 
     def save_model(self, request: HttpRequest, obj: CuratedList, form: Any, change: bool) -> None:
         """The service writes list and items together, in save_related; new ones need a row to hang on."""

@@ -144,7 +144,7 @@ def _quotas(kind: str) -> list[Knob]:
     return [
         Knob(
             f"quotas.{name}", Kind.WHOLE, _words(name), sentence, "Sources",
-            quota, quota, 0, 2000, 10, "candidates at most",
+            quota, quota, 0, 2000, 10, "candidates",
         )
         for name, sentence, quota in _sources(kind)
     ]  # fmt: skip

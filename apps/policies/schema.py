@@ -207,7 +207,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Diff
     """What `after` changes, in the order of the form; a surface on one side alone is one line."""
     old, new = before.get("surfaces", {}), after.get("surfaces", {})
     lines: list[Difference] = []
-    for surface in [*new, *(key for key in old if key not in new)]:
+    for surface in sorted({*old, *new}):
         if surface not in old or surface not in new:
             stands = ("none", "added") if surface in new else ("present", "removed")
             lines.append(Difference(surface, "surface", "Surface", "Surface", "", *stands))

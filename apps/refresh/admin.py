@@ -1,4 +1,4 @@
-"""Snapshots and the jobs that build them: how old, how large, which one serves; the way back to an earlier one."""
+"""Snapshots and the jobs that build them: how old, how large, which one serves, and the way back."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.timesince import timesince
 from unfold.decorators import action, display
 
+from apps.common.clock import now
 from apps.common.staff import Button, Grid, Heading, InspectAdmin, Section
 from apps.refresh.models import RefreshJob, SnapshotRow
 
@@ -44,13 +45,14 @@ class SnapshotAdmin(InspectAdmin):
         return ", ".join(f"{key} {_text(value)}" for key, value in obj.counts.items()) or "–"
 
     def heading(self, request: HttpRequest, obj: SnapshotRow) -> Heading:
-        line = f"Built {timesince(obj.built_at, depth=1)} ago from data until {obj.data_until:%d %b %Y %H:%M} UTC"
+        age = timesince(obj.built_at, depth=1)
+        line = f"Built {age} ago from data until {obj.data_until:%d %b %Y %H:%M} UTC"
         return Heading(obj.id, line, marks=[(obj.get_status_display(), MARKS[SNAPSHOT_COLOURS[obj.status]])])
 
     def buttons(self, request: HttpRequest, obj: SnapshotRow) -> list[Button]:
         if obj.status != "ready" or not request.user.has_perm("refresh.change_snapshotrow"):
             return []
-        consequence = "Every web process serves this snapshot within a second, until the next refresh makes a newer one."
+        consequence = "Every web process serves it within a second, until the next refresh makes a newer one."
         return [Button("activate", "Serve this one", consequence)]
 
     def press(self, request: HttpRequest, obj: SnapshotRow, name: str) -> str:
@@ -89,16 +91,15 @@ class RefreshJobAdmin(InspectAdmin):
 
     @action(description="Refresh now", url_path="refresh-now", permissions=("refresh_now",))
     def refresh_now(self, request: HttpRequest) -> HttpResponse:
+        from celery import current_app
         from django.contrib import messages
         from kombu.exceptions import OperationalError
 
-        from apps.refresh.tasks import refresh_task
-
         try:
-            refresh_task.delay()
+            current_app.send_task("refresh.refresh", kwargs={"key": f"by hand {now():%Y-%m-%d %H:%M:%S}"})
             messages.success(
                 request,
-                "A refresh was asked for. The worker starts it in a moment; the old snapshot serves until it is done.",
+                "A refresh was asked for. The old snapshot serves until it is done.",
             )
         except (OperationalError, OSError):
             messages.error(

@@ -1,4 +1,4 @@
-"""Every page of the admin in a real browser, at desktop and phone width: it loads, logs no error, fits the width.
+"""Every page of the admin in a real browser, at desktop and phone width: it loads, logs nothing, and fits.
 
 Pictures of all of them are kept under var/screens/.
 """
@@ -28,9 +28,14 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENS = Path(__file__).resolve().parents[2] / "var" / "screens"
 WIDTHS = {"desktop": (1440, 1000), "phone": (390, 844)}
 FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 pytestmark = [
     pytest.mark.slow,
@@ -74,10 +79,22 @@ def pages() -> dict[str, str]:
         "task-add": reverse("admin:django_celery_beat_periodictask_add"),
     }
     for model in (
-        "members_member", "places_place", "places_curatedlist", "interactions_event", "interactions_relationship",
-        "interactions_delivery", "common_auditentry", "surfaces_surface", "surfaces_market", "refresh_snapshotrow",
-        "refresh_refreshjob", "api_servicekey", "django_celery_beat_periodictask", "auth_user", "auth_group",
-    ):  # fmt: skip
+        "members_member",
+        "places_place",
+        "places_curatedlist",
+        "interactions_event",
+        "interactions_relationship",
+        "interactions_delivery",
+        "common_auditentry",
+        "surfaces_surface",
+        "surfaces_market",
+        "refresh_snapshotrow",
+        "refresh_refreshjob",
+        "api_servicekey",
+        "django_celery_beat_periodictask",
+        "auth_user",
+        "auth_group",
+    ):
         found[f"list-{model}"] = reverse(f"admin:{model}_changelist")
     shown = {
         "members_member": Member.objects.first(),

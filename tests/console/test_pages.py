@@ -14,10 +14,19 @@ from tests.console.town import build_town
 pytestmark = pytest.mark.django_db
 
 LISTS = [
-    "members_member", "places_place", "places_curatedlist", "interactions_event", "interactions_relationship",
-    "interactions_delivery", "common_auditentry", "surfaces_surface", "surfaces_market", "refresh_snapshotrow",
-    "refresh_refreshjob", "django_celery_beat_periodictask",
-]  # fmt: skip
+    "members_member",
+    "places_place",
+    "places_curatedlist",
+    "interactions_event",
+    "interactions_relationship",
+    "interactions_delivery",
+    "common_auditentry",
+    "surfaces_surface",
+    "surfaces_market",
+    "refresh_snapshotrow",
+    "refresh_refreshjob",
+    "django_celery_beat_periodictask",
+]
 
 
 def staff(role: str) -> Client:

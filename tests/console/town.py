@@ -1,4 +1,4 @@
-"""A small town for the console's tests: members, places, a month of events and deliveries, snapshots, releases.
+"""A small town for the console's tests: members, places, a month of events and deliveries, releases.
 
 Rows are written straight to their tables: what is tested here is what staff see, not how rows come about.
 """
@@ -19,18 +19,48 @@ from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.releases import services
 from apps.surfaces.models import Market
 
-NAMES = (
-    "Ada Amara Bao Camille Dalia Elif Freya Gabriel Hana Idris Jonas Kaya Leila Mateo Nia Omar Priya Quinn Rosa Sami "
-    "Tomas Uma Vera Wanda Xenia Yuki Zoe"
-).split()
+NAMES = [
+    "Ada",
+    "Amara",
+    "Bao",
+    "Camille",
+    "Dalia",
+    "Elif",
+    "Freya",
+    "Gabriel",
+    "Hana",
+    "Idris",
+    "Jonas",
+    "Kaya",
+    "Leila",
+    "Mateo",
+    "Nia",
+    "Omar",
+    "Priya",
+    "Quinn",
+    "Rosa",
+    "Sami",
+    "Tomas",
+    "Uma",
+    "Vera",
+    "Wanda",
+    "Xenia",
+    "Yuki",
+    "Zoe",
+]
 CRAFTS = ("directing", "acting", "photography", "writing", "cooking", "software engineering", "founding")
 CATEGORIES = ("restaurant", "bar", "gallery", "hotel", "club")
+WHY = [
+    [["same_industry", "film"]],
+    [["mutual_connections", "2"], ["distance", "5"]],
+    *[[["newcomer", ""]]] * 6,
+]
 STAGES = [
     {"stage": "eligible", "received": 412, "kept": 96, "reasons": {"gender": 210, "age": 74, "distance": 32}},
     {"stage": "nearest", "received": 96, "kept": 60},
     {"stage": "ranking", "received": 88, "kept": 88},
     {"stage": "diversity", "received": 88, "kept": 60},
-    {"stage": "safety_guard", "received": 60, "kept": 59, "dropped": {"gone": 1}},
+    {"stage": "guard", "received": 60, "kept": 8, "gone": 1, "capped": 0, "reasons": WHY},
 ]
 
 
@@ -102,9 +132,13 @@ def _places(draw: random.Random, market: Market, count: int) -> list[Place]:
         for i in range(count)
     )
     chosen = CuratedList.objects.create(
-        external_id="late-suppers", title="Late suppers", owner="Travel desk", market=market,
-        starts_on=today(), ends_on=today() + timedelta(days=60),
-    )  # fmt: skip
+        external_id="late-suppers",
+        title="Late suppers",
+        owner="Travel desk",
+        market=market,
+        starts_on=today(),
+        ends_on=today() + timedelta(days=60),
+    )
     CuratedListItem.objects.bulk_create(
         CuratedListItem(curated_list=chosen, place=spot, position=i) for i, spot in enumerate(spots[:6], 1)
     )
@@ -134,10 +168,15 @@ def _snapshots() -> None:
     for i, status in enumerate(("active", "ready", "removed")):
         built = now() - timedelta(minutes=12 + 15 * i)
         SnapshotRow.objects.create(
-            id=f"{built:%Y%m%d-%H%M%S}-a1b2", status=status, data_until=built - timedelta(seconds=20), built_at=built,
-            activated_at=built, counts={"dating": 96, "networking": 96, "travel": 40}, bytes=4_812_345,
+            id=f"{built:%Y%m%d-%H%M%S}-a1b2",
+            status=status,
+            data_until=built - timedelta(seconds=20),
+            built_at=built,
+            activated_at=built,
+            counts={"dating": 96, "networking": 96, "travel": 40},
+            bytes=4_812_345,
             report={"read": 0.4, "factorise": 1.9, "dating": {"auc": 0.71, "calibration": 0.02}},
-        )  # fmt: skip
+        )
     active = SnapshotRow.objects.get(status="active")
     RefreshJob.objects.create(
         key="refresh-1", status="done", step="activate", attempts=1, snapshot=active, finished_at=now()
@@ -166,10 +205,18 @@ def _history(
                     ("impression", "save" if kind == "place" else "like", "pass", "profile_view")
                 )
                 event = Event(
-                    id=uuid.UUID(int=draw.getrandbits(128)), type=type_, actor=viewer, target=target, target_kind=kind,
-                    surface=surface, delivery=delivery.id, position=position, occurred_at=at, received_at=at,
+                    id=uuid.UUID(int=draw.getrandbits(128)),
+                    type=type_,
+                    actor=viewer,
+                    target=target,
+                    target_kind=kind,
+                    surface=surface,
+                    delivery=delivery.id,
+                    position=position,
+                    occurred_at=at,
+                    received_at=at,
                     context={"app_version": "5.2"},
-                )  # fmt: skip
+                )
                 events.append(event)
                 if type_ in ("like", "save"):
                     liked.add((viewer, target, kind, surface, at, event.id))
@@ -179,20 +226,36 @@ def _history(
     Delivery.objects.bulk_create(deliveries)
     rows = {
         (a, t, k, s): Relationship(
-            actor=a, target=t, target_kind=k, surface=s, decided_at=at, decided_by=e,
+            actor=a,
+            target=t,
+            target_kind=k,
+            surface=s,
+            decided_at=at,
+            decided_by=e,
             state="saved" if k == "place" else draw.choice(("liked", "matched")),
         )
         for a, t, k, s, at, e in sorted(liked)
-    }  # fmt: skip
+    }
     Relationship.objects.bulk_create(rows.values())
 
 
 def _delivery(viewer: int, surface: str, market: Market, shown: list[int], at: object) -> Delivery:
     return Delivery(
-        id=uuid.uuid4(), served_at=at, viewer=viewer, surface=surface, market=market.id, release=3,
-        snapshot=SnapshotRow.objects.values_list("id", flat=True)[0], seed=42, requested=10, candidates=shown,
+        id=uuid.uuid4(),
+        served_at=at,
+        viewer=viewer,
+        surface=surface,
+        market=market.id,
+        release=3,
+        snapshot=SnapshotRow.objects.values_list("id", flat=True)[0],
+        seed=42,
+        requested=10,
+        candidates=shown,
         variants={"bolder-lists": "off", "salts": {"bolder-lists": "2026-11"}},
-        scores=[0.8 - i / 20 for i in range(len(shown))], propensities=[1.0 if i % 4 else 0.125 for i in range(len(shown))],
-        sources=[1 + (i % 3) * 4 for i in range(len(shown))], trace=STAGES, key_prefix="demo1234",
+        scores=[0.8 - i / 20 for i in range(len(shown))],
+        propensities=[1.0 if i % 4 else 0.125 for i in range(len(shown))],
+        sources=[1 + (i % 3) * 4 for i in range(len(shown))],
+        trace=STAGES,
+        key_prefix="demo1234",
         shortfall={"missing": 10 - len(shown), "reasons": ["pool_exhausted"]},
-    )  # fmt: skip
+    )

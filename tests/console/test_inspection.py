@@ -1,0 +1,262 @@
+"""Lists of large tables, the members' page, service keys: what staff may see and do, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils.html import escape
+
+from apps.api.models import ServiceKey
+from apps.common.clock import today
+from apps.common.models import AuditEntry
+from apps.interactions.models import Delivery, Event, Relationship
+from apps.members.models import Member
+from apps.places.models import CuratedList, CuratedListItem, Place
+from apps.surfaces.models import Market
+from tests.console.test_pages import staff
+from tests.console.town import build_town
+
+pytestmark = pytest.mark.django_db
+
+LARGE = [
+    "members_member",
+    "places_place",
+    "interactions_event",
+    "interactions_relationship",
+    "interactions_delivery",
+]
+
+
+@pytest.fixture
+def approver() -> Client:
+    return staff("approver")
+
+
+@pytest.fixture
+def editor() -> Client:
+    return staff("editor")
+
+
+def rows_of(client: Client, address: str) -> Any:
+    return client.get(address).context["cl"]
+
+
+def queries(client: Client, address: str) -> list[str]:
+    with CaptureQueriesContext(connection) as captured:
+        assert client.get(address).status_code == 200
+    return [query["sql"] for query in captured]
+
+
+@pytest.mark.parametrize("model", LARGE)
+def test_a_large_list_costs_the_same_few_queries_for_two_rows_and_for_a_page(editor, model):
+    build_town(members=30, places=30, days=2, lists_a_day=30)
+    address = reverse(f"admin:{model}_changelist")
+    full = queries(editor, address)
+    names = {"members_member": "m-00001", "places_place": "p-0001"}
+    few = queries(editor, address + f"?q={names.get(model, 'm-00001')}")
+    assert len(full) <= 12
+    assert abs(len(full) - len(few)) <= 4  # the estimate and the search, never one per row
+
+
+@pytest.mark.parametrize("model", LARGE)
+def test_a_large_list_never_counts_or_skips_rows(editor, model):
+    build_town(members=30, places=30, days=1)
+    sql = " ".join(queries(editor, reverse(f"admin:{model}_changelist")))
+    assert "OFFSET" not in sql
+    assert "COUNT(*)" not in sql  # Django's spelling; the estimate's bounded count is in small letters
+
+
+@pytest.mark.parametrize("model", LARGE)
+def test_next_and_previous_visit_every_row_once(editor, model):
+    build_town(members=60, places=60, days=2, lists_a_day=20)
+    address = reverse(f"admin:{model}_changelist")
+    seen: list[Any] = []
+    pages = [rows_of(editor, address)]
+    while pages[-1].paginator.following:
+        pages.append(rows_of(editor, address + pages[-1].paginator.following))
+        assert len(pages) < 20
+    for page in pages:
+        seen += [row.pk for row in page.result_list]
+    tables = {
+        "members_member": Member,
+        "places_place": Place,
+        "interactions_event": Event,
+        "interactions_relationship": Relationship,
+        "interactions_delivery": Delivery,
+    }
+    assert len(pages) >= 2
+    assert sorted(map(str, seen)) == sorted(
+        str(pk) for pk in tables[model].objects.values_list("pk", flat=True)
+    )
+    back = rows_of(editor, address + pages[-1].paginator.previous)
+    assert [row.pk for row in back.result_list] == [row.pk for row in pages[-2].result_list]
+
+
+@pytest.mark.parametrize(
+    "key", ["", "x", "[1]", "[null,null]", '["2026-01-01","no"]', "\x00", json.dumps([1, 2, 3])]
+)
+@pytest.mark.parametrize("model", LARGE)
+def test_a_page_key_that_is_none_is_no_error(editor, model, key):
+    assert editor.get(reverse(f"admin:{model}_changelist"), {"after": key}).status_code == 200
+
+
+@pytest.mark.parametrize("model", LARGE)
+@pytest.mark.parametrize("term", ["\x00", "'; --", "%", "99999999999999999999", "ä" * 300])
+def test_a_strange_search_is_no_error(editor, model, term):
+    assert editor.get(reverse(f"admin:{model}_changelist"), {"q": term}).status_code == 200
+
+
+def test_members_are_found_by_id_or_the_start_of_a_name_and_not_by_its_middle(editor):
+    build_town(members=30, days=1)
+    address = reverse("admin:members_member_changelist")
+    found = {
+        term: [m.external_id for m in rows_of(editor, f"{address}?q={term}").result_list]
+        for term in ("m-00003", "ada", "Ada", "da A")
+    }
+    assert found == {
+        "m-00003": ["m-00003"],
+        "ada": ["m-00000", "m-00027"],
+        "Ada": ["m-00000", "m-00027"],
+        "da A": [],
+    }
+
+
+def press(client: Client, page: str, pk: Any, button: str) -> int:
+    return client.post(reverse(f"admin:{page}_change", args=[pk]), {"button": button}).status_code
+
+
+@pytest.mark.parametrize(
+    ("button", "field", "value"),
+    [("hide", "visibility", "hidden"), ("stop", "stopped_at", "set")],
+)
+def test_staff_hide_and_stop_members_through_the_service(editor, button, field, value):
+    build_town(members=10, days=1)
+    member = Member.objects.get(external_id="m-00001")
+    assert press(editor, "members_member", member.pk, button) == 302
+    member.refresh_from_db()
+    stored = getattr(member, field)
+    assert (stored == value) if value != "set" else stored is not None
+    undo = {"hide": "show", "stop": "unstop"}[button]
+    press(editor, "members_member", member.pk, undo)
+    member.refresh_from_db()
+    assert (member.visibility, member.stopped_at) == ("visible", None)
+
+
+def test_a_button_that_is_not_offered_is_refused(editor):
+    build_town(members=10, days=1)
+    member = Member.objects.get(external_id="m-00001")
+    assert press(editor, "members_member", member.pk, "unstop") == 403
+    assert press(editor, "members_member", member.pk, "erase") == 403
+
+
+def test_members_are_neither_added_nor_deleted_in_the_admin(approver):
+    build_town(members=10, days=1)
+    member = Member.objects.get(external_id="m-00001")
+    assert approver.get(reverse("admin:members_member_add")).status_code == 403
+    assert approver.post(reverse("admin:members_member_delete", args=[member.pk])).status_code == 403
+
+
+def test_what_a_member_wrote_is_escaped(editor):
+    build_town(members=10, days=1)
+    attack = "<script>alert(1)</script>"
+    member = Member.objects.first()
+    Member.objects.update(display_name=attack[:100], bio=attack, crafts=[attack], interests={attack: 1})
+    for address in ("admin:members_member_changelist", "admin:members_member_change"):
+        args = [member.pk] if address.endswith("change") else []
+        page = editor.get(reverse(address, args=args)).content.decode()
+        assert attack not in page
+        assert escape(attack) in page
+
+
+def test_a_place_is_hidden_through_the_service(editor):
+    build_town(members=10, days=1)
+    place = Place.objects.get(external_id="p-0001")
+    assert press(editor, "places_place", place.pk, "hide") == 302
+    place.refresh_from_db()
+    assert (place.visibility, place.tags) == ("hidden", ["quiet"])
+
+
+def test_a_curated_list_is_made_and_reordered_in_the_admin(editor):
+    build_town(members=10, days=1)
+    CuratedList.objects.all().delete()
+    one, two = Place.objects.order_by("number")[:2]
+    data = {
+        "title": "First",
+        "external_id": "first",
+        "owner": "Travel desk",
+        "market": Market.objects.get(key="lisbon").pk,
+        "starts_on": today().isoformat(),
+        "ends_on": (today() + timedelta(days=3)).isoformat(),
+        "items-TOTAL_FORMS": "2",
+        "items-INITIAL_FORMS": "0",
+        "items-MIN_NUM_FORMS": "0",
+        "items-MAX_NUM_FORMS": "1000",
+        "items-0-place": one.pk,
+        "items-0-position": "2",
+        "items-1-place": two.pk,
+        "items-1-position": "1",
+    }
+    assert editor.post(reverse("admin:places_curatedlist_add"), data).status_code == 302
+    items = CuratedListItem.objects.order_by("position").values_list("place", flat=True)
+    assert list(items) == [two.pk, one.pk]
+
+
+def test_a_service_key_is_shown_once_and_works_until_it_is_revoked(approver):
+    data = {"name": "App", "scopes": ["recommend:read", "events:write"]}
+    answer = approver.post(reverse("admin:api_servicekey_add"), data)
+    key = ServiceKey.objects.get(name="App")
+    secret = answer.context["secret"]
+    assert secret in answer.content.decode()
+    assert "no-store" in answer["Cache-Control"]
+    assert ServiceKey.objects.is_valid(secret)
+    page = approver.get(reverse("admin:api_servicekey_change", args=[key.pk])).content.decode()
+    assert secret not in page
+    press(approver, "api_servicekey", key.pk, "revoke")
+    assert not ServiceKey.objects.is_valid(secret)
+    actions = list(
+        AuditEntry.objects.filter(subject=f"service key {key.prefix}").values_list("action", flat=True)
+    )
+    assert sorted(actions) == ["service_key.created", "service_key.revoked"]
+    assert secret.partition(".")[2] not in json.dumps(
+        list(AuditEntry.objects.values_list("after", flat=True))
+    )
+
+
+def test_a_key_without_scopes_is_not_made(approver):
+    assert approver.post(reverse("admin:api_servicekey_add"), {"name": "App"}).status_code == 200
+    assert not ServiceKey.objects.exists()
+
+
+def test_editors_neither_see_nor_make_keys(editor):
+    assert editor.get(reverse("admin:api_servicekey_changelist")).status_code == 403
+    assert editor.get(reverse("admin:api_servicekey_add")).status_code == 403
+
+
+def test_a_delivery_shows_ranks_sources_propensities_reasons_and_stages(editor):
+    build_town(members=30, days=1)
+    delivery = Delivery.objects.filter(surface="dating").exclude(candidates=[]).first()
+    page = editor.get(reverse("admin:interactions_delivery_change", args=[delivery.pk])).content.decode()
+    for text in (
+        "0.125",
+        "friends of friends",
+        "You both work in film",
+        "2 mutual connections; Within 5 km",
+        "guard",
+    ):
+        assert text in page
+
+
+def test_the_audit_trail_can_not_be_changed_in_the_admin(approver):
+    entry = AuditEntry.objects.first()
+    assert (
+        approver.post(reverse("admin:common_auditentry_change", args=[entry.pk]), {"action": "x"}).status_code
+        == 403
+    )
+    assert approver.post(reverse("admin:common_auditentry_delete", args=[entry.pk])).status_code == 403

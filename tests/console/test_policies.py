@@ -1,0 +1,214 @@
+"""Tuning in the admin, from a draft to a release and back, as editors and approvers do it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.common.models import AuditEntry
+from apps.releases import services
+from apps.releases.models import Release, Revision
+from apps.releases.selectors import live
+from tests.console.test_pages import staff
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def approver() -> Client:
+    return staff("approver")
+
+
+@pytest.fixture
+def editor() -> Client:
+    return staff("editor")
+
+
+def start(client: Client) -> Revision:
+    client.post(reverse("admin:draft_start"))
+    return Revision.objects.get(status="draft")
+
+
+def form_of(client: Client, draft: Revision, surface: str = "dating") -> dict[str, Any]:
+    """What the browser would send back unchanged."""
+    form = client.get(reverse("admin:draft_edit", args=[draft.pk, surface])).context["form"]
+    data = {field.name: field.typed for field in form.fields}
+    data |= {"pins": form.pins, "flag.key": form.flag_key, "flag.percentage": form.flag_percentage}
+    data |= {"flag.salt": form.flag_salt, "version": str(form.version)}
+    for i, key, value in form.overrides:
+        data |= {f"override.{i}.key": key, f"override.{i}.value": value}
+    return data
+
+
+def save(client: Client, draft: Revision, surface: str = "dating", **changes: str) -> Any:
+    data = form_of(client, draft, surface) | {key.replace("__", "."): value for key, value in changes.items()}
+    return client.post(reverse("admin:draft_edit", args=[draft.pk, surface]), data)
+
+
+def publish(client: Client, draft: Revision) -> Any:
+    draft.refresh_from_db()
+    data = {"note": "A reason", "version": draft.version}
+    return client.post(reverse("admin:draft_publish", args=[draft.pk]), data)
+
+
+def test_a_form_sent_back_unchanged_saves_nothing(editor):
+    draft = start(editor)
+    for surface in ("dating", "networking", "travel"):
+        assert save(editor, draft, surface).status_code == 302
+    draft.refresh_from_db()
+    assert draft.version == 1
+
+
+def test_what_is_saved_in_a_draft_is_not_live_until_it_is_published(editor, approver):
+    draft = start(editor)
+    save(editor, draft, weights__activity="0.25", diversity="0.4")
+    assert live().stable_content["surfaces"]["dating"]["diversity"] == 0.1
+    assert publish(approver, draft).status_code == 302
+    policy = live().stable_content["surfaces"]["dating"]
+    assert (policy["diversity"], policy["weights"]["activity"]) == (0.4, 0.25)
+    entry = AuditEntry.objects.get(action="release.published", subject="release 2")
+    assert (entry.actor_name, entry.after["note"]) == ("approver", "A reason")
+
+
+def test_editors_are_not_offered_and_not_allowed_to_publish(editor):
+    draft = start(editor)
+    save(editor, draft, diversity="0.4")
+    page = editor.get(reverse("admin:draft_review", args=[draft.pk])).content.decode()
+    assert "Publish now" not in page
+    assert "An approver publishes" in page
+    assert publish(editor, draft).status_code == 403
+    assert live().stable_number == 1
+
+
+def test_a_value_out_of_bounds_is_refused_beside_its_knob_and_nothing_typed_is_lost(editor):
+    draft = start(editor)
+    answer = save(editor, draft, diversity="7", exploration="0.2")
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "Must be between 0 and 1." in page
+    assert 'value="7"' in page
+    assert 'value="0.2"' in page
+    draft.refresh_from_db()
+    assert draft.version == 1
+
+
+@pytest.mark.parametrize("typed", ["", "many", "nan", "1e400", "\x00"])
+def test_what_is_no_number_is_refused_with_a_sentence(editor, typed):
+    assert save(editor, start(editor), diversity=typed).status_code == 422
+
+
+def test_the_second_of_two_editors_meets_a_page_that_says_so(editor, approver):
+    draft = start(editor)
+    opened = form_of(approver, draft)
+    save(editor, draft, diversity="0.4")
+    address = reverse("admin:draft_edit", args=[draft.pk, "dating"])
+    answer = approver.post(address, opened | {"diversity": "0.9"})
+    assert answer.status_code == 409
+    assert "Somebody saved this draft after you opened it." in answer.content.decode()
+    draft.refresh_from_db()
+    assert draft.content["surfaces"]["dating"]["diversity"] == 0.4
+
+
+def test_an_approver_publishes_only_the_version_they_reviewed(editor, approver):
+    draft = start(editor)
+    seen = draft.version
+    save(editor, draft, diversity="0.4")
+    answer = approver.post(reverse("admin:draft_publish", args=[draft.pk]), {"note": "x", "version": seen})
+    assert answer.status_code == 409
+    assert live().stable_number == 1
+
+
+def test_a_draft_overtaken_by_a_release_is_brought_up_to_date_and_then_published(editor, approver):
+    draft = start(editor)
+    save(editor, draft, exploration="0.3")
+    other = services.start_revision(actor=None)
+    services.edit_revision(other, 1, {"dating.diversity": 0.7})
+    services.publish_revision(other, actor=None, note="")
+    review = approver.get(reverse("admin:draft_review", args=[draft.pk])).content.decode()
+    assert "Release 2 went live after this draft was started" in review
+    assert "Publish now" not in review
+    draft.refresh_from_db()
+    editor.post(reverse("admin:draft_update", args=[draft.pk]), {"version": draft.version})
+    publish(approver, draft)
+    policy = live().stable_content["surfaces"]["dating"]
+    assert (policy["exploration"], policy["diversity"]) == (0.3, 0.7)
+
+
+def test_one_click_and_a_confirmation_roll_back(approver):
+    draft = start(approver)
+    save(approver, draft, diversity="0.4")
+    publish(approver, draft)
+    page = approver.get(reverse("admin:release", args=[1])).content.decode()
+    assert "Make release 1 live" in page
+    approver.post(reverse("admin:release_roll_back", args=[1]), {"expected": "2"})
+    assert live().stable_number == 1
+    assert Release.objects.count() == 2
+
+
+def test_editors_can_not_roll_back(editor):
+    assert editor.post(reverse("admin:release_roll_back", args=[1]), {"expected": "1"}).status_code == 403
+
+
+def test_a_flag_is_set_with_its_overrides_and_taken_away_by_emptying_its_key(editor):
+    draft = start(editor)
+    values = {
+        "flag__key": "bolder",
+        "flag__percentage": "20",
+        "override__0__key": "diversity",
+        "override__0__value": "0.5",
+    }
+    save(editor, draft, **values)
+    draft.refresh_from_db()
+    assert draft.content["surfaces"]["dating"]["flag"] == {
+        "key": "bolder",
+        "percentage": 20.0,
+        "salt": "bolder",
+        "overrides": {"diversity": 0.5},
+    }
+    save(editor, draft, flag__key="")
+    draft.refresh_from_db()
+    assert draft.content["surfaces"]["dating"]["flag"] is None
+
+
+def test_pins_are_typed_as_ids_and_an_unknown_id_is_refused(editor):
+    from apps.members.models import Member
+
+    one = Member.objects.create(external_id="m-one", display_name="Ada", status="active")
+    draft = start(editor)
+    save(editor, draft, pins="m-one")
+    draft.refresh_from_db()
+    assert draft.content["surfaces"]["dating"]["pins"] == [one.number]
+    answer = save(editor, draft, pins="m-one, m-two")
+    assert answer.status_code == 422
+    assert "There is nobody with the id m-two." in answer.content.decode()
+
+
+def test_a_discarded_draft_is_gone_from_the_page_and_edit_starts_another(editor):
+    draft = start(editor)
+    editor.post(reverse("admin:draft_discard", args=[draft.pk]))
+    assert start(editor).pk != draft.pk
+
+
+def test_edit_continues_the_draft_that_is_open(editor):
+    first = start(editor)
+    assert start(editor).pk == first.pk
+
+
+@pytest.mark.parametrize("page", ["policies", "releases"])
+def test_strangers_and_members_of_no_group_see_nothing(page):
+    from django.contrib.auth.models import User
+
+    assert Client().get(reverse(f"admin:{page}")).status_code == 302
+    client = Client()
+    client.force_login(User.objects.create_user("new", is_staff=True))
+    assert client.get(reverse(f"admin:{page}")).status_code == 403
+
+
+def test_an_override_without_a_value_is_refused(editor):
+    answer = save(
+        editor, start(editor), flag__key="bolder", override__0__key="diversity", override__0__value=""
+    )
+    assert answer.status_code == 422

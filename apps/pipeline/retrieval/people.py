@@ -25,21 +25,20 @@ def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
     The terms and weights are those of the surface's like model that differ between candidates. The
     reciprocity weight counts here as in the score.
     """
-    weights = pairs.like_model(request.data)["weights"]
-    affinity = float(weights.get("affinity", 1.0))
     given, returned = shares(request)
-    row = request.viewer.row
-    score = given * affinity * against(eligible, "looks", row["taste"][0])
-    score += given * float(weights.get("appeal", 0.0)) * eligible.column("appeal")
+    score = given * viewers_side(request, eligible)
     if returned > 0:
-        score += returned * affinity * against(eligible, "taste", row["looks"][0])
-        score += returned * float(weights.get("selectivity", 0.0)) * eligible.column("selectivity")
+        score = score + returned * candidates_side(request, eligible)
     return best(finite(score, WORST), eligible.numbers, quota)
 
 
 def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
-    """Members who liked the viewer and have no answer yet, in the order given."""
-    return eligible.positions_of(request.viewer.liked_by)[:quota]
+    """Members who liked the viewer and have no answer yet, by how well the viewer may like them."""
+    positions = eligible.positions_of(np.unique(request.viewer.liked_by))
+    if not len(positions):
+        return positions
+    score = finite(viewers_side(request, eligible)[positions], WORST)
+    return positions[best(score, eligible.numbers[positions], quota)]
 
 
 def friends_of_friends(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -70,10 +69,25 @@ def pinned(request: Request, eligible: Eligible, quota: int) -> I64:
 
 def shares(request: Request) -> tuple[float, float]:
     """How much the viewer's side and the candidate's side count."""
-    if request.params.reciprocity == "viewer_only":
+    one_sided = "reciprocity" in request.params.disabled_stages
+    if one_sided or request.params.reciprocity == "viewer_only":
         return 1.0, 0.0
     weight = min(max(request.params.reciprocity_weight, 0.0), 1.0)
     return 1.0 - weight, weight
+
+
+def viewers_side(request: Request, eligible: Eligible) -> F32:
+    """What sets candidates apart in the log-odds [n] that the viewer likes them, by the like model."""
+    weights = pairs.like_model(request.data)["weights"]
+    score = float(weights.get("affinity", 1.0)) * against(eligible, "looks", request.viewer.row["taste"][0])
+    return np.asarray(score + float(weights.get("appeal", 0.0)) * eligible.column("appeal"))
+
+
+def candidates_side(request: Request, eligible: Eligible) -> F32:
+    """What sets candidates apart in the log-odds [n] that they like the viewer."""
+    weights = pairs.like_model(request.data)["weights"]
+    score = float(weights.get("affinity", 1.0)) * against(eligible, "taste", request.viewer.row["looks"][0])
+    return np.asarray(score + float(weights.get("selectivity", 0.0)) * eligible.column("selectivity"))
 
 
 def against(eligible: Eligible, column: str, vector: F32) -> F32:

@@ -39,12 +39,16 @@ def test_nearest_counts_both_directions():
     assert proposed(people.nearest, snapshot) == [3, 2, 4]
     one_sided = PipelineParams(reciprocity="viewer_only")
     assert proposed(people.nearest, snapshot, params=one_sided) == [2, 3, 4]
+    switched_off = PipelineParams(disabled_stages=frozenset({"reciprocity"}))
+    assert proposed(people.nearest, snapshot, params=switched_off) == [2, 3, 4]
     assert proposed(people.nearest, snapshot, quota=1) == [3]
 
 
-def test_who_liked_the_viewer_is_proposed_when_eligible():
-    snapshot = snapshot_of(member_table([{}, {}, {}, {"seeking": 0}]))
-    assert proposed(people.liked_you, snapshot, liked_by=[4, 3, 99, 2]) == [3, 2]
+def test_who_liked_the_viewer_is_proposed_when_eligible_the_best_fit_first():
+    ann = {"taste": vector(1.0)}
+    snapshot = snapshot_of(member_table([ann, {}, {"looks": vector(1.0)}, {"seeking": 0}]), models=AFFINITY)
+    assert proposed(people.liked_you, snapshot, liked_by=[4, 2, 99, 3, 2]) == [3, 2]
+    assert proposed(people.liked_you, snapshot, quota=1, liked_by=[2, 3]) == [3]
 
 
 def test_friends_of_friends_are_two_steps_away_and_not_one():

@@ -1,11 +1,14 @@
 """The content tower's maps: ridge regressions from a profile to what behaviour would have taught.
 
 Takes profiles (apps.pipeline.features.tower) and learnt columns with a weight per row; gives the arrays
-that the tower applies. The ridge is chosen on rows that a fit has not seen: a map that can't tell stays flat.
+that the tower applies. Maps that are fitted together share one ridge, the one under which their targets
+are most probable (MacKay, Bayesian Interpolation, 1992): where profiles tell nothing, a map stays flat.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,69 +16,75 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 
-RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0)
-FOLDS = 5
+RIDGES = tuple(10.0 ** (power / 4) for power in range(0, 21))  # 1 to 100,000
 FEWEST_ROWS = 20  # below this a map would only repeat its few rows
 MOST_ROWS = 50_000  # a larger sample does not change 300 weights
 
 F64 = npt.NDArray[np.float64]
-Groups = npt.NDArray[np.integer[Any]] | None
 
 
-def fit_map(profiles: F32, targets: npt.NDArray[Any], weights: F64, groups: Groups = None) -> F32:
-    """[d] or [d, k] so that profiles @ result is near `targets` ([n] or [n, k]); zeros from too few rows.
+@dataclass(frozen=True)
+class Target:
+    """What a map should give: values [n] or [n, k], and how much each row tells [n] (0: nothing)."""
 
-    The last column of `profiles` is 1: it takes the intercept. Rows of weight 0 don't count. `groups` [n]
-    are left out whole when the ridge is chosen: what tells one market from another is no help in a third.
+    values: npt.NDArray[Any]
+    weights: F64
+
+
+def fit_map(profiles: F32, target: Target) -> F32:
+    """One map on its own; see fit_maps."""
+    return fit_maps(profiles, [target])[0]
+
+
+def fit_maps(profiles: F32, targets: Sequence[Target]) -> list[F32]:
+    """[d] or [d, k] each, so that profiles @ map is near the target; zeros from too few rows.
+
+    The last column of `profiles` is 1: it takes the intercept.
     """
-    flat = np.zeros((profiles.shape[1], *targets.shape[1:]), "f4")
-    rows = np.flatnonzero(weights > 0)
-    if len(rows) < FEWEST_ROWS:
-        return flat
-    if len(rows) > MOST_ROWS:
-        rows = np.sort(np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False))
-    x, w = profiles[rows, :-1].astype("f8"), weights[rows]
-    y = targets[rows].astype("f8").reshape(len(rows), -1)
-    fold = _folds(len(rows), None if groups is None else groups[rows])
-    slopes, intercept = _Ridge(x, y, w).at(_best_ridge(x, y, w, fold))
-    flat[:-1] = slopes.reshape(flat[:-1].shape)
-    flat[-1] = intercept.reshape(targets.shape[1:])
-    return np.nan_to_num(flat)
+    enough = [np.count_nonzero(target.weights > 0) >= FEWEST_ROWS for target in targets]
+    solved = [_Ridge(profiles, target) for target, some in zip(targets, enough, strict=True) if some]
+    if solved:
+        ridge = max(RIDGES, key=lambda one: sum(part.evidence(one) for part in solved))
+    rest = iter(solved)
+    return [
+        next(rest).at(ridge) if some else _flat(profiles, target)
+        for target, some in zip(targets, enough, strict=True)
+    ]
 
 
 class _Ridge:
-    """Weighted ridge on centred columns, solved once for every penalty."""
+    """A weighted ridge on centred columns, decomposed once for every penalty."""
 
-    def __init__(self, x: F64, y: F64, weights: F64) -> None:
-        total = weights.sum()
+    def __init__(self, profiles: F32, target: Target) -> None:
+        rows = np.flatnonzero(target.weights > 0)
+        if len(rows) > MOST_ROWS:
+            rows = np.sort(np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False))
+        x, weights = profiles[rows, :-1].astype("f8"), target.weights[rows]
+        y = target.values[rows].astype("f8").reshape(len(rows), -1)
+        total, root = weights.sum(), np.sqrt(weights)[:, None]
+        self.shape = _flat(profiles, target).shape
+        self.n = len(rows)
         self.x_mean, self.y_mean = weights @ x / total, weights @ y / total
-        centred = (x - self.x_mean) * weights[:, None]
-        values, self.vectors = np.linalg.eigh(centred.T @ (x - self.x_mean))
+        xs, ys = (x - self.x_mean) * root, (y - self.y_mean) * root
+        values, self.vectors = np.linalg.eigh(xs.T @ xs)
         self.values = np.maximum(values, 0.0)
-        self.along = self.vectors.T @ (centred.T @ (y - self.y_mean))
+        self.along = self.vectors.T @ (xs.T @ ys)
+        self.squares = (ys**2).sum(axis=0)
 
-    def at(self, ridge: float) -> tuple[F64, F64]:
-        """Slopes [d, k] and intercepts [k]."""
+    def evidence(self, ridge: float) -> float:
+        """Log probability of the targets under normal weights, noise at its best, up to a constant."""
+        explained = (self.along**2 / (self.values + ridge)[:, None]).sum(axis=0)
+        left = np.maximum(self.squares - explained, 1e-12 * np.maximum(self.squares, 1e-300))
+        fit = -0.5 * self.n * np.log(left).sum()
+        return float(fit - 0.5 * len(left) * np.log1p(self.values / ridge).sum())
+
+    def at(self, ridge: float) -> F32:
+        """The map under this penalty."""
         slopes = self.vectors @ (self.along / (self.values + ridge)[:, None])
-        return slopes, self.y_mean - self.x_mean @ slopes
+        whole = np.vstack([slopes, self.y_mean - self.x_mean @ slopes])
+        found: F32 = np.nan_to_num(whole.astype("f4").reshape(self.shape))
+        return found
 
 
-def _best_ridge(x: F64, y: F64, weights: F64, fold: npt.NDArray[np.integer[Any]]) -> float:
-    """The penalty with the least weighted error, over all targets, on folds it has not seen."""
-    errors = np.zeros(len(RIDGES))
-    for out in np.unique(fold):
-        left = fold == out
-        solved = _Ridge(x[~left], y[~left], weights[~left])
-        for i, ridge in enumerate(RIDGES):
-            slopes, intercept = solved.at(ridge)
-            errors[i] += (weights[left, None] * (y[left] - x[left] @ slopes - intercept) ** 2).sum()
-    return RIDGES[int(np.argmin(errors))]
-
-
-def _folds(n: int, groups: Groups) -> npt.NDArray[np.integer[Any]]:
-    """A fold per row: whole groups in turn, or rows in turn where there are too few groups."""
-    if groups is not None:
-        index = np.unique(groups, return_inverse=True)[1]
-        if index.max() + 1 >= FOLDS:
-            return np.asarray(index % FOLDS)
-    return np.arange(n) % FOLDS
+def _flat(profiles: F32, target: Target) -> F32:
+    return np.zeros((profiles.shape[1], *target.values.shape[1:]), "f4")

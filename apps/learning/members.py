@@ -43,7 +43,7 @@ def learn_members(
     """Learns one surface. Decisions are by row of `table`; without any, profiles and defaults stand."""
     profiles = profile_matrix(table, "member", today=today)
     models, report = _like_model(table, decisions, profiles, partners)
-    everything = represent_members(decisions, profiles, groups=table["market"])
+    everything = represent_members(decisions, profiles)
     columns: dict[str, npt.NDArray[Any]] = {
         **everything.columns,
         "popularity": _popularity(table, decisions, now),
@@ -63,7 +63,7 @@ def _like_model(
     """The model fitted on all later decisions; a report on the last of them, by a model without them."""
     earlier, later = split_by_time(decisions, EARLIER)
     later = _sample(later)
-    past = with_columns(table, represent_members(earlier, profiles, groups=table["market"]).columns)
+    past = with_columns(table, represent_members(earlier, profiles).columns)
     fitted, last = split_by_time(later, FITTED)
     report: dict[str, Any] = {}
     judged = fit_like_model(features_of(past, past, fitted, partners), fitted.liked)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.learning.content import fit_map
+from apps.learning.content import Target, fit_map
 from apps.learning.decisions import Decisions, decisions_of, split_by_time
 from apps.learning.factors import factorise
 from apps.learning.like_model import features_of, fit_like_model, measure
@@ -61,7 +61,7 @@ def _represent(
     ):
         profiles = profile_matrix(table, table.kind, today=today)
         n = counts(rows, len(table))
-        content[name] = fit_map(profiles, vectors, n / (n + BLEND), table["market"])
+        content[name] = fit_map(profiles, Target(vectors, n / (n + BLEND)))
         columns[column] = blended(vectors, profiles @ content[name], n, BLEND)
     return columns, content
 

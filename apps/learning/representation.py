@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.learning.content import Groups, fit_map
+from apps.learning.content import Target, fit_map, fit_maps
 from apps.learning.decisions import Decisions
 from apps.learning.factors import factorise
 from apps.learning.shrinkage import Effects, K, counts, fit_effects, unshrunk
@@ -34,29 +34,34 @@ class Representation:
 
 
 def represent_members(
-    decisions: Decisions, profiles: F32, *, groups: Groups = None, k: float = K, blend: float = BLEND
+    decisions: Decisions, profiles: F32, *, k: float = K, blend: float = BLEND
 ) -> Representation:
     """Learns from decisions between members whose `profiles` [n, d] are the encoding of the content tower."""
     n = len(profiles)
     plain = fit_effects(decisions, n, n, k=k)
-    content: dict[str, F32] = {
-        "selectivity_weights": _effect_map(
-            profiles, plain.selectivity, plain.selectivity_reliability, groups
-        ),
-        "appeal_weights": _effect_map(profiles, plain.appeal, plain.appeal_reliability, groups),
-    }
+    selectivity, appeal = fit_maps(
+        profiles,
+        [
+            Target(unshrunk(plain.selectivity, plain.selectivity_reliability), plain.selectivity_reliability),
+            Target(unshrunk(plain.appeal, plain.appeal_reliability), plain.appeal_reliability),
+        ],
+    )
     effects = fit_effects(
         decisions,
         n,
         n,
-        selectivity_prior=profiles @ content["selectivity_weights"],
-        appeal_prior=profiles @ content["appeal_weights"],
+        selectivity_prior=profiles @ selectivity,
+        appeal_prior=profiles @ appeal,
         k=k,
     )
     taste, looks = factorise(decisions, n, n)
     given, received = counts(decisions.source, n), counts(decisions.target, n)
-    content["taste_weights"] = fit_map(profiles, taste, given / (given + blend), groups)
-    content["looks_weights"] = fit_map(profiles, looks, received / (received + blend), groups)
+    content = {
+        "selectivity_weights": selectivity,
+        "appeal_weights": appeal,
+        "taste_weights": fit_map(profiles, Target(taste, given / (given + blend))),
+        "looks_weights": fit_map(profiles, Target(looks, received / (received + blend))),
+    }
     columns = {
         "taste": blended(taste, profiles @ content["taste_weights"], given, blend),
         "looks": blended(looks, profiles @ content["looks_weights"], received, blend),
@@ -75,12 +80,6 @@ def blended(learnt: F32, from_profile: F32, n: npt.NDArray[np.float64], k: float
     """n/(n + k) of what was learnt, the rest from the profile, row by row."""
     share = (n / (n + k))[:, None]
     return (share * learnt + (1.0 - share) * from_profile).astype("f4")
-
-
-def _effect_map(
-    profiles: F32, effects: npt.NDArray[np.float64], reliability: npt.NDArray[np.float64], groups: Groups
-) -> F32:
-    return fit_map(profiles, unshrunk(effects, reliability), reliability, groups)
 
 
 def _effect_columns(effects: Effects) -> dict[str, F32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,11 @@ from typing import Any
 from django.db import connection
 
 from apps.common.models import Change
+
+_INSERT = """
+INSERT INTO common_change (kind, payload, number)
+SELECT %s, %s::jsonb, number FROM unnest(%s::int[]) WITH ORDINALITY AS n(number, place) ORDER BY place
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -20,8 +26,11 @@ class Position:
 
 
 def record_changes(kind: str, numbers: Iterable[int], payload: dict[str, Any] | None = None) -> None:
-    """Appends one row per number. Call inside the transaction of the write."""
-    Change.objects.bulk_create([Change(kind=kind, number=n, payload=payload or {}) for n in numbers])
+    """Appends one row per number, in one statement. Call inside the transaction of the write."""
+    rows = list(numbers)
+    if rows:
+        with connection.cursor() as cursor:
+            cursor.execute(_INSERT, [kind, json.dumps(payload or {}), rows])
 
 
 def changes_after(position: Position, *, limit: int = 5000) -> list[Change]:

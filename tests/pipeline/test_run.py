@@ -57,8 +57,9 @@ def test_the_better_liked_come_first():
     assert slate.propensity.tolist() == [1.0, 1.0, 1.0]
 
 
-def test_equal_scores_come_by_number():
-    snapshot, _ = people(ann={}, a={}, b={}, c={})
+def test_equal_scores_come_by_number_whatever_the_order_of_the_rows():
+    snapshot, _ = people(a={"gender": 4}, b={"gender": 2}, c={}, ann={})
+    assert snapshot.surfaces["dating"].candidates["number"].tolist() == [3, 4, 2, 1]
     assert run(request_for(snapshot, 4)).numbers.tolist() == [1, 2, 3]
 
 

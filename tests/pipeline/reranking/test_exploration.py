@@ -11,7 +11,7 @@ from apps.pipeline.reranking.order import Order, by_score
 from apps.pipeline.run import run
 from tests.pipeline.markets import member_table, request_for, snapshot_of
 
-RUNS = 20_000
+RUNS = 8_000
 
 
 def market(n):

@@ -81,7 +81,7 @@ class ReadOnly(ModelAdmin):
 class InspectAdmin(ReadOnly):
     """One thing per page: heading, buttons, sections. A button's work is one call of a service in `press`."""
 
-    list_display_links: Any = None
+    list_display_links: Any = ()  # the first column
     detail_template = "console/detail.html"
 
     def heading(self, request: HttpRequest, obj: Any) -> Heading:

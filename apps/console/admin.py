@@ -17,9 +17,12 @@ from django_celery_beat import models as beat
 from django_celery_beat.admin import ClockedScheduleAdmin as StockClockedAdmin
 from django_celery_beat.admin import CrontabScheduleAdmin as StockCrontabAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as StockPeriodicTaskAdmin
+from django_celery_beat.admin import PeriodicTaskForm as StockPeriodicTaskForm
+from django_celery_beat.admin import TaskSelectWidget
 from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.common.staff import Heading, LargeInspectAdmin, Section
 from apps.console.delivery_page import delivery_sections
@@ -126,8 +129,20 @@ class GroupAdmin(StockGroupAdmin, ModelAdmin):
     pass
 
 
+class TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):
+    """The list of registered tasks, in the admin's look."""
+
+
+class PeriodicTaskForm(StockPeriodicTaskForm):
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["task"].widget = UnfoldAdminTextInputWidget()
+        self.fields["regtask"].widget = TaskSelect()
+
+
 @admin.register(beat.PeriodicTask)
 class PeriodicTaskAdmin(StockPeriodicTaskAdmin, ModelAdmin):
+    form = PeriodicTaskForm
     list_display = ("name", "enabled", "interval", "crontab", "last_run_at", "total_run_count")
     list_filter = ("enabled",)
     list_select_related = ("interval", "crontab", "clocked", "solar")

@@ -17,7 +17,7 @@ from apps.interactions.models import Delivery
 from apps.pipeline.lineup import LINEUPS, source_names
 from apps.surfaces.models import Market, Surface
 
-STAGE_KEYS = ("stage", "received", "kept", "reasons")
+STAGE_KEYS = ("stage", "received", "kept")
 
 
 def delivery_sections(delivery: Delivery) -> list[Section]:
@@ -87,7 +87,8 @@ def _reasons(delivery: Delivery) -> list[str]:
 def _stages(delivery: Delivery) -> Section:
     rows = []
     for stage in delivery.trace:
-        rest = {key: value for key, value in stage.items() if key not in STAGE_KEYS}
+        said_above = "reasons" if stage.get("stage") == "guard" else ""
+        rest = {key: value for key, value in stage.items() if key not in (*STAGE_KEYS, said_above)}
         rows.append((stage.get("stage"), stage.get("received"), stage.get("kept"), _detail(rest)))
     grid = Grid(("Stage", "Received", "Kept", "Detail"), rows, "No trace was kept.", numeric=(1, 2))
     return Section("What every stage did", grid=grid)

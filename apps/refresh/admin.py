@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.defaultfilters import filesizeformat
 from django.utils.timesince import timesince
-from unfold.decorators import action, display
+from unfold.decorators import display
 
 from apps.common.clock import now
 from apps.common.staff import Button, Grid, Heading, InspectAdmin, Section
@@ -87,28 +88,31 @@ class RefreshJobAdmin(InspectAdmin):
     list_display_links = ("key",)
     list_per_page = 50
     sortable_by = ()
-    actions_list = ("refresh_now",)
+    list_before_template = "console/refresh_now.html"
 
-    @action(description="Refresh now", url_path="refresh-now", permissions=("refresh_now",))
-    def refresh_now(self, request: HttpRequest) -> HttpResponse:
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The list; posted to, it asks for a refresh."""
+        may_refresh = request.user.has_perm("refresh.add_refreshjob")
+        if request.method == "POST":
+            if not may_refresh:
+                raise PermissionDenied
+            return self._ask(request)
+        return super().changelist_view(request, {**(extra_context or {}), "may_refresh": may_refresh})
+
+    def _ask(self, request: HttpRequest) -> HttpResponse:
         from celery import current_app
-        from django.contrib import messages
         from kombu.exceptions import OperationalError
 
         try:
             current_app.send_task("refresh.refresh", kwargs={"key": f"by hand {now():%Y-%m-%d %H:%M:%S}"})
-            messages.success(
-                request,
-                "A refresh was asked for. The old snapshot serves until it is done.",
-            )
+            messages.success(request, "A refresh was asked for. The old snapshot serves until it is done.")
         except (OperationalError, OSError):
             messages.error(
-                request, "The broker is away, so no refresh was asked for. The active snapshot keeps serving."
+                request, "The broker is away, so nothing was asked for. The old snapshot serves on."
             )
-        return redirect("admin:refresh_refreshjob_changelist")
-
-    def has_refresh_now_permission(self, request: HttpRequest) -> bool:
-        return request.user.has_perm("refresh.add_refreshjob")
+        return redirect(request.path)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[RefreshJob]:
         return super().get_queryset(request).select_related("snapshot")

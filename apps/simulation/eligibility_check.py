@@ -6,7 +6,7 @@ Takes a surface; gives a CheckResult. Dry runs: nothing is held, reserved or log
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -37,10 +37,12 @@ class CheckResult:
         return not self.violations and not self.wrong
 
 
-def check_lists(surface: str, *, viewers: int, limit: int, seed: int, market: str = "") -> CheckResult:
-    """Raises NotFound on an unknown surface, and when nobody can be asked for."""
+def check_lists(
+    surface: str, *, viewers: int, limit: int, seed: int, market: str = "", members: Sequence[str] = ()
+) -> CheckResult:
+    """For random viewers, or for `members`. NotFound: an unknown surface, or nobody to ask for."""
     question = _question(surface)
-    chosen = _choose(viewers, seed, market)
+    chosen = list(dict.fromkeys(members)) or _choose(viewers, seed, market)
     answers = {m: recommend(surface=surface, member=m, limit=limit, dry_run=True) for m in chosen}
     pairs = [(member, item["id"]) for member, answer in answers.items() for item in answer["items"]]
     short = [member for member, answer in answers.items() if len(answer["items"]) < limit]

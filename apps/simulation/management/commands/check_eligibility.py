@@ -19,6 +19,9 @@ class Command(BaseCommand):
         parser.add_argument("--viewers", type=int, default=200)
         parser.add_argument("--limit", type=int, default=20)
         parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument(
+            "--member", action="append", default=[], help="Only this viewer; may be repeated."
+        )
         parser.add_argument("--market", default="", help="Only viewers at home in this market.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -29,6 +32,7 @@ class Command(BaseCommand):
                 limit=options["limit"],
                 seed=options["seed"],
                 market=options["market"],
+                members=options["member"],
             )
         except Problem as problem:
             raise CommandError(str(problem)) from problem

@@ -37,9 +37,10 @@ def centre_of(cell: int) -> tuple[float, float]:
 def centres_of(cells: npt.NDArray[np.int64]) -> tuple[F64, F64]:
     """Latitudes and longitudes [n] of the centres of cells [n], in degrees."""
     rows, columns = cells >> COLUMN_BITS, cells & ((1 << COLUMN_BITS) - 1)
-    latitude = -90 + (rows + 0.5) * STEP
+    latitude: F64 = (-90 + (rows + 0.5) * STEP).astype("f8")
     width = np.maximum(1, (360 * np.cos(np.radians(latitude)) / STEP).astype("i8"))
-    return latitude, -180 + (columns + 0.5) * 360 / width
+    longitude: F64 = (-180 + (columns + 0.5) * 360 / width).astype("f8")
+    return latitude, longitude
 
 
 def plane_of(latitude: F64, longitude: F64, centre: tuple[float, float]) -> tuple[npt.NDArray[np.int16], ...]:

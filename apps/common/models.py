@@ -3,6 +3,7 @@
 from django.conf import settings
 from django.db import models
 from django.db.models import F
+from django.db.models.functions import Now
 
 
 class Change(models.Model):
@@ -25,7 +26,7 @@ class Change(models.Model):
     kind = models.CharField(max_length=32)  # member.saved, member.erased, place.saved, relationship, ...
     number = models.IntegerField()  # of the member or place
     payload = models.JSONField(default=dict)
-    created_at = models.DateTimeField(db_default=models.functions.Now(), editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         indexes = [models.Index(F("transaction"), F("id"), name="change_position")]
@@ -37,7 +38,7 @@ class Change(models.Model):
 class AuditEntry(models.Model):
     """Who changed what, when, in the transaction of the change. For members: field names, never values."""
 
-    at = models.DateTimeField(db_default=models.functions.Now(), editable=False, db_index=True)
+    at = models.DateTimeField(db_default=Now(), editable=False, db_index=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -58,7 +59,7 @@ class AuditEntry(models.Model):
 class OnlineState(models.Model):
     """One row: whether Valkey may be trusted. Its run id, and whether a write to it was missed since.
 
-    On a difference the online state is rebuilt from Postgres before it is trusted again (apps.interactions.online rebuilds, apps.common.online decides).
+    On a difference apps.interactions.rebuild makes it anew from Postgres before it is trusted again.
     """
 
     id = models.SmallIntegerField(primary_key=True, default=1)

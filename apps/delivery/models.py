@@ -1,1 +1,1 @@
-"""No tables: the delivery rows belong to apps.interactions, so that learning and experiments may read them."""
+"""No tables: delivery rows belong to apps.interactions, so that learning and experiments may read them."""

@@ -82,7 +82,9 @@ class Member(models.Model):
     class Meta:
         ordering = ["number"]
         indexes = [
-            models.Index(fields=["display_name"], opclasses=["varchar_pattern_ops"], name="member_name_prefix"),
+            models.Index(
+                fields=["display_name"], opclasses=["varchar_pattern_ops"], name="member_name_prefix"
+            ),
             models.Index(fields=["home_market", "number"], name="member_market"),
         ]
         constraints = [
@@ -90,15 +92,12 @@ class Member(models.Model):
             models.CheckConstraint(
                 name="member_visibility_known", condition=Q(visibility__in=Visibility.values)
             ),
+            models.CheckConstraint(name="member_gender_known", condition=Q(gender__in=["", *Gender.values])),
             models.CheckConstraint(
-                name="member_gender_known", condition=Q(gender__in=["", *Gender.values])
+                name="member_age_range",
+                condition=Q(age_min__gte=18, age_max__lte=120, age_min__lte=F("age_max")),
             ),
-            models.CheckConstraint(
-                name="member_age_range", condition=Q(age_min__gte=18, age_max__lte=120, age_min__lte=F("age_max"))
-            ),
-            models.CheckConstraint(
-                name="member_id_said", condition=~Q(external_id="")
-            ),
+            models.CheckConstraint(name="member_id_said", condition=~Q(external_id="")),
             models.CheckConstraint(
                 name="member_home_whole",
                 condition=Q(home_market__isnull=True, home_cell__isnull=True)
@@ -129,7 +128,10 @@ class Trip(models.Model):
 
 
 class Connection(models.Model):
-    """An edge of the graph, stored once with `a` below `b`. Contacts can only exclude; hidden edges explain nothing."""
+    """An edge of the graph, stored once with `a` below `b`.
+
+    Contacts can only exclude; hidden edges explain nothing.
+    """
 
     class Kind(models.TextChoices):
         CONNECTION = "connection", "Connection"
@@ -156,7 +158,10 @@ class Connection(models.Model):
 
 
 class Erasure(models.Model):
-    """Who was erased: a number and a time, nothing else. Masks old snapshots, and keeps a restored backup honest."""
+    """Who was erased: a number and a time, nothing else.
+
+    Masks old snapshots, and keeps a restored backup honest.
+    """
 
     number = models.IntegerField(primary_key=True)
     erased_at = models.DateTimeField(db_default=Now())

@@ -1,6 +1,6 @@
 """The app's own ids beside a snapshot: from id to number and back, without Postgres.
 
-Three files per kind in the snapshot's folder: numbers ascending, their ids as fixed-width UTF-8, and the order
+Three files per kind in a snapshot's folder: numbers ascending, their ids as fixed-width UTF-8, and the order
 that sorts the ids. Opened memory-mapped, a look-up is one binary search.
 """
 

@@ -7,7 +7,7 @@ RAYA_RECS_PROCESS says which half a web process serves: `api` (lean: no sessions
 from pathlib import Path
 
 from raya_recs.env import BASE_DIR, env
-from raya_recs.settings.unfold import UNFOLD
+from raya_recs.settings.unfold import UNFOLD as UNFOLD
 
 PROCESS = env.str("RAYA_RECS_PROCESS", "all")
 SERVES_ADMIN = PROCESS in ("admin", "all")
@@ -123,7 +123,7 @@ API_MAX_LIST = 1000
 # A token bucket per service key in each web process.
 API_RATE_PER_SECOND = env.int("API_RATE_PER_SECOND", 1000)
 API_RATE_BURST = env.int("API_RATE_BURST", 2000)
-# Whether a thread keeps the service keys fresh; without it each request reads them (tests in one transaction).
+# Whether a thread keeps the service keys fresh; without it each request reads them (for tests).
 API_KEYS_POLLED = True
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
 

@@ -12,7 +12,7 @@ DEMO_READY := $(VENV)/.demo-ready
 DEV_READY := $(VENV)/.dev-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-browser test-faults check check-format check-lint check-types check-layers \
+.PHONY: help demo doctor test test-browser test-faults mutation-proof check check-format check-lint check-types check-layers \
 	check-migrations check-deploy check-templates check-openapi openapi bench fmt lock clean
 
 help: ## Print the targets
@@ -77,6 +77,9 @@ check-openapi: $(DEV_READY)
 
 openapi: $(DEV_READY) ## Write docs/openapi.yaml from the code
 	$(MANAGE) spectacular --file docs/openapi.yaml --validate --fail-on-warn
+
+mutation-proof: $(DEV_READY) ## Break each guard on purpose and show that its test turns red
+	$(RUN) -m tests.mutation_proof
 
 bench: $(DEMO_READY) ## Measure the serve path on this machine (a demo must run: see docs)
 	$(MANAGE) bench serving $(ARGS)

@@ -43,7 +43,8 @@ UNION ALL SELECT a_id, false FROM members_connection WHERE b_id = %(viewer)s
 """
 _SHOWN = {
     "member": """SELECT number FROM members_member WHERE number = ANY(%s)
-        AND status = 'active' AND visibility = 'visible' AND stopped_at IS NULL""",
+        AND status = 'active' AND visibility = 'visible' AND stopped_at IS NULL
+        AND birth_date <= current_date - interval '18 years'""",
     "place": """SELECT number FROM places_place WHERE number = ANY(%s)
         AND visibility = 'visible' AND stopped_at IS NULL""",
 }

@@ -20,7 +20,10 @@ class Eligibility(models.TextChoices):
 
 
 class Surface(models.Model):
-    """A place in the app where a list is shown. Fixes kind, eligibility and positive event; its policy the rest."""
+    """A place in the app where a list is shown. 
+
+    It fixes kind, eligibility set and positive event; its policy says the rest.
+    """
 
     key = models.CharField(max_length=32, primary_key=True, validators=[KEY])
     name = models.CharField(max_length=64)

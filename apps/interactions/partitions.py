@@ -12,7 +12,7 @@ _known: set[tuple[str, int, int]] = set()
 
 
 def ensure_partitions(table: str, times: Iterable[datetime]) -> None:
-    """Makes the months that hold `times` (aware); free once a process knows a month. ValueError: other table."""
+    """Makes the months that hold `times` (aware); free once a process knows it. ValueError: other table."""
     if table not in PARTITIONED:
         raise ValueError(f"{table} is not partitioned")
     months = {(t.year, t.month) for t in (time.astimezone(UTC) for time in times)}

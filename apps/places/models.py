@@ -37,7 +37,9 @@ class Place(models.Model):
             models.CheckConstraint(
                 name="place_price_band", condition=Q(price_band__isnull=True) | Q(price_band__range=(1, 4))
             ),
-            models.CheckConstraint(name="place_visibility_known", condition=Q(visibility__in=["visible", "hidden"])),
+            models.CheckConstraint(
+                name="place_visibility_known", condition=Q(visibility__in=["visible", "hidden"])
+            ),
         ]
 
     def __str__(self) -> str:
@@ -75,7 +77,9 @@ class CuratedListItem(models.Model):
         constraints = [
             models.UniqueConstraint(name="list_item_once", fields=["curated_list", "place"]),
             models.UniqueConstraint(
-                name="list_position_once", fields=["curated_list", "position"], deferrable=models.Deferrable.DEFERRED
+                name="list_position_once",
+                fields=["curated_list", "position"],
+                deferrable=models.Deferrable.DEFERRED,
             ),
         ]
 

@@ -20,7 +20,7 @@ class Eligibility(models.TextChoices):
 
 
 class Surface(models.Model):
-    """A place in the app where a list is shown. 
+    """A place in the app where a list is shown.
 
     It fixes kind, eligibility set and positive event; its policy says the rest.
     """

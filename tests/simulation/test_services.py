@@ -17,6 +17,7 @@ from apps.interactions.models import Event, Relationship
 from apps.members.models import Connection, Member, Trip
 from apps.members.selectors import numbers_of
 from apps.places.models import CuratedList, Place
+from apps.simulation.evaluation import evaluate_surface
 from apps.simulation.services import simulate_market, world_for
 from apps.simulation.store import kept_world, truth_of
 from apps.simulation.truth import member_id
@@ -102,6 +103,10 @@ def test_lists_of_a_simulated_market_are_eligible_and_judged(tmp_path: Path) -> 
         "| diversity |",
     ):
         assert heading in text
+    result = evaluate_surface(truth_of(11), "networking", viewers=40, ablated=0)
+    figures = {row.name: row.mutual.value for row in result.rows}
+    assert figures["oracle"] == max(figures.values()) > 0
+    assert figures["random eligible"] < figures["oracle"]
 
 
 def test_the_check_finds_a_violation_that_the_snapshot_does_not_know() -> None:

@@ -21,15 +21,16 @@ from django.db import DatabaseError, connection
 from apps.common import online
 from apps.common.valkey import background_client
 from apps.delivery import truth
-from apps.delivery.overlay import first_overlay, followed, travellers, with_changes
+from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
 from apps.delivery.world import World
-from apps.pipeline.snapshot import SnapshotRefused, open_snapshot
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from apps.refresh.identifiers import KINDS, open_identifiers
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
+BELIEF_SECONDS = 0.15
 TRAVEL_SECONDS = 30.0
 HEAL_SECONDS = 1.0
 
@@ -41,7 +42,8 @@ class Runtime:
         self.pid = os.getpid()
         self.world = World()
         self.caps: set[tuple[str, int]] = set()  # (surface, cap) that requests met
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # of `world`: held for an assignment only
+        self._overlay_lock = threading.Lock()  # of whoever makes the next overlay
         self._stop = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
         self._live_row: tuple[Any, ...] | None = None
@@ -52,7 +54,9 @@ class Runtime:
     def start(self) -> None:
         """The first poll here, so that the caller finds a world; the others in the background."""
         self.poll(wait=True)
-        self._spawn("poll", self._keep_polling)
+        self._spawn("poll", lambda: self._keep(self.poll, POLL_SECONDS))
+        # On a thread of its own: long work of a poll must not let the trust lease lapse.
+        self._spawn("belief", lambda: self._keep(self._poll_belief, BELIEF_SECONDS))
 
     def stop(self) -> None:
         """Ends the threads and their connections."""
@@ -67,17 +71,15 @@ class Runtime:
 
     def adopt(self, numbers: set[int]) -> None:
         """Takes members into the overlay whom neither snapshot nor overlay knew. Raises DatabaseError."""
-        with self._lock:
+        with self._overlay_lock:
             snapshot = self.world.snapshot
             if snapshot is not None:
                 overlay = with_changes(self.world.overlay, snapshot, {"member": numbers})
-                self.world = replace(self.world, overlay=overlay)
+                self._set_overlay(snapshot, overlay)
 
     def _poll_postgres(self, wait: bool) -> None:
-        asked_at = time.monotonic()
         try:
-            belief = online.current_belief()
-            self._set(belief=belief, believed_until=asked_at + online.LEASE_SECONDS, truth_here=True)
+            self._renew_belief()
             self._follow_release()
             self._follow_snapshot(wait)
             self._follow_changes()
@@ -88,6 +90,18 @@ class Runtime:
                 connection.close()
         else:
             self._say_once("")
+
+    def _poll_belief(self) -> None:
+        try:
+            self._renew_belief()
+        except DatabaseError:
+            self._set(truth_here=False)
+            connection.close()
+
+    def _renew_belief(self) -> None:
+        asked_at = time.monotonic()
+        belief = online.current_belief()
+        self._set(belief=belief, believed_until=asked_at + online.LEASE_SECONDS, truth_here=True)
 
     def _follow_release(self) -> None:
         from apps.releases.models import LiveRelease
@@ -127,7 +141,7 @@ class Runtime:
         log.info("Serving snapshot %s", snapshot_id)
 
     def _follow_changes(self) -> None:
-        with self._lock:
+        with self._overlay_lock:
             snapshot, overlay = self.world.snapshot, self.world.overlay
             if snapshot is None:
                 return
@@ -135,7 +149,12 @@ class Runtime:
             if time.monotonic() - self._travel_at > TRAVEL_SECONDS:
                 overlay = replace(overlay, away=travellers(snapshot))
                 self._travel_at = time.monotonic()
-            if overlay is not self.world.overlay:
+            self._set_overlay(snapshot, overlay)
+
+    def _set_overlay(self, snapshot: Snapshot, overlay: Overlay) -> None:
+        """Unless another snapshot came meanwhile, with an overlay of its own."""
+        with self._lock:
+            if self.world.snapshot is snapshot:
                 self.world = replace(self.world, overlay=overlay)
 
     def _poll_valkey(self, wait: bool) -> None:
@@ -160,18 +179,17 @@ class Runtime:
 
     def _heal(self, wait: bool) -> None:
         if wait:
-            self._rebuild()
+            self._rebuild(wait=True)
         elif time.monotonic() - self._healed_at > HEAL_SECONDS:
             self._spawn("heal", self._rebuild)
 
-    def _rebuild(self) -> None:
+    def _rebuild(self, *, wait: bool = False) -> None:
         from apps.interactions.rebuild import rebuild_when_needed
 
         self._healed_at = time.monotonic()
         try:
-            rebuild_when_needed()
-            asked_at = time.monotonic()
-            self._set(belief=online.current_belief(), believed_until=asked_at + online.LEASE_SECONDS)
+            rebuild_when_needed(wait=wait)
+            self._renew_belief()
         except (redis.RedisError, DatabaseError) as error:
             self._say_once(f"The online state can't be rebuilt yet: {error!r}")
 
@@ -194,10 +212,10 @@ class Runtime:
         self._threads[name] = threading.Thread(target=run, name=f"delivery-{name}", daemon=True)
         self._threads[name].start()
 
-    def _keep_polling(self) -> None:
-        while not self._stop.wait(POLL_SECONDS):
+    def _keep(self, work: Callable[[], None], seconds: float) -> None:
+        while not self._stop.wait(seconds):
             try:
-                self.poll()
+                work()
             except Exception:  # the thread must outlive whatever one poll meets
                 log.exception("A poll failed; the world stays as it was")
 

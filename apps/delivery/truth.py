@@ -50,7 +50,7 @@ _SHOWN = {
 }
 
 
-class TruthAway(Exception):  # noqa: N818 - it says what is so
+class TruthAway(Exception):
     """Postgres did not answer in time."""
 
 

@@ -58,12 +58,21 @@ WHERE served_at > now() - interval '{HOLD_MINUTES} minutes' GROUP BY surface, vi
 """
 
 
-def rebuild_when_needed() -> bool:
-    """Rebuilds when Valkey may not be believed; whether it did. Raises RedisError, DatabaseError."""
-    belief, client = online.current_belief(), background_client()
-    if belief.trusted and belief.run_id == _run_id(client) and _marker(client) == belief.generation:
+def rebuild_when_needed(*, wait: bool = False) -> bool:
+    """Rebuilds when Valkey may not be believed; whether it did. Raises RedisError, DatabaseError.
+
+    `wait`: for another process that is at it, so that afterwards the state is believed.
+    """
+    client = background_client()
+    if not _is_needed(client):
         return False
-    return rebuild()
+    with _lock(wait=wait) as mine:
+        return mine and _is_needed(client) and _rebuild(client)
+
+
+def _is_needed(client: redis.Redis) -> bool:
+    belief = online.current_belief()
+    return not (belief.trusted and belief.run_id == _run_id(client) and _marker(client) == belief.generation)
 
 
 def rebuild() -> bool:
@@ -172,9 +181,10 @@ def _marker(client: redis.Redis) -> int:
 
 
 @contextmanager
-def _lock() -> Iterator[bool]:
+def _lock(*, wait: bool = False) -> Iterator[bool]:
+    question = "SELECT pg_advisory_lock(%s) IS NOT NULL" if wait else "SELECT pg_try_advisory_lock(%s)"
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s)", [LOCK])
+        cursor.execute(question, [LOCK])
         mine = bool(cursor.fetchone()[0])
     try:
         yield mine

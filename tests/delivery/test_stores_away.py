@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -214,3 +215,21 @@ def test_the_stream_is_copied_once_however_often_it_is_read(serving: Runtime) ->
     assert Delivery.objects.count() == 1
     assert writing_client().xlen(online.STREAM) == 0
     assert writing_client().xlen(online.BAD_STREAM) == 1
+
+
+def test_who_waits_for_a_rebuild_elsewhere_finds_it_done(serving: Runtime) -> None:
+    serving.stop()
+    background_client().delete(online.MARKER)
+    before = online.current_belief().generation
+    with ThreadPoolExecutor(2) as pool:
+        done = list(pool.map(lambda _: rebuilt_elsewhere(), range(2)))
+    assert sorted(done) == [False, True]
+    assert online.current_belief().generation == before + 1
+    assert online.current_belief().trusted
+
+
+def rebuilt_elsewhere() -> bool:
+    try:
+        return rebuild.rebuild_when_needed(wait=True)
+    finally:
+        connection.close()

@@ -83,7 +83,7 @@ def today_page() -> dict[str, Any]:
 
 def daily_figures(since: datetime) -> list[tuple[str, str, Daily, bool]]:
     """Title, sentence, value by (surface, day), whether it is a share."""
-    likes = {(s, d): float(n) for s, d, n in _rows(LIKES, since)}
+    likes = with_zeros({(s, d): float(n) for s, d, n in _rows(LIKES, since)})
     matches = {(s, d): int(n) for s, d, n in _rows(MATCHES, since)}
     delivered = {(s, d): (int(n), int(empty)) for s, d, n, empty in _rows(DELIVERIES, since)}
     gini = {(s, d): float(g) for s, d, g in _rows(GINI, since)}
@@ -113,6 +113,16 @@ def daily_figures(since: datetime) -> list[tuple[str, str, Daily, bool]]:
             False,
         ),
     ]
+
+
+def with_zeros(counts: Daily) -> Daily:
+    """A day without a row had none: zeros from a surface's first day in the window until today."""
+    first = {surface: min(day for s, day in counts if s == surface) for surface, _ in counts}
+    return {
+        (surface, day): counts.get((surface, day), 0.0)
+        for surface, start in first.items()
+        for day in (start + timedelta(days=i) for i in range((today() - start).days + 1))
+    } | counts
 
 
 def tiles() -> list[Tile]:

@@ -61,3 +61,32 @@ def test_every_page_of_a_full_town_answers(approver):
     User.objects.update(is_superuser=True)
     statuses = {name: approver.get(address).status_code for name, address in pages().items()}
     assert {name: status for name, status in statuses.items() if status != 200} == {}
+
+
+def test_a_refresh_is_asked_for_by_a_form_only(editor, monkeypatch):
+    from celery import current_app
+
+    asked = []
+    monkeypatch.setattr(current_app, "send_task", lambda name, kwargs: asked.append((name, kwargs["key"])))
+    address = reverse("admin:refresh_refreshjob_changelist")
+    assert "Refresh now" in editor.get(address).content.decode()
+    assert asked == []
+    assert editor.post(address).status_code == 302
+    assert [name for name, _ in asked] == ["refresh.refresh"]
+
+
+def test_the_task_that_is_asked_for_exists():
+    from apps.refresh.tasks import refresh_task
+
+    assert refresh_task.name == "refresh.refresh"
+
+
+def test_an_editor_can_not_serve_an_earlier_snapshot(editor):
+    from apps.refresh.models import SnapshotRow
+
+    build_town(members=10, days=1)
+    row = SnapshotRow.objects.get(status="ready")
+    address = reverse("admin:refresh_snapshotrow_change", args=[row.pk])
+    assert editor.post(address, {"button": "activate"}).status_code == 403
+    row.refresh_from_db()
+    assert row.status == "ready"

@@ -10,7 +10,7 @@ import pytest
 
 from apps.console.figures import draw, marks, nice_top, runs
 from apps.console.roles import ensure_roles, ensure_staff
-from apps.console.today import daily_figures
+from apps.console.today import daily_figures, with_zeros
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.interactions.partitions import ensure_partitions
 
@@ -70,7 +70,15 @@ def test_likes_and_saves_are_counted_by_surface_and_day():
             happened("save", "travel"),
         ]
     )
-    assert figures()["Likes"] == {("dating", DAY): 2, ("travel", DAY): 1}
+    likes = {key: n for key, n in figures()["Likes"].items() if key[1] <= DAY}
+    assert likes == {("dating", DAY): 2, ("travel", DAY): 1}
+
+
+def test_a_day_without_a_like_is_a_zero_and_not_a_gap(time_machine):
+    time_machine.move_to(NOON)
+    before = {("dating", DAY - timedelta(days=2)): 4.0}
+    zeros = {("dating", DAY - timedelta(days=i)): 0.0 for i in range(2)}
+    assert with_zeros(before) == before | zeros
 
 
 @pytest.mark.usefixtures("_months")

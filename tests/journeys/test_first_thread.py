@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import urlencode
 from uuid import uuid4
 
+import hypothesis
+import hypothesis.strategies as st
 import pytest
 import requests
 
@@ -172,3 +175,56 @@ def test_a_second_refresh_is_followed_without_a_gap(town: Town) -> None:
     row = refresh()
     wait_until(lambda: town.list("w0", limit=1, dry_run="true")["snapshot"] == row.id, "the new snapshot")
     assert town.look("w18")
+
+
+def test_staff_are_told_what_happened_and_why_not(town: Town) -> None:
+    given = town.list("w19", limit=3)
+    trace = town.ask(f"GET /deliveries/{given['delivery']}/trace")
+    assert trace.status_code == 200, trace.text
+    shown = [item["id"] for item in given["items"]]
+    assert [item["id"] for item in trace.json()["items"]][: len(shown)] == shown
+    assert trace.json()["stages"]
+    town.send(event("block", "m20", "w20"))
+    asked = "GET /explain?surface=dating&viewer=w20&candidate="
+    closed = town.ask(f"{asked}m20").json()
+    assert not closed["shown"]
+    assert "block" not in str(closed).lower(), "whom somebody blocked is their secret"
+    told = town.ask(f"{asked}m20&private=true&reason=complaint").json()
+    assert "block" in str(told).lower()
+    same = town.ask(f"{asked}w21").json()
+    assert (same["shown"], bool(same["sentence"])) == (False, True)
+    unknown = town.ask(f"{asked}nobody")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown_candidate")
+
+
+STRANGE = st.one_of(
+    st.sampled_from(["w19", "m19", "dating", "travel", "true", "1", "", "w0,w1", "*", "../..", "' OR 1=1"]),
+    st.text(max_size=70),
+)
+
+
+@hypothesis.settings(
+    max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(hypothesis.HealthCheck)
+)
+@hypothesis.given(
+    name=st.sampled_from(["recommendations", "explain"]),
+    query=st.dictionaries(
+        st.sampled_from(["surface", "member", "viewer", "candidate", "limit", "request_id", "dry_run", "x"]),
+        STRANGE,
+    ),
+    body=st.fixed_dictionaries(
+        {"surface": STRANGE, "member": STRANGE, "candidates": st.lists(STRANGE, max_size=5)}
+    ),
+)
+def test_no_strange_request_to_a_loaded_server_ends_in_a_server_error(
+    town: Town, name: str, query: dict[str, str], body: dict[str, Any]
+) -> None:
+    known = {"surface": "dating", "member": "w19", "viewer": "w19", "candidate": "m19"}
+    wanted = ("surface", "member") if name == "recommendations" else ("surface", "viewer", "candidate")
+    said = {key: known[key] for key in wanted} | query
+    asked = town.ask(f"GET /{name}?{urlencode(said, errors='surrogatepass')}")
+    ranked = town.ask("POST /rankings", {"surface": "dating", "member": "w19"} | body)
+    for answer in (asked, ranked):
+        assert answer.status_code < 500, answer.text
+        if answer.status_code != 200:
+            assert answer.json()["code"]

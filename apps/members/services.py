@@ -73,7 +73,7 @@ def save_members(rows: Sequence[tuple[str, MemberBody]]) -> list[RowResult]:
     ]
 
 
-def patch_member(external_id: str, patch: dict[str, Any]) -> Member:
+def patch_member(external_id: str, patch: Any) -> Member:
     """Merges `patch` (RFC 7396) into the stored member. Raises NotFound, Problem."""
     with transaction.atomic():
         if not Member.objects.select_for_update().filter(external_id=external_id).exists():
@@ -247,9 +247,9 @@ def _publish(saved: dict[str, tuple[int, bool]]) -> None:
         publish_back("member", list(rows.order_by("number").values_list("number", flat=True)))
 
 
-def _lowered(patch: dict[str, Any]) -> dict[str, Any]:
+def _lowered(patch: Any) -> Any:
     """Interests are kept in lower case, so that a null removes the right one."""
-    interests = patch.get("interests")
+    interests = patch.get("interests") if isinstance(patch, dict) else None
     if not isinstance(interests, dict):
         return patch
     return {**patch, "interests": {str(name).strip().lower(): weight for name, weight in interests.items()}}

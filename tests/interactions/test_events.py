@@ -172,3 +172,7 @@ def test_a_saved_place_is_a_relationship() -> None:
     assert (key[0], key[2]) == (n["ann"], "travel")
     send(undo(save))
     assert relationships() == {}
+
+
+def test_an_empty_batch_is_no_error() -> None:
+    assert send() == []

@@ -138,13 +138,14 @@ def test_a_patch_merges_and_null_takes_a_key_back() -> None:
         ({"age_min": 121}, "out_of_range", "age_min"),
         ({"display_name": None}, "missing", "display_name"),
         ({"nickname": "A"}, "unknown_key", "nickname"),
+        ([1], "wrong_type", None),
         ({"id": "bob"}, "id_mismatch", "id"),
         ({"bio": "a\x00"}, "invalid_text", "bio"),
         ({"bio": "\ud800"}, "invalid_text", "bio"),
         ({"home": {"latitude": 51}}, "missing", "home.longitude"),
     ],
 )
-def test_a_patch_that_is_refused_writes_nothing(patch: dict[str, Any], code: str, field: str) -> None:
+def test_a_patch_that_is_refused_writes_nothing(patch: Any, code: str, field: str | None) -> None:
     put(bio="Hello")
     before = (Member.objects.values().get(), Change.objects.count())
     with pytest.raises(Problem) as refusal:
@@ -243,3 +244,7 @@ def test_numbers_are_found_by_any_id_that_can_be_stored() -> None:
     odd = 'a"b\\c{},é\n'
     services.put_member(odd, body())
     assert list(numbers_of([odd, "nobody"])) == [odd]
+
+
+def test_nothing_to_save_is_no_error() -> None:
+    assert services.save_members([]) == services.save_connections([]) == services.save_trips([]) == []

@@ -1,0 +1,38 @@
+"""The benchmark's own arithmetic; its figures are not asserted."""
+
+import os
+import time
+
+from apps.simulation.bench.driver import summary
+from apps.simulation.bench.processes import cpu_seconds, drive, granian
+
+
+def test_a_summary_counts_requests_items_and_percentiles() -> None:
+    found = summary([(0.001, 200, 20), (0.003, 200, 10), (0.002, 429, 0)], seconds=1.5)
+    assert found == {
+        "requests": 3,
+        "per_second": 2.0,
+        "p50_ms": 2.0,
+        "p99_ms": 2.0,
+        "statuses": {"200": 2, "429": 1},
+        "items_per_answer": 10.0,
+    }
+
+
+def test_the_cpu_time_of_this_process_grows_with_work() -> None:
+    before, start = cpu_seconds(os.getpid()), time.process_time()
+    while time.process_time() - start < 0.2:
+        pass
+    assert 0.15 <= cpu_seconds(os.getpid()) - before <= 1.0
+
+
+def test_the_empty_view_answers_under_load() -> None:
+    with granian(
+        "apps.simulation.bench.empty_view:application",
+        env={"BENCH_EMPTY_VIEW": "1"},
+        workers=1,
+        ready_path="/",
+    ) as (port, pid):
+        found = drive(port, 0.5, 2, ["/"], {})
+        assert cpu_seconds(pid) > 0
+    assert set(found["statuses"]) == {"200"}

@@ -19,6 +19,7 @@ from django.db import transaction
 
 from apps.common.online import BAD_STREAM, STREAM
 from apps.common.valkey import background_client
+from apps.interactions.erasure import without_erased
 from apps.interactions.models import Delivery
 from apps.interactions.partitions import ensure_partitions
 
@@ -55,7 +56,7 @@ def store(rows: list[Delivery]) -> None:
         return
     ensure_partitions("interactions_delivery", [row.served_at for row in rows])
     with transaction.atomic():
-        Delivery.objects.bulk_create(rows, ignore_conflicts=True)
+        Delivery.objects.bulk_create(without_erased(rows), ignore_conflicts=True)
 
 
 def delivery_of(

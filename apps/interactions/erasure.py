@@ -9,6 +9,7 @@ number, which is nobody's.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -16,8 +17,11 @@ from django.db import connection, transaction
 
 from apps.common import clock
 from apps.interactions.bonds import ERASING
+from apps.interactions.models import Delivery
+from apps.members.models import Erasure
 from apps.members.selectors import numbers_of, unknown_member
 from apps.members.services import remove_member
+from apps.surfaces.models import Surface
 
 NOBODY = 0
 OVERLAP = timedelta(hours=1)  # longer than the first masking takes
@@ -68,3 +72,19 @@ def erase_interactions(number: int) -> None:
         for statement in _STATEMENTS:
             cursor.execute(statement, given)
         cursor.execute(_MASK, {"number": number, "since": clock.now() - OVERLAP})
+
+
+def without_erased(deliveries: Sequence[Delivery]) -> list[Delivery]:
+    """Deliveries that were on their way at an erasure, as it would have left them. In a transaction."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ERASING])
+    numbers = {number for row in deliveries for number in (row.viewer, *row.candidates)}
+    erased = set(Erasure.objects.filter(number__in=numbers).values_list("number", flat=True))
+    if not erased:
+        return list(deliveries)
+    of_places = set(Surface.objects.filter(kind="place").values_list("key", flat=True))
+    kept = [row for row in deliveries if row.viewer not in erased]
+    for row in kept:
+        if row.surface not in of_places:
+            row.candidates = [NOBODY if number in erased else number for number in row.candidates]
+    return kept

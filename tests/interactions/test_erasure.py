@@ -120,3 +120,13 @@ def test_who_returns_under_the_same_id_is_somebody_new() -> None:
     assert people("ann")["ann"] != before
     with pytest.raises(NotFound):
         erase_member(f"nobody-{uuid4()}")
+
+
+def test_a_delivery_that_was_on_its_way_arrives_without_them() -> None:
+    n = people("ann", "bob")
+    ann, bob = n["ann"], n["bob"]
+    erase_member("ann")
+    places = delivery(bob, "travel", [ann])
+    store([delivery(ann, "dating", [bob]), delivery(bob, "dating", [ann, bob]), places])
+    found = Delivery.objects.values_list("viewer", "surface", "candidates").order_by("surface")
+    assert list(found) == [(bob, "dating", [0, bob]), (bob, "travel", [ann])]

@@ -221,3 +221,9 @@ def test_a_key_is_kept_when_postgres_is_away_and_none_is_invented(
 def test_answers_are_not_stored_on_the_way() -> None:
     for path in ("/health/live", "/metrics"):
         assert Client().get(path)["Cache-Control"] == "no-store"
+
+
+def test_a_host_that_is_not_ours_is_a_problem_too(settings: Any) -> None:
+    settings.ALLOWED_HOSTS = ["example.org"]
+    response = Client().get("/api/v1/members/ada", headers={"Host": "elsewhere.org"})
+    assert_problem(response, 400, "invalid")

@@ -21,6 +21,7 @@ class ServiceKey(AbstractAPIKey):
 
     class Meta(AbstractAPIKey.Meta):
         verbose_name = "service key"
+        verbose_name_plural = "service keys"
         constraints = [
             models.CheckConstraint(
                 name="service_key_scopes_known",

@@ -48,3 +48,8 @@ def test_ten_percent_of_many_is_about_ten_percent():
 def test_another_salt_deals_everybody_anew():
     both = sum(in_share("a", str(i), 50) and in_share("b", str(i), 50) for i in range(10_000))
     assert 2_250 < both < 2_750
+
+
+def test_the_very_first_bucket_is_still_nobody_at_zero_percent():
+    assert bucket("flag", "m9670") == 0.0
+    assert not in_share("flag", "m9670", 0)

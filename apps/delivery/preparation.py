@@ -160,7 +160,7 @@ def rank_pool(prepared: Prepared) -> Slate:
     question, params = prepared.question, prepared.params
     excluded = prepared.state.excluded
     capped = prepared.world.capped.get((question.surface, params.daily_cap), NOBODY)
-    slate = run(request_of(prepared, excluded=np.union1d(excluded, capped)))
+    slate = run(request_of(prepared, excluded=np.union1d(excluded, capped) if len(capped) else excluded))
     if len(capped) and len(slate.numbers) < question.limit:
         prepared.payload["capped_before"] = run(request_of(prepared)).eligible - slate.eligible
     market = _market_index(prepared)

@@ -23,7 +23,7 @@ from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.ledger import Answered, NotBelieved, Order
 from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, rank_pool
 from apps.delivery.runtime import Runtime
-from apps.delivery.state import I32, ViewerState, pack, with_facts
+from apps.delivery.state import I32, ViewerState, is_in, pack, with_facts
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
 
@@ -84,7 +84,7 @@ def _deliver(prepared: Prepared, slate: Slate) -> dict[str, Any]:
 
 def _guarded(prepared: Prepared, slate: Slate) -> Slate:
     """The slate without anyone who may not be in it, whatever the pipeline made of its exclusions."""
-    lost = np.isin(slate.numbers, prepared.state.excluded)
+    lost = is_in(slate.numbers, prepared.state.excluded)
     if prepared.payload["kind"] == "member":
         lost |= slate.numbers == prepared.viewer
     if not lost.any():
@@ -166,7 +166,7 @@ def _gone_now(prepared: Prepared, kind: str, numbers: I32) -> Any:
 
 
 def _blocked(state: ViewerState, numbers: I32) -> npt.NDArray[np.bool_]:
-    return np.isin(numbers, state.blocked)
+    return is_in(numbers, state.blocked)
 
 
 def _empty(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import cast
 
 import numpy as np
@@ -36,7 +37,7 @@ class ViewerState:
     liked_by: I32 = field(default_factory=lambda: NOBODY)  # unanswered
     answered: Answered | None = None
 
-    @property
+    @cached_property
     def excluded(self) -> I32:
         """Everybody who may not be in the next list."""
         return np.unique(np.concatenate([self.blocked, self.related, self.seen, self.held]))
@@ -84,6 +85,16 @@ def with_facts(state: ViewerState | None, facts: Mapping[str, I32]) -> ViewerSta
     blocked = np.unique(facts["blocked"])
     liked_by = np.setdiff1d(np.setdiff1d(known.liked_by, related), blocked)
     return replace(known, blocked=blocked, related=related, liked_by=liked_by)
+
+
+def is_in(numbers: I32, ordered: I32) -> npt.NDArray[np.bool_]:
+    """Which of a few numbers are among many sorted ones."""
+    if not len(ordered):
+        return np.zeros(len(numbers), "?")
+    found: npt.NDArray[np.bool_] = (
+        ordered[np.minimum(np.searchsorted(ordered, numbers), len(ordered) - 1)] == numbers
+    )
+    return found
 
 
 def pack(state: ViewerState) -> bytes:

@@ -46,7 +46,7 @@ def fit_like_model(features: Mapping[str, F32], liked: npt.NDArray[np.bool_]) ->
     names = list(features)
     matrix = np.nan_to_num(np.stack([features[name] for name in names], axis=1).astype("f8"))
     mean, scale = matrix.mean(axis=0), matrix.std(axis=0)
-    scale[scale < 1e-9] = np.inf  # a column that never changes tells nothing: weight 0
+    scale[scale < 1e-4] = np.inf  # a column that hardly changes tells nothing: weight 0, not a huge one
     fitted = LogisticRegression(C=1.0 / PENALTY, max_iter=200).fit((matrix - mean) / scale, liked)
     weights = fitted.coef_[0] / scale
     intercept = float(fitted.intercept_[0] - weights @ mean)

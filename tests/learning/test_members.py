@@ -24,11 +24,17 @@ def test_a_newcomer_is_placed_by_profile_alone() -> None:
     assert quality.auc(camp == 1, affinity) > 0.9
 
 
-def test_the_like_model_is_right_and_honest_on_later_decisions() -> None:
+def test_the_like_model_puts_later_likes_before_later_passes() -> None:
     table, decisions, _ = two_camps(n=200, each=60)
     report = learn_members(table, decisions, now=NOW, today=TODAY).report["like"]
     assert report["auc"] > 0.8
-    assert report["calibration_error"] < 0.08
+
+
+def test_the_like_model_promises_what_happens() -> None:
+    # 1,500 later decisions in ten bins: even a perfect model shows a gap of about 0.03.
+    table, decisions, _ = two_camps(n=200, each=60, strength=1.0)
+    report = learn_members(table, decisions, now=NOW, today=TODAY).report["like"]
+    assert report["calibration_error"] < 0.06
 
 
 def test_likes_that_mean_nothing_are_predicted_as_a_coin() -> None:

@@ -89,7 +89,14 @@ def _stages(delivery: Delivery) -> Section:
     for stage in delivery.trace:
         said_above = "reasons" if stage.get("stage") == "guard" else ""
         rest = {key: value for key, value in stage.items() if key not in (*STAGE_KEYS, said_above)}
-        rows.append((stage.get("stage"), stage.get("received"), stage.get("kept"), _detail(rest)))
+        rows.append(
+            (
+                str(stage.get("stage")).replace("_", " "),
+                stage.get("received"),
+                stage.get("kept"),
+                _detail(rest),
+            )
+        )
     grid = Grid(("Stage", "Received", "Kept", "Detail"), rows, "No trace was kept.", numeric=(1, 2))
     return Section("What every stage did", grid=grid)
 

@@ -86,7 +86,7 @@ def runs(line: Sequence[float | None], top: float) -> tuple[str, ...]:
     for run in found:
         if len(run) == 1:
             (x, y) = run[0]
-            run[:] = [(max(x - 0.6, 0), y), (min(x + 0.6, 100), y)]
+            run[:] = [(max(x - 1, 0), y), (min(x + 1, 100), y)]
     return tuple(" ".join(f"{x:.2f},{y:.2f}" for x, y in run) for run in found if run)
 
 

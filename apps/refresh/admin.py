@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
@@ -41,9 +42,10 @@ class SnapshotAdmin(InspectAdmin):
     def size(self, obj: SnapshotRow) -> str:
         return filesizeformat(obj.bytes) if obj.bytes else "–"
 
-    @display(description="Counts")
+    @display(description="Candidates")
     def counted(self, obj: SnapshotRow) -> str:
-        return ", ".join(f"{key} {_text(value)}" for key, value in obj.counts.items()) or "–"
+        counts = sorted(obj.counts.items())
+        return ", ".join(f"{surface} {count.get('candidates', 0):,}" for surface, count in counts) or "–"
 
     def heading(self, request: HttpRequest, obj: SnapshotRow) -> Heading:
         age = timesince(obj.built_at, depth=1)
@@ -63,23 +65,18 @@ class SnapshotAdmin(InspectAdmin):
         return f"Snapshot {obj.id} is served now. The next refresh makes a newer one."
 
     def sections(self, request: HttpRequest, obj: SnapshotRow) -> list[Section]:
-        counts = Grid(
-            ("What", "How many"), [(k, _text(v)) for k, v in obj.counts.items()], "Nothing was counted.", (1,)
-        )
-        report = Grid(
-            ("Step", "Result"), [(k, _text(v)) for k, v in obj.report.items()], "No report was kept."
-        )
         facts = [
             ("Built", obj.built_at),
             ("Data until", obj.data_until),
             ("Last activated", obj.activated_at),
             ("On disk", self.size(obj)),
         ]
-        return [
-            Section("Snapshot", facts),
-            Section("Counts", grid=counts),
-            Section("What was learnt", grid=report),
+        rows = [
+            (key, count.get("viewers"), count.get("candidates")) for key, count in sorted(obj.counts.items())
         ]
+        counts = Grid(("Surface", "Viewers", "Candidates"), rows, "Nothing was counted.", numeric=(1, 2))
+        report = Grid(("What", "Result"), list(_lines(obj.report)), "No report was kept.")
+        return [Section("Snapshot", facts), Section("Counts", grid=counts), Section("Report", grid=report)]
 
 
 @admin.register(RefreshJob)
@@ -144,10 +141,11 @@ class RefreshJobAdmin(InspectAdmin):
         return [*sections, Section("Error", [("What went wrong", obj.error)])] if obj.error else sections
 
 
-def _text(value: Any) -> str:
-    """Nested counts and reports as one line."""
-    if isinstance(value, dict):
-        return ", ".join(f"{key} {_text(inner)}" for key, inner in value.items())
-    if isinstance(value, float):
-        return f"{value:,.4g}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+def _lines(report: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    """A nested report as lines: "seconds, reading" 0.36."""
+    for key, value in report.items():
+        name = f"{above}, {key}" if above else key
+        if isinstance(value, dict):
+            yield from _lines(value, name)
+        else:
+            yield name.replace("_", " "), value

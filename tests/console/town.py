@@ -173,9 +173,12 @@ def _snapshots() -> None:
             data_until=built - timedelta(seconds=20),
             built_at=built,
             activated_at=built,
-            counts={"dating": 96, "networking": 96, "travel": 40},
+            counts={key: {"viewers": 96, "candidates": 96} for key in ("dating", "networking", "travel")},
             bytes=4_812_345,
-            report={"read": 0.4, "factorise": 1.9, "dating": {"auc": 0.71, "calibration": 0.02}},
+            report={
+                "seconds": {"reading": 0.36, "learning dating": 8.6},
+                "learnt": {"dating": {"likes": 66, "mean_log_odds": -1.386}},
+            },
         )
     active = SnapshotRow.objects.get(status="active")
     RefreshJob.objects.create(

@@ -93,7 +93,7 @@ def activate_snapshot(snapshot_id: str) -> SnapshotRow:
 
 
 def remove_old_snapshots(keep: int = KEPT) -> list[str]:
-    """Removes all but the newest `keep` and the active one, and what is older than a week; gives their ids."""
+    """Removes all but the newest `keep` and the active one, and what is older than a week; gives the ids."""
     ready = SnapshotRow.objects.filter(status=Status.READY).order_by("-built_at")
     others = keep - 1 if active_snapshot_id() else keep
     oldest = clock.now() - LONGEST_KEPT

@@ -79,7 +79,7 @@ openapi: $(DEV_READY) ## Write docs/openapi.yaml from the code
 	$(MANAGE) spectacular --file docs/openapi.yaml --validate --fail-on-warn
 
 mutation-proof: $(DEV_READY) ## Break each guard on purpose and show that its test turns red
-	$(RUN) -m tests.mutation_proof
+	$(RUN) -m tests.mutation_proof $(ARGS)
 
 bench: $(DEMO_READY) ## Measure the serve path on this machine (a demo must run: see docs)
 	$(MANAGE) bench serving $(ARGS)

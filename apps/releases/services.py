@@ -122,7 +122,7 @@ def publish_revision(
 
 
 def roll_back(to: Release, *, actor: User | None, note: str, expected_live: int | None = None) -> Release:
-    """Makes an earlier release live again. Conflict unless `expected_live` (the one seen) is live."""
+    """Makes an earlier release live again. Conflict unless `expected_live`, which they saw, is live."""
     _must_be_approver(actor)
     with transaction.atomic():
         pointer = locked_pointer()

@@ -1,4 +1,4 @@
-"""The look and the navigation of the admin (django-unfold). The navigation follows the work, not the tables."""
+"""The look and the navigation of the admin (django-unfold). The navigation follows the work."""
 
 from typing import Any
 

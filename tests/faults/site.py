@@ -19,7 +19,7 @@ import psycopg
 import requests
 
 from raya_recs.embedded import EmbeddedServers
-from raya_recs.processes import Child, Children, free_port
+from raya_recs.processes import Child, Children, ProcessError, free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -55,6 +55,18 @@ class Site:
 
     def close(self) -> None:
         self.children.stop_all()
+
+    def crash_postgres(self) -> None:
+        """Kills the server and starts it again. Its orphaned back ends hold the data for a moment."""
+        self.servers.stop_postgres(kill=True)
+        end = time.monotonic() + 30
+        while True:
+            try:
+                return self.servers.start_postgres()
+            except ProcessError:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]

@@ -53,7 +53,7 @@ def test_postgres_killed_under_events_loses_no_acknowledged_one_and_stores_none_
         poster.start()
     for _ in range(2):
         time.sleep(1.5)
-        site.servers.restart_postgres(kill=True)
+        site.crash_postgres()
     time.sleep(1.5)
     for poster in posters:
         poster.done.set()

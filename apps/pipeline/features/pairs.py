@@ -6,6 +6,7 @@ Both tables broadcast: one row against n, or n against n. Nothing here knows a s
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -57,11 +58,21 @@ def shared(source: Table, target: Table, column: str) -> F32:
 
 def partners_of(crafts: npt.NDArray[np.uint64], partners: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """[n] sets of crafts to the sets of crafts that complement them. `partners`: vocabulary.partner_masks."""
-    result = np.zeros(len(crafts), "u8")
-    for bit in np.flatnonzero(partners):
-        has = (crafts >> np.uint64(bit)) & np.uint64(1) != 0
-        result[has] |= partners[bit]
+    table = _partners_by_byte(np.ascontiguousarray(partners, "<u8").tobytes())
+    octets = np.ascontiguousarray(crafts, "<u8").view("u1").reshape(-1, 8)
+    result = np.zeros(len(octets), "u8")
+    for place in range(8):
+        result |= table[place][octets[:, place]]
     return result
+
+
+@lru_cache(maxsize=8)
+def _partners_by_byte(packed: bytes) -> npt.NDArray[np.uint64]:
+    """[8, 256]: what complements the crafts in one byte of a set, so that a set is eight look-ups."""
+    partners = np.frombuffer(packed, "<u8")
+    bits = np.arange(256)[:, None] >> np.arange(8) & 1 == 1  # [256, 8]
+    by_place = partners.reshape(-1, 8)[:, None, :]  # 8 bytes of 8 crafts
+    return np.bitwise_or.reduce(np.where(bits, by_place, np.uint64(0)), axis=2)
 
 
 def complementary(source: Table, target: Table, partners: npt.NDArray[np.uint64]) -> F32:

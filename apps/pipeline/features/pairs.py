@@ -72,7 +72,8 @@ def _partners_by_byte(packed: bytes) -> npt.NDArray[np.uint64]:
     partners = np.frombuffer(packed, "<u8")
     bits = np.arange(256)[:, None] >> np.arange(8) & 1 == 1  # [256, 8]
     by_place = partners.reshape(-1, 8)[:, None, :]  # 8 bytes of 8 crafts
-    return np.bitwise_or.reduce(np.where(bits, by_place, np.uint64(0)), axis=2)
+    table: npt.NDArray[np.uint64] = np.bitwise_or.reduce(np.where(bits, by_place, np.uint64(0)), axis=2)
+    return table
 
 
 def complementary(source: Table, target: Table, partners: npt.NDArray[np.uint64]) -> F32:

@@ -91,7 +91,7 @@ class KeyRing:
             time.sleep(POLL_SECONDS)
             try:
                 self.read()
-            except Error:
+            except Exception:  # whatever it is: without this thread a revoked key would live on
                 log.warning("service keys could not be read; the last ones stay in use")
                 connection.close()
 

@@ -70,9 +70,7 @@ def claim(key: str) -> Claim | SnapshotRow:
             raise RefreshBusy()
         job.refresh_from_db()
         if job.attempts >= MOST_ATTEMPTS:
-            raise RefreshRefused(
-                f"{key} failed {job.attempts} times. Last: {job.error or 'it was stopped'}"
-            )
+            raise RefreshRefused(f"{key} failed {job.attempts} times. Last: {job.error or 'it was stopped'}")
         job.token = 1 + (RefreshJob.objects.aggregate(top=Max("token"))["top"] or 0)
         job.attempts += 1
         job.status, job.step, job.error = Status.RUNNING, "", ""

@@ -16,6 +16,7 @@ SENTENCES: Mapping[str, Callable[[str], str]] = {
     "category": lambda category: f"Category: {category}",
     "friends_saved": lambda n: f"{n} of your connections saved it",
     "nearby": lambda km: f"Within {km} km",
+    "taste": lambda _: "Fits what you like",
 }
 
 EXPLANATIONS: Mapping[str, str] = {

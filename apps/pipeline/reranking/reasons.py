@@ -32,6 +32,7 @@ REASON_CODES = (
     "category",  # the category
     "friends_saved",  # how many, at least 2
     "nearby",  # within how many kilometres
+    "taste",  # only where there is nothing else to say
 )
 MOST = 3
 DISTANCES = (5, 10, 25, 50)  # kilometres; further is not said
@@ -56,8 +57,15 @@ def reasons_of(request: Request, table: Table) -> tuple[Reasons, ...]:
     rows = zip(*(said[code] for code in codes), strict=True)
     return tuple(
         tuple([(code, word) for code, word in zip(codes, row, strict=True) if word is not None][:MOST])
-        for row in rows
+        or fallback
+        for row, fallback in zip(rows, _fallbacks(request, table), strict=True)
     )
+
+
+def _fallbacks(request: Request, table: Table) -> list[Reasons]:
+    """For a row without another reason: that it fits the viewer's own taste, where it does."""
+    fits = pairs.dots(request.viewer.row["taste"], table["looks"]) > 0
+    return [(("taste", ""),) if fit else () for fit in fits.tolist()]
 
 
 def _member_arguments(request: Request, pool: Pool) -> dict[str, list[Any]]:

@@ -1,5 +1,7 @@
 """What is said of a candidate, and what never is."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from apps.pipeline.reranking.reasons import MOST, REASON_CODES, reasons_of
@@ -55,6 +57,24 @@ def test_the_first_three_are_said():
     found = said(everything, edges=[(1, 3), (2, 3)])
     assert [code for code, _ in found] == ["mutual_connections", "shared_interest", "same_industry"]
     assert len(found) == MOST
+
+
+def test_taste_is_said_only_where_it_fits_and_nothing_else_can_be():
+    like = np.eye(1, 32)[0]
+    far = {"x": 9000, "y": 9000, "joined_day": DAY - 900}
+    table = member_table(
+        [
+            {"taste": like},
+            {"looks": like, **far},
+            {"looks": -like, **far},
+            {"looks": like, **far, "industries": 1},
+        ]
+    )
+    viewer = member_table([{"taste": like, "industries": 1}])
+    asked = request_for(snapshot_of(table), 1)
+    asked = replace(asked, viewer=replace(asked.viewer, row=viewer))
+    codes = [[code for code, _ in reasons] for reasons in reasons_of(asked, table)[1:]]
+    assert codes == [["taste"], [], ["same_industry"]]
 
 
 def test_places_name_friends_only_from_two():

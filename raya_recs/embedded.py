@@ -10,6 +10,7 @@ import os
 import secrets
 import shutil
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -19,7 +20,8 @@ from raya_recs.processes import Child, Children, ProcessError, free_port
 
 DATABASE = "raya_recs"
 START_SECONDS = 60.0
-START_TRIES = 3
+START_TRIES = 5
+HELD_SECONDS = 1.0
 POSTGRES_OPTIONS = {
     "listen_addresses": "127.0.0.1",
     "unix_socket_directories": "",
@@ -158,18 +160,26 @@ class EmbeddedServers:
         )
 
     def _start(self, name: str, launch: Callable[[int], Child], answers: Callable[[], bool]) -> None:
-        """A free port can be taken between the look and the bind: then try another, if we chose it."""
+        """A free port can be taken between the look and the bind: then try another, if we chose it.
+
+        The back ends of a Postgres that crashed hold its shared memory until they notice: then wait for them.
+        """
         for tries_left in reversed(range(START_TRIES)):
             self._ports[name] = self._fixed_ports[name] or self._ports.get(name) or free_port()
             child = launch(self._ports[name])
             try:
                 child.wait_until(answers, START_SECONDS)
             except BaseException as error:
-                taken = isinstance(error, ProcessError) and "already in use" in child.last_lines()
+                said = child.last_lines() if isinstance(error, ProcessError) else ""
                 self._children.stop(child)
-                if not taken or self._fixed_ports[name] or not tries_left:
+                held = "shared memory block" in said
+                taken = "already in use" in said and not held and not self._fixed_ports[name]
+                if not (taken or held) or not tries_left:
                     raise
-                del self._ports[name]
+                if held:
+                    time.sleep(HELD_SECONDS)
+                else:
+                    del self._ports[name]
             else:
                 self._running[name] = child
                 return

@@ -19,7 +19,7 @@ import psycopg
 import requests
 
 from raya_recs.embedded import EmbeddedServers
-from raya_recs.processes import Child, Children, ProcessError, free_port
+from raya_recs.processes import Child, Children, free_port
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -57,16 +57,8 @@ class Site:
         self.children.stop_all()
 
     def crash_postgres(self) -> None:
-        """Kills the server and starts it again. Its orphaned back ends hold the data for a moment."""
-        self.servers.stop_postgres(kill=True)
-        end = time.monotonic() + 30
-        while True:
-            try:
-                return self.servers.start_postgres()
-            except ProcessError:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
+        """Kills the server and starts it again."""
+        self.servers.restart_postgres(kill=True)
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]

@@ -26,6 +26,7 @@ from apps.delivery.state import I32, NOBODY, ViewerState, read_state, with_facts
 from apps.delivery.world import World
 from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import Table
 
@@ -162,7 +163,7 @@ def rank_pool(prepared: Prepared) -> Slate:
     capped = prepared.world.capped.get((question.surface, params.daily_cap), NOBODY)
     slate = run(request_of(prepared, excluded=np.union1d(excluded, capped) if len(capped) else excluded))
     if len(capped) and len(slate.numbers) < question.limit:
-        prepared.payload["capped_before"] = run(request_of(prepared)).eligible - slate.eligible
+        prepared.payload["capped_before"] = len(find_eligible(request_of(prepared))[0]) - slate.eligible
     market = _market_index(prepared)
     assert prepared.world.snapshot is not None
     prepared.payload.update(

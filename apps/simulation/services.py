@@ -15,18 +15,22 @@ from django.conf import settings
 
 from apps.common.clock import now
 from apps.common.errors import Conflict
+from apps.interactions.copier import store
 from apps.interactions.services import record_events
 from apps.members.selectors import numbers_of
 from apps.members.services import save_connections, save_members, save_trips
+from apps.places.selectors import numbers_of as place_numbers_of
 from apps.places.services import put_list, save_places
+from apps.releases.selectors import live
 from apps.simulation import bodies
 from apps.simulation.cities import CITIES, list_is_present
 from apps.simulation.graph import build_graph
 from apps.simulation.history import draw_history
+from apps.simulation.lists import delivery_rows
 from apps.simulation.log import Events
 from apps.simulation.schedule import build_trips
 from apps.simulation.store import keep_world, kept_world
-from apps.simulation.truth import Truth, build_truth, member_id
+from apps.simulation.truth import Truth, build_truth, member_id, place_id
 from apps.simulation.world import World
 from apps.surfaces.services import ensure_market
 
@@ -89,6 +93,7 @@ def simulate_market(world: World, *, say: Say = lambda line: None) -> Written:
         _all_good(save_trips(trip_rows))
     say(f"written: {len(edges):,} connections, {len(trips.member):,} trips")
     accepted, duplicates = _write_events(truth, events, say)
+    say(f"written: {_write_lists(truth, events):,} past deliveries")
     return Written(
         members=len(truth.members),
         places=len(truth.venues),
@@ -128,6 +133,21 @@ def _write_events(truth: Truth, events: Events, say: Say) -> tuple[int, int]:
         if start // EVENTS % 10 == 9:
             say(f"written: {rows.stop:,} of {len(events):,} events")
     return accepted, duplicates
+
+
+def _write_lists(truth: Truth, events: Events) -> int:
+    world, written = truth.world, 0
+    rows = delivery_rows(
+        truth,
+        events,
+        release=live().stable_number,
+        members=numbers_of(member_id(world, i) for i in range(len(truth.members))),
+        places=place_numbers_of(place_id(world, i) for i in range(len(truth.venues))),
+    )
+    for chunk in _chunks(rows, EVENTS):
+        store(chunk)
+        written += len(chunk)
+    return written
 
 
 def _all_good(results: Iterable[Any]) -> None:

@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from apps.common.errors import Conflict
-from apps.interactions.models import Event, Relationship
+from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Connection, Member, Trip
 from apps.members.selectors import numbers_of
 from apps.places.models import CuratedList, Place
@@ -43,8 +43,14 @@ def test_a_market_is_written_whole_and_repeating_it_adds_nothing() -> None:
     assert counts[4] == 6
     assert counts[5] == first.events == first.accepted
     assert counts[6] > 100
+    assert (
+        sum(len(d.candidates) for d in Delivery.objects.all())
+        == Event.objects.filter(type="impression").count()
+    )
+    deliveries = Delivery.objects.count()
     again = simulate_market(world_for(**SIZES))
     assert again.duplicates == again.events == first.events
+    assert Delivery.objects.count() == deliveries
     assert counts == [
         m.objects.count() for m in (Member, Place, Connection, Trip, CuratedList, Event, Relationship)
     ]

@@ -41,9 +41,12 @@ _CONNECTIONS = "SELECT a_id, b_id, created_at FROM members_connection"
 _GONE = {
     "member": """
         SELECT number FROM members_member
-        WHERE status <> 'active' OR visibility <> 'visible' OR stopped_at IS NOT NULL
+        WHERE (status = 'active' AND visibility = 'visible' AND stopped_at IS NULL
+            AND birth_date <= current_date - interval '18 years') IS NOT TRUE
         UNION ALL SELECT number FROM members_erasure""",
-    "place": "SELECT number FROM places_place WHERE visibility <> 'visible' OR stopped_at IS NOT NULL",
+    "place": """
+        SELECT number FROM places_place WHERE visibility <> 'visible' OR stopped_at IS NOT NULL
+        UNION ALL SELECT number FROM common_change WHERE kind = 'place.deleted'""",
 }
 _EXPOSURES = """
 SELECT surface, candidate, extract(epoch FROM date_trunc('hour', served_at))::bigint / 3600 AS hour, count(*)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import date
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ from apps.interactions import rebuild
 from apps.interactions.copier import copy_all
 from apps.interactions.models import Delivery, Relationship
 from apps.interactions.online import Effect, apply
+from apps.members.models import Member
+from apps.places.models import Place
+from apps.places.services import delete_place
 from raya_recs.embedded import EmbeddedServers
 from tests import servers as suite
 from tests.delivery.conftest import number
@@ -123,6 +127,26 @@ def test_after_a_restart_of_valkey_the_process_notices_another_server(
     answer = recommend(surface="dating", member="adam", limit=10)
     assert answer["degraded"] == ["valkey_unavailable"]
     assert set(names(answer)) == WOMEN - {"bea"}
+
+
+@pytest.mark.parametrize("birth_date", [None, date(2015, 1, 1)])
+def test_whoever_is_no_adult_any_more_stays_gone_after_a_rebuild(
+    serving: Runtime, birth_date: date | None
+) -> None:
+    """The snapshot still has the old birth date: only the guard knows."""
+    Member.objects.filter(external_id="bea").update(birth_date=birth_date)
+    rebuild.rebuild()
+    assert within(3, lambda: healthy("cleo"))
+    assert set(listed(dry_run=True)) == WOMEN - {"bea"}
+    assert set(listed()) == WOMEN - {"bea"}
+
+
+def test_a_deleted_place_stays_gone_after_a_rebuild(serving: Runtime) -> None:
+    gone = Place.objects.get(external_id="bar").number
+    delete_place("bar")
+    background_client().flushdb()
+    rebuild.rebuild()
+    assert background_client().sismember(online.GONE["place"], str(gone))
 
 
 def test_without_valkey_safety_comes_from_postgres_and_the_delivery_is_logged(

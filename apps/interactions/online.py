@@ -118,9 +118,10 @@ def _add_on_surface(facts: Rows, received: Rows, effect: Effect) -> None:
         return
     liked = int(effect.state == State.LIKED)
     _add(received, online.received_key(effect.surface, effect.target), (effect.actor, 0, liked), effect.at)
-    if effect.state in (State.MATCHED, State.UNMATCHED):
-        theirs = (effect.actor, BY_OTHER, code)
-        _add(facts, online.acted_key(effect.surface, effect.target), theirs, effect.at)
+    # What else the other side did concerns nobody but them; it only takes the place of a match that was.
+    both = code if effect.state in (State.MATCHED, State.UNMATCHED) else 0
+    theirs = (effect.actor, BY_OTHER, both)
+    _add(facts, online.acted_key(effect.surface, effect.target), theirs, effect.at)
 
 
 def _add(rows: Rows, key: str, fact: tuple[int, int, int], at: datetime) -> None:

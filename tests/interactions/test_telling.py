@@ -5,6 +5,7 @@ import redis
 from django.conf import settings
 
 from apps.common import online
+from apps.interactions.online import BY_OTHER, CODES
 from tests.interactions.world import event, people, send, undo
 
 pytestmark = pytest.mark.django_db
@@ -42,6 +43,16 @@ def test_a_like_and_its_undo_reach_the_likes_received() -> None:
     assert records(online.received_key("dating", n["bob"])) == {(n["ann"], 0): 1}
     send(undo(like))
     assert records(online.received_key("dating", n["bob"])) == {(n["ann"], 0): 0}
+
+
+def test_an_undone_match_is_none_for_the_other_side_either() -> None:
+    n = people("ann", "bob")
+    like = event("like", "bob", "ann")
+    send(event("like", "ann", "bob"), like)
+    assert records(online.acted_key("dating", n["bob"]))[n["ann"], BY_OTHER] == CODES["matched"]
+    send(undo(like))
+    assert set(records(online.acted_key("dating", n["bob"])).values()) == {0}
+    assert records(online.received_key("dating", n["bob"])) == {(n["ann"], 0): 1}
 
 
 def test_a_duplicate_heals_what_valkey_lost() -> None:

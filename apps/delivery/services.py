@@ -17,12 +17,15 @@ from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, 
 from apps.delivery.reasons import EXPLANATIONS
 from apps.delivery.runtime import runtime
 from apps.delivery.serve import serve
+from apps.delivery.state import NOBODY
 from apps.delivery.world import World
 from apps.pipeline.contracts import Explanation
 
 MOST_RECOMMENDED = 100
 MOST_RANKED = 500
 EXPLAINED_LIMIT = 20
+LIKED_YOU = "liked_you"  # the source
+TELL_OF_LIKES = frozenset({"p", "q", "phi"})  # q is certain once they liked the viewer; the score is told
 
 
 def recommend(
@@ -97,7 +100,10 @@ def explain(*, surface: str, viewer: str, candidate: str, private: bool = False)
 
 
 def delivery_trace(delivery: UUID) -> dict[str, Any]:
-    """What every stage of a delivery received, kept and changed. Raises NotFound."""
+    """What every stage of a delivery received, kept and changed. Raises NotFound.
+
+    Of members without the sources that found them: one of them is, that they like the viewer.
+    """
     from apps.interactions.copier import copy_all
     from apps.interactions.models import Delivery
     from apps.pipeline.lineup import LINEUPS, source_names
@@ -124,15 +130,10 @@ def delivery_trace(delivery: UUID) -> dict[str, Any]:
         "random_order": row.random_order,
         "degraded": row.degraded,
         "shortfall": row.shortfall,
-        "stages": row.trace,
+        "stages": [stage for stage in row.trace if stage["stage"] != LIKED_YOU],
         "items": [
-            {
-                "id": one,
-                "rank": rank,
-                "score": score,
-                "propensity": propensity,
-                "sources": list(source_names(lineup, bits)),
-            }
+            {"id": one, "rank": rank, "score": score, "propensity": propensity}
+            | ({} if kind == "member" else {"sources": list(source_names(lineup, bits))})
             for rank, (one, score, propensity, bits) in enumerate(columns, 1)
         ],
     }
@@ -145,9 +146,14 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
     wanted = world.number_of(world.surfaces[surface].kind, candidate)
     if wanted is None:
         raise NotFound("There is no such candidate.", code="unknown_candidate", field="candidate")
-    found = explain_in_pipeline(request_of(prepared), wanted)
-    if found.private_waterfall and not private:
-        found = replace(found, waterfall=None, change=())  # q would tell that the candidate liked the viewer
+    request = request_of(prepared)
+    found = explain_in_pipeline(request, wanted)
+    if not private and world.surfaces[surface].kind == "member":
+        if found.code == "not_proposed":  # the smallest quota may be that of those who like the viewer
+            found = explain_in_pipeline(
+                replace(request, viewer=replace(request.viewer, liked_by=NOBODY)), wanted
+            )
+        found = _without_likes(found)
     capped = world.capped.get((surface, prepared.params.daily_cap), ())
     if found.shown and wanted in capped:
         found = Explanation(wanted, False, "cap", "capped", rank=found.rank, waterfall=found.waterfall)
@@ -155,6 +161,12 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
         found = Explanation(wanted, False, "filters", "not_told")
     why = _why_excluded(prepared, wanted) if found.code == "excluded" else None
     return _told(world, found, prepared) | ({"because": why} if why else {})
+
+
+def _without_likes(found: Explanation) -> Explanation:
+    """The same is left out whoever it is about: a gap would tell that the candidate likes the viewer, too."""
+    waterfall = {name: value for name, value in (found.waterfall or {}).items() if name not in TELL_OF_LIKES}
+    return replace(found, waterfall=waterfall or None)
 
 
 def _why_excluded(prepared: Prepared, number: int) -> list[str]:

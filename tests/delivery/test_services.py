@@ -176,9 +176,33 @@ def test_an_explanation_keeps_one_sides_secret_unless_told_otherwise(serving: Ru
     private = explain(surface="dating", viewer="adam", candidate="bea", private=True)
     assert private["code"] == "excluded"
     assert private["because"] == ["blocked"]
-    shown = explain(surface="dating", viewer="adam", candidate="cleo")
-    assert shown["shown"]
-    assert shown["waterfall"]["score"] == pytest.approx(shown["waterfall"]["score"])
+
+
+def test_without_a_reason_an_explanation_has_the_same_form_whether_or_not_they_like_the_viewer(
+    serving: Runtime,
+) -> None:
+    happens("like", "liked", "cleo", "adam")
+    likes, silent = (explain(surface="dating", viewer="adam", candidate=name) for name in ("cleo", "dora"))
+    assert likes["shown"]
+    assert silent["shown"]
+    assert likes["waterfall"].keys() == silent["waterfall"].keys() == {"features", "price", "score"}
+    private = explain(surface="dating", viewer="adam", candidate="cleo", private=True)
+    assert private["waterfall"]["q"] > 0.999
+
+
+def test_a_trace_does_not_tell_who_likes_the_viewer(serving: Runtime) -> None:
+    happens("like", "liked", "cleo", "adam")
+    recommend(surface="dating", member="adam", limit=5)
+    copy_all()
+    row = Delivery.objects.get()
+    assert any(stage["stage"] == "liked_you" and stage["kept"] == 1 for stage in row.trace)
+    trace = delivery_trace(row.id)
+    assert "liked_you" not in str(trace)
+    assert all("sources" not in item for item in trace["items"])
+    recommend(surface="travel", member="adam", limit=2)
+    copy_all()
+    places = delivery_trace(Delivery.objects.get(surface="travel").id)
+    assert all(item["sources"] for item in places["items"])
 
 
 def test_a_blocked_member_hides_no_place_of_the_same_number(serving: Runtime) -> None:

@@ -1,8 +1,11 @@
 """All that a surface of places learns from saves: taste of members, looks of places, the model of a save.
 
-Saves have no passes: the model's other class is places that were shown and not saved or, without such,
-places of the same market drawn at random. Its probabilities are right among such pairs, not in the whole
-city.
+Saves have no passes: their other class is places that were shown and not saved or, without such, places of
+the same market drawn at random. Probabilities are right among such pairs, not in the whole city.
+
+Taste times looks is the log-odds of a save, beside the member's own readiness to save: the last column is
+how well a place is liked by anybody, the others how the place's profile fits the member's, both moved by
+what the two did themselves.
 """
 
 from __future__ import annotations
@@ -14,17 +17,23 @@ import numpy.typing as npt
 
 from apps.learning.content import Target, fit_map
 from apps.learning.decisions import Decisions, decisions_of, split_by_time
-from apps.learning.factors import factorise
 from apps.learning.like_model import features_of, fit_like_model, measure
 from apps.learning.members import EARLIER, FITTED, Learnt
-from apps.learning.representation import BLEND, blended, with_columns
-from apps.learning.shrinkage import counts
+from apps.learning.pair_map import fit_pair_map, moved, residuals
+from apps.learning.representation import with_columns
+from apps.learning.shrinkage import fit_effects, log_odds, unshrunk
+from apps.pipeline.contracts import F32
 from apps.pipeline.features.tower import profile_matrix
-from apps.pipeline.snapshot import Table
+from apps.pipeline.snapshot import DIMENSIONS, Table
 
 DRAWN = 4  # places drawn for each save, where nothing was shown
 FEWEST_SHOWN = 500  # impressions without a save, below which places are drawn
 SEED = 20_260_102
+K = 10.0  # decisions that weigh as much as the prior, for effects
+OWN = 5.0  # the same for taste and looks, beside what profiles say
+MODEL = ("affinity", "selectivity", "curated", "distance_log", "price_band")  # popularity has seen the labels
+
+Columns = dict[str, npt.NDArray[Any]]
 
 
 def learn_places(
@@ -38,65 +47,101 @@ def learn_places(
 ) -> Learnt:
     """Learns one surface. `saves` are all liked, `shown` are impressions; by row of viewers and places."""
     places = with_columns(places, {"popularity": popularity})
-    models, report = _save_model(places, viewers, saves, shown, today)
-    columns, content = _represent(places, viewers, saves, today)
+    pairs = _with_other_class(places, saves, shown)
+    profiles = tuple(profile_matrix(table, table.kind, today=today) for table in (viewers, places))
+    models, report = _save_model(places, viewers, pairs, *profiles)
+    of_viewers, of_places, content = _represent(pairs, *profiles)
     return Learnt(
-        table=with_columns(places, {"looks": columns["looks"]}),
-        viewers=with_columns(viewers, {"taste": columns["taste"]}),
+        table=with_columns(places, of_places),
+        viewers=with_columns(viewers, of_viewers),
         content=content,
         models=models,
         report={"saves": len(saves), "shown": len(shown), **report},
     )
 
 
-def _represent(
-    places: Table, viewers: Table, saves: Decisions, today: int
-) -> tuple[dict[str, npt.NDArray[Any]], dict[str, npt.NDArray[Any]]]:
-    """Columns and maps; whoever has few saves leans on the profile."""
-    taste, looks = factorise(saves, len(viewers), len(places), passes=False)
-    columns, content = {}, {}
-    for table, column, name, vectors, rows in (
-        (viewers, "taste", "taste_weights", taste, saves.source),
-        (places, "looks", "place_looks_weights", looks, saves.target),
-    ):
-        profiles = profile_matrix(table, table.kind, today=today)
-        n = counts(rows, len(table))
-        content[name] = fit_map(profiles, Target(vectors, n / (n + BLEND)))
-        columns[column] = blended(vectors, profiles @ content[name], n, BLEND)
-    return columns, content
+def _represent(pairs: Decisions, viewers: F32, places: F32) -> tuple[Columns, Columns, Columns]:
+    """Columns of viewers and of places, and the tower's maps; both sides by their profiles."""
+    plain = fit_effects(pairs, len(viewers), len(places), k=K)
+    selectivity, appeal = (
+        fit_map(profiles, Target(unshrunk(effect, reliability), reliability))
+        for profiles, effect, reliability in (
+            (viewers, plain.selectivity, plain.selectivity_reliability),
+            (places, plain.appeal, plain.appeal_reliability),
+        )
+    )
+    effects = fit_effects(
+        pairs,
+        len(viewers),
+        len(places),
+        selectivity_prior=viewers @ selectivity,
+        appeal_prior=places @ appeal,
+        k=K,
+    )
+    expected = log_odds(effects, pairs)
+    fit = fit_pair_map(viewers, places, residuals(pairs, expected), factors=DIMENSIONS - 1)
+    taste, looks = _by_behaviour(pairs, expected, viewers @ fit.taste, places @ fit.looks)
+    one = np.zeros(viewers.shape[1], "f4")
+    one[-1] = 1.0  # the last column of a profile
+    content = {
+        "taste_weights": np.column_stack([fit.taste, one]),
+        "place_looks_weights": np.column_stack([fit.looks, appeal]),
+        "selectivity_weights": selectivity,
+    }
+    of_viewers = {
+        "taste": np.column_stack([taste, np.ones(len(taste))]),
+        "selectivity": effects.selectivity,
+    }
+    return of_viewers, {"looks": np.column_stack([looks, effects.appeal])}, content
+
+
+def _by_behaviour(
+    pairs: Decisions, expected: npt.NDArray[np.float64], taste: F32, looks: F32
+) -> tuple[F32, F32]:
+    """Taste, then looks, each moved from what the profile says by its own decisions."""
+    for_viewers = residuals(pairs, expected + _dots(taste, looks, pairs))
+    taste = moved(taste, looks, pairs.source, pairs.target, for_viewers, OWN)
+    for_places = residuals(pairs, expected + _dots(taste, looks, pairs))
+    return taste, moved(looks, taste, pairs.target, pairs.source, for_places, OWN)
+
+
+def _dots(taste: F32, looks: F32, pairs: Decisions) -> F32:
+    dots: F32 = np.einsum("ij,ij->i", taste[pairs.source], looks[pairs.target])
+    return dots
 
 
 def _save_model(
-    places: Table, viewers: Table, saves: Decisions, shown: Decisions, today: int
+    places: Table, viewers: Table, pairs: Decisions, viewer_profiles: F32, place_profiles: F32
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    earlier, later = split_by_time(saves, EARLIER)
-    if len(later) == 0:
-        return {}, {}
-    columns, _ = _represent(places, viewers, earlier, today)
-    past_places = with_columns(places, {"looks": columns["looks"]})
-    past_viewers = with_columns(viewers, {"taste": columns["taste"]})
-    pairs = _with_other_class(places, saves, later, shown)
-    fitted, last = split_by_time(pairs, FITTED)
+    """The model fitted on the later pairs; a report on the last of them, by a model without them."""
+    earlier, later = split_by_time(pairs, EARLIER)
+    of_viewers, of_places, _ = _represent(earlier, viewer_profiles, place_profiles)
+    past_viewers, past_places = with_columns(viewers, of_viewers), with_columns(places, of_places)
+
+    def features(some: Decisions) -> dict[str, F32]:
+        found = features_of(past_viewers, past_places, some, None)
+        return {name: found[name] for name in MODEL}
+
+    fitted, last = split_by_time(later, FITTED)
     report: dict[str, Any] = {}
-    judged = fit_like_model(features_of(past_viewers, past_places, fitted, None), fitted.liked)
+    judged = fit_like_model(features(fitted), fitted.liked)
     if judged is not None and len(last):
-        report["save"] = measure(features_of(past_viewers, past_places, last, None), last.liked, judged)
-    final = fit_like_model(features_of(past_viewers, past_places, pairs, None), pairs.liked)
+        report["save"] = measure(features(last), last.liked, judged)
+    final = fit_like_model(features(later), later.liked)
     return ({"like": final} if final else {}), report
 
 
-def _with_other_class(places: Table, saves: Decisions, later: Decisions, shown: Decisions) -> Decisions:
-    """The later saves, and pairs without any save: shown in the same time or, with too few, drawn."""
-    since = shown.take(shown.at >= later.at.min())
+def _with_other_class(places: Table, saves: Decisions, shown: Decisions) -> Decisions:
+    """The saves, and pairs without a save: shown or, with too few, drawn."""
     known = np.unique(_pair_keys(saves.source, saves.target, len(places)))
-    others = _without(since, known, len(places))
+    others = _without(shown, known, len(places))
     if len(others) < FEWEST_SHOWN:
-        others = _without(_drawn(places, later), known, len(places))
+        others = _without(_drawn(places, saves), known, len(places))
     return decisions_of(
-        np.concatenate([later.source, others.source]),
-        np.concatenate([later.target, others.target]),
-        np.concatenate([later.liked, np.zeros(len(others), "?")]),
-        np.concatenate([later.at, others.at]),
+        np.concatenate([saves.source, others.source]),
+        np.concatenate([saves.target, others.target]),
+        np.concatenate([saves.liked, np.zeros(len(others), "?")]),
+        np.concatenate([saves.at, others.at]),
     )
 
 

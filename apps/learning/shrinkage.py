@@ -66,9 +66,15 @@ def unshrunk(effects: F64, reliability: F64) -> F64:
     return np.divide(effects, reliability, out=np.zeros_like(effects), where=reliability > 0)
 
 
-def counts(rows: I32, n: int) -> F64:
-    """How often each of the rows 0..n-1 occurs."""
-    return np.bincount(rows, minlength=n).astype("f8")
+def counts(rows: I32, n: int, weights: F64 | None = None) -> F64:
+    """How often each of the rows 0..n-1 occurs; with weights, their sums."""
+    return np.bincount(rows, weights, minlength=n).astype("f8")
+
+
+def log_odds(effects: Effects, decisions: Decisions) -> F64:
+    """[n] of a like, by the effects alone."""
+    sums: F64 = effects.mean + effects.selectivity[decisions.source] + effects.appeal[decisions.target]
+    return sums
 
 
 def _probabilities(mean: float, s: F64, a: F64, decisions: Decisions) -> F64:

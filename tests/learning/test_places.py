@@ -3,6 +3,7 @@ import numpy as np
 from apps.learning import quality
 from apps.learning.decisions import decisions_of
 from apps.learning.places import learn_places
+from apps.pipeline.features.tower import embed
 from apps.pipeline.snapshot import empty_table, table_from_columns
 from tests.learning.worlds import DAY, NOW, TODAY
 
@@ -58,3 +59,54 @@ def test_places_shown_and_not_saved_are_the_other_class() -> None:
     learnt = learn_places(places, viewers, saves, shown=shown, popularity=liked_places, today=TODAY)
     assert learnt.report["shown"] == len(pairs)
     assert learnt.report["save"]["auc"] > 0.8
+
+
+def test_saves_that_mean_nothing_are_predicted_as_a_coin() -> None:
+    """The guard against a leak: with saves at random, features that had seen them would look clever."""
+    rng = np.random.default_rng(5)
+    places = table_from_columns("place", {"number": np.arange(1, 61), "tags": rng.integers(0, 8, 60)}, 60)
+    viewers = table_from_columns(
+        "member", {"number": np.arange(1, 201), "crafts": rng.integers(0, 8, 200)}, 200
+    )
+    pairs = np.argwhere(rng.random((200, 60)) < 0.6)
+    at = NOW - rng.random(len(pairs)) * 30 * DAY
+    saved = rng.random(len(pairs)) < 0.3
+    saves = decisions_of(pairs[saved, 0], pairs[saved, 1], np.ones(saved.sum()), at[saved])
+    learnt = learn_places(
+        places,
+        viewers,
+        saves,
+        shown=decisions_of(pairs[:, 0], pairs[:, 1], np.zeros(len(pairs)), at),
+        popularity=np.bincount(saves.target, minlength=60),  # it has counted the labels too
+        today=TODAY,
+    )
+    assert abs(learnt.report["save"]["auc"] - 0.5) < 0.06
+
+
+def test_newcomers_get_from_the_tower_what_their_profile_says() -> None:
+    """Members like the places of their own kind; somebody new of a kind does, and so is a new place liked."""
+    rng = np.random.default_rng(6)
+    kind, place_kind = rng.integers(0, 2, 300), rng.integers(0, 2, 60)
+    viewers = table_from_columns("member", {"number": np.arange(1, 301), "crafts": 1 << kind}, 300)
+    places = table_from_columns("place", {"number": np.arange(1, 61), "tags": 1 << place_kind}, 60)
+    pairs = np.argwhere(rng.random((300, 60)) < 0.5)
+    same = kind[pairs[:, 0]] == place_kind[pairs[:, 1]]
+    saved = rng.random(len(pairs)) < np.where(same, 0.5, 0.1)
+    learnt = learn_places(
+        places,
+        viewers,
+        decisions_of(pairs[saved, 0], pairs[saved, 1], np.ones(saved.sum())),
+        shown=decisions_of(pairs[:, 0], pairs[:, 1], np.zeros(len(pairs))),
+        popularity=np.zeros(60),
+        today=TODAY,
+    )
+    content = {f"travel.{name}": weights for name, weights in learnt.content.items()}
+    members = table_from_columns("member", {"number": [1, 2], "crafts": [1, 2]}, 2)
+    fresh = table_from_columns("place", {"number": [1, 2], "tags": [1, 2]}, 2)
+    taste = embed(members, surface="travel", content=content, today=TODAY)["taste"]
+    looks = embed(fresh, surface="travel", content=content, today=TODAY)["looks"]
+    lead = taste @ looks.T
+    assert (taste[:, -1] == 1.0).all()
+    # log-odds of 0.5 against 0.1: 2.2 apart
+    assert 1.5 < lead[0, 0] - lead[0, 1] < 2.9
+    assert 1.5 < lead[1, 1] - lead[1, 0] < 2.9

@@ -31,9 +31,8 @@ STARTING_POINTS: Mapping[str, Mapping[str, Value]] = {
     },
     "travel": {
         "daily_cap": 0,
-        "weights.curated": 0.1,
-        "weights.closeness": 0.1,
-        "weights.friends_saved": 0.1,
+        "weights.curated": 0.05,
+        "weights.friends_saved": 0.05,
     },
 }
 

@@ -163,7 +163,7 @@ MEMBER_FEATURES = (
 PLACE_FEATURES = (
     Feature(
         "taste",
-        "How well the place fits what the viewer has saved; one half is average.",
+        "How well the place is liked, and fits the viewer; one half is average.",
         lambda request, pool: logistic(pairs.dots(request.viewer.row["taste"], pool.table["looks"])),
         default=0.5,
     ),

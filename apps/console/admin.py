@@ -25,7 +25,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.common.staff import Heading, LargeInspectAdmin, Section
-from apps.console.delivery_page import delivery_sections
+from apps.console.inspect.delivery_page import delivery_sections
 from apps.interactions.admin import as_uuid, link_to, names_of, number_of
 from apps.interactions.models import Delivery
 

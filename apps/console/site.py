@@ -18,20 +18,10 @@ class ConsoleSite(UnfoldAdminSite):
     index_title = "Today"
 
     def extra_urls(self) -> list[URLPattern]:
-        from apps.console import policy_views as views
+        from apps.console.drafts.pages import PAGES as DRAFTS
+        from apps.console.policies.pages import PAGES as POLICIES
 
-        pages = [
-            ("policies/", "policies", views.policies),
-            ("policies/drafts/start/", "draft_start", views.start),
-            ("policies/drafts/<int:pk>/", "draft_review", views.review),
-            ("policies/drafts/<int:pk>/publish/", "draft_publish", views.publish),
-            ("policies/drafts/<int:pk>/discard/", "draft_discard", views.discard),
-            ("policies/drafts/<int:pk>/update/", "draft_update", views.update),
-            ("policies/drafts/<int:pk>/<slug:surface>/", "draft_edit", views.edit),
-            ("releases/", "releases", views.releases),
-            ("releases/<int:number>/", "release", views.release),
-            ("releases/<int:number>/roll-back/", "release_roll_back", views.roll_back),
-        ]
+        pages = [*DRAFTS, *POLICIES]
         return [path(route, self.admin_view(view), name=name) for route, name, view in pages]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

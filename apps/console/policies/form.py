@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.console.policy_cards import pin_names, text_of
+from apps.console.policies.cards import pin_names, text_of
 from apps.members.models import Member
 from apps.places.models import Place
 from apps.policies.knobs import Knob, knobs

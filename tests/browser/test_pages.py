@@ -5,9 +5,6 @@ Pictures of all of them are kept under var/screens/.
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,42 +19,14 @@ from apps.members.models import Member
 from apps.places.models import CuratedList, Place
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.releases.models import Revision
+from tests.browser.conftest import CHROMIUM, SCREENS, WIDTHS
 from tests.console.town import build_town
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SCREENS = Path(__file__).resolve().parents[2] / "var" / "screens"
-WIDTHS = {"desktop": (1440, 1000), "phone": (390, 844)}
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
     pytest.mark.django_db(transaction=True),
 ]
-
-
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = (
-        "1"  # Playwright runs a loop in this thread; the rows are ours alone
-    )
-    try:
-        with sync_playwright() as playwright:
-            chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-            yield chromium
-            chromium.close()
-    finally:
-        os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
 
 
 def pages() -> dict[str, str]:

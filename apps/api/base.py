@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.api.authentication import key_of
+from apps.api.idempotency import idempotent
 from apps.api.keys import LiveKey
 from apps.api.metrics import count_request
 from apps.api.parameters import check_id, read_parameters
@@ -42,6 +43,12 @@ class ApiView(APIView):
     metadata_class = None
     http_method_names = ["get", "head", "post", "put", "patch", "delete"]
     parameters: tuple[str, ...] = ()
+    takes_idempotency_key = True
+
+    @classmethod
+    def as_view(cls, **initkwargs: Any) -> Any:
+        view = super().as_view(**initkwargs)
+        return idempotent(view) if cls.takes_idempotency_key else view
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()

@@ -30,6 +30,7 @@ EXAMPLE = [
 
 
 class EventsView(ApiView):
+    takes_idempotency_key = False  # each event has an id of its own
     scopes = {"POST": WRITE}
 
     @described(

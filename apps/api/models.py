@@ -28,3 +28,23 @@ class ServiceKey(AbstractAPIKey):
                 condition=models.Q(scopes__contained_by=list(Scope.values)),
             )
         ]
+
+
+class KeptAnswer(models.Model):
+    """What a call with an Idempotency-Key was answered (apps.api.idempotency). No status: still in flight."""
+
+    key_prefix = models.CharField(max_length=16)  # of the service key
+    key = models.CharField(max_length=255)
+    path = models.TextField(blank=True, db_index=True)
+    digest = models.BinaryField(max_length=16)  # of method, address and body
+    attempt = models.UUIDField()  # whose work it is
+    started_at = models.DateTimeField(db_index=True)
+    status = models.SmallIntegerField(null=True)
+    content_type = models.CharField(max_length=100, blank=True)
+    body = models.BinaryField(default=bytes)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="kept_answer_once", fields=["key_prefix", "key"])]
+
+    def __str__(self) -> str:
+        return f"{self.key_prefix} {self.key}"

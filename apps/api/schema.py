@@ -19,6 +19,12 @@ PROBLEM = "application/problem+json"
 WITHOUT_BODY = (400, 401, 403, 404, 405, 406, 429, 500, 503)
 WITH_BODY = (*WITHOUT_BODY, 409, 413, 415, 422)
 ID = {"type": "string", "minLength": 1, "maxLength": 64}
+IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    OpenApiParameter.HEADER,
+    description="Sent again with the same key, the call is answered as the first time and not done again.",
+)
 
 
 class ServiceKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -47,9 +53,10 @@ def described(
     query: Sequence[OpenApiParameter] = (),
 ) -> Callable[[Any], Any]:
     """One call. `ids` are the ids in its address; `takes` is a body's type, or types by media type."""
+    header = [IDEMPOTENCY_KEY] if scope and scope.endswith(":write") and tag != "events" else []
     needs = f" Needs the scope `{scope}`." if scope else ""
     in_path = [OpenApiParameter(name, ID, OpenApiParameter.PATH) for name in ids]
-    problems = (WITH_BODY if takes is not None else WITHOUT_BODY) if scope else (405, 406, 500, 503)
+    problems = (WITH_BODY if takes is not None or header else WITHOUT_BODY) if scope else (405, 406, 500, 503)
     refusals = {
         (status, PROBLEM): OpenApiResponse(Problem, description=TITLES[status])
         for status in problems
@@ -63,7 +70,7 @@ def described(
         tags=[tag],
         request=takes,
         responses={**answers, **refusals},
-        parameters=[*in_path, *query],
+        parameters=[*in_path, *query, *header],
         examples=examples,
         auth=None if scope else [],
     )

@@ -6,9 +6,9 @@ for them, else Postgres's, else nobody's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -35,7 +35,10 @@ RESERVE = 40
 
 @dataclass(frozen=True)
 class Question:
-    """What somebody asked. `candidates`: rank these of the app's ids and nobody else."""
+    """What somebody asked. `candidates`: rank these of the app's ids and nobody else.
+
+    A dry run may ask what if: under another content, at another time, with a given seed, without the rules.
+    """
 
     surface: str
     member: str
@@ -45,6 +48,15 @@ class Question:
     request_id: UUID | None = None
     key_prefix: str = ""
     dry_run: bool = False
+    content: Mapping[str, Any] | None = field(default=None, hash=False)  # instead of the viewer's release
+    at: float | None = None  # instead of now, for parameters, rules and ages; the state stays that of now
+    seed: int | None = None  # instead of the delivery's own
+    rules_off: bool = False  # no boosts, buries, pins and caps by rule
+
+    def __post_init__(self) -> None:
+        what_if = self.content is not None or self.at is not None or self.seed is not None or self.rules_off
+        if what_if and not self.dry_run:
+            raise ValueError("Only a dry run may ask what if.")
 
     @property
     def request_key(self) -> str:
@@ -104,6 +116,7 @@ def prepare(
 
     assert world.live is not None
     release, content = release_for(world.live, question.member)
+    content = content if question.content is None else question.content
     params = build_params(content, question.surface, viewer=question.member)
     if params.daily_cap:
         runtime.caps.add((question.surface, params.daily_cap))
@@ -146,8 +159,8 @@ def request_of(prepared: Prepared, *, excluded: I32 | None = None) -> Request:
             liked_by=prepared.state.liked_by,
         ),
         limit=question.limit,
-        now=prepared.now,
-        seed=seed_of(prepared.delivery),
+        now=prepared.now if question.at is None else question.at,
+        seed=seed_of(prepared.delivery) if question.seed is None else question.seed,
         market=_market(world, question, prepared.viewer),
         only=_only(world, kind, question.candidates),
         newcomers=world.overlay.newcomers.get(question.surface),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, I32
-from apps.pipeline.snapshot import Graph
+from apps.pipeline.graph import Graph
 
 MOST_PLACES = 200  # kept per member: the ones that most connections saved
 

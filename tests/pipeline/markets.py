@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 
 from apps.pipeline.contracts import Request, Viewer
+from apps.pipeline.graph import Graph, empty_graph
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.snapshot import (
     DIMENSIONS,
-    Graph,
     Snapshot,
     Table,
-    empty_graph,
     surface_data,
     table_from_columns,
 )

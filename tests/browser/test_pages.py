@@ -105,7 +105,20 @@ def visit(page: Any, address: str, picture: Path) -> list[str]:
     if sideways > 0:
         wrong.append(f"scrolls sideways by {sideways} px")
     page.screenshot(path=str(picture), full_page=True)
-    return wrong
+    return wrong + hard_to_use(page)
+
+
+def hard_to_use(page: Any) -> list[str]:
+    """What axe finds against WCAG 2.1 A and AA (contrast, labels, names, roles), as sentences."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    only = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
+    found = Axe().run(page, options=only).response["violations"]
+    return [
+        f"{violation['id']}: {violation['help']}: {node['html'][:160]}"
+        for violation in found
+        for node in violation["nodes"][:5]
+    ]
 
 
 @pytest.mark.parametrize("width", WIDTHS)

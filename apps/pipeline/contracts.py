@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.rules import U64, LiveRules
 from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, empty_table
 from apps.pipeline.trace import Trace
 
@@ -22,9 +23,12 @@ I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
 U32 = npt.NDArray[np.uint32]
 F32 = npt.NDArray[np.float32]
+F64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 NOBODY: I32 = np.zeros(0, "i4")
+NO_CAPS: I32 = np.zeros((0, 2), "i4")
+NO_WORDS: U64 = np.zeros((0, 0), "u8")
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class Request:
     gone: I32 = field(
         default_factory=lambda: NOBODY
     )  # overlay: sorted numbers in the snapshot that may not be shown any more
+    rules: LiveRules | None = None  # staff's rules that are live for this viewer now
     reserve: int = 40  # how many more to return in order, for backfill by the guard
 
     @property
@@ -88,6 +93,8 @@ class Pool:
     p: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(viewer likes candidate)
     q: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(candidate likes viewer)
     score: F32 = field(default_factory=lambda: np.zeros(0, "f4"))
+    words: U64 = field(default_factory=lambda: NO_WORDS)  # [words, n] which rules' conditions each meets
+    multiplier: F64 | None = None  # what rules multiply Phi with; None: no such rule is live
 
     def __len__(self) -> int:
         return len(self.table)
@@ -114,6 +121,7 @@ class Slate:
     eligible: int  # how many candidates were eligible for this viewer: tells a short list from a cut one
     trace: Trace
     pool: Pool | None = None  # only with a detailed trace
+    caps: I32 = field(default_factory=lambda: NO_CAPS)  # [n, 2] exposures in a day and in an hour; 0: no cap
 
 
 @dataclass(frozen=True)
@@ -131,5 +139,6 @@ class Explanation:
     # none would.
     # Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
     waterfall: Mapping[str, Any] | None = None
-    # p, q, phi, features: {name: {value, weight, contribution}}, price, score; for whoever was scored.
+    # p, q, phi, rules and the multiplier they make, features: {name: {value, weight, contribution}}, price,
+    # score, caps, and the rules that may give a place; for whoever was scored.
     private_waterfall: bool = False  # q tells that the candidate liked the viewer: only for those allowed

@@ -19,7 +19,11 @@ from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.changes import change_for
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import PINNED_SOURCE, lineup_for
+from apps.pipeline.ranking.boosts import steps_of
+from apps.pipeline.ranking.caps import caps_of
+from apps.pipeline.ranking.matching import words_of
 from apps.pipeline.ranking.score import phi, price_of, weight_of
+from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.propose import quota_of
 from apps.pipeline.snapshot import Table
@@ -55,6 +59,8 @@ def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
     one = Pool(
         pool.table.gather(np.array([i])), pool.sources[i : i + 1], p=pool.p[i : i + 1], q=pool.q[i : i + 1]
     )
+    words = words_of(request, one.table)
+    daily, hourly = caps_of(request, words, 1)[0].tolist()
     features = {}
     for name, column in pool.features.items():
         value, weight = float(column[i]), weight_of(request, name)
@@ -63,9 +69,13 @@ def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
         "p": float(pool.p[i]),
         "q": None if pool.table.kind == "place" else float(pool.q[i]),
         "phi": float(phi(request, one)[0]),
+        "rules": steps_of(request, pool, i),
+        "multiplier": 1.0 if pool.multiplier is None else float(pool.multiplier[i]),
         "features": features,
         "price": float(price_of(request, one)[0]),
         "score": float(pool.score[i]),
+        "caps": {"daily": daily, "hourly": hourly},
+        "places": places_for(request, words, int(one.table["number"][0])),
     }
 
 

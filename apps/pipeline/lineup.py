@@ -14,11 +14,11 @@ from apps.pipeline.features.registry import FEATURES, Feature
 from apps.pipeline.reranking.diversity import diversify
 from apps.pipeline.reranking.exploration import explore
 from apps.pipeline.reranking.order import Reranker
-from apps.pipeline.reranking.pins import pin
+from apps.pipeline.reranking.placements import place
 from apps.pipeline.retrieval import people, spots
 from apps.pipeline.retrieval.eligible import Source
 
-PINNED = 20  # most pins of a policy that are looked up
+PINNED = 100  # most pins that are looked up
 
 
 @dataclass(frozen=True)
@@ -38,11 +38,11 @@ class LineUp:
         return {source.name: source.quota for source in self.sources if source is not PINNED_SOURCE}
 
 
-PINNED_SOURCE = Source("pinned", "Those whom the policy pins, when they are eligible.", PINNED, people.pinned)
+PINNED_SOURCE = Source("pinned", "Those whom rules pin, when they are eligible.", PINNED, people.pinned)
 
 RERANKERS = (
-    Reranker("pins", "Puts pinned candidates first.", pin),
     Reranker("diversity", "Spreads those who are alike.", diversify),
+    Reranker("placements", "Gives places of the list to rules: slots, shares and pins.", place),
     Reranker("exploration", "Gives some positions to candidates from just below the list.", explore),
 )
 
@@ -85,8 +85,8 @@ PLACES = LineUp(
 LINEUPS: Mapping[str, LineUp] = {lineup.name: lineup for lineup in (PEOPLE, PLACES)}
 
 # Also switches: no learnt p and q; a like already given is guessed like any other; Phi is p alone;
-# no weighted features; no price.
-SCORING_STAGES = ("predictions", "known_answers", "reciprocity", "features", "price")
+# no rule multiplies it; no weighted features; no price.
+SCORING_STAGES = ("predictions", "known_answers", "reciprocity", "boosts", "features", "price")
 STAGES: Mapping[str, tuple[str, ...]] = {
     name: (
         *(source.name for source in lineup.sources if source is not PINNED_SOURCE),

@@ -17,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 U64 = npt.NDArray[np.uint64]
+F64 = npt.NDArray[np.float64]
+I32 = npt.NDArray[np.int32]
 WORD = 64
 KINDS = ("boost", "bury", "pin", "cap", "floor", "share_target")
 
@@ -49,11 +51,38 @@ class SurfaceRules:
     viewer_conditions: tuple[Mapping[str, Any], ...] = ()  # trees, segments expanded
     candidate_conditions: tuple[Mapping[str, Any], ...] = ()
 
+    def __post_init__(self) -> None:
+        for spec in self.specs:  # the compiled loops read words without looking whether they are there
+            for index, known in (
+                (spec.viewers, self.viewer_conditions),
+                (spec.candidates, self.candidate_conditions),
+            ):
+                if not -1 <= index < len(known):
+                    raise ValueError(f"{spec.key} names condition {index} of {len(known)}.")
+
     @cached_property
     def digest(self) -> str:
         """Names the conditions: releases that share them share their masks."""
         said = [list(self.viewer_conditions), list(self.candidate_conditions)]
         return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
+
+    @cached_property
+    def in_order(self) -> tuple[RuleSpec, ...]:
+        """As they apply: by priority, then by key."""
+        return tuple(sorted(self.specs, key=lambda spec: (spec.priority, spec.key)))
+
+    @cached_property
+    def times(self) -> tuple[F64, F64]:
+        """[rules] when each starts and ends, in their order."""
+        return (
+            np.array([spec.starts_at for spec in self.in_order], "f8"),
+            np.array([spec.ends_at for spec in self.in_order], "f8"),
+        )
+
+    @cached_property
+    def viewers(self) -> I32:
+        """[rules] the viewer condition of each, in their order."""
+        return np.array([spec.viewers for spec in self.in_order], "i4")
 
 
 NO_RULES = SurfaceRules()
@@ -71,3 +100,74 @@ class RuleMasks:
 def words_for(conditions: int) -> int:
     """How many words hold this many conditions."""
     return -(-conditions // WORD)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveRules:
+    """The rules that are live for one viewer at one moment, in order, and how to tell whom they meet."""
+
+    rules: SurfaceRules
+    specs: tuple[RuleSpec, ...]
+    masks: RuleMasks | None = None  # of the request's snapshot; None: conditions are evaluated on the rows
+    newcomers: U64 | None = None  # [rows of the request's newcomers, words]
+
+    def of(self, *kinds: str) -> tuple[RuleSpec, ...]:
+        """Those of these kinds."""
+        return tuple(spec for spec in self.specs if spec.kind in kinds)
+
+    @cached_property
+    def conditions(self) -> I32:
+        """[rules] the candidate condition of each."""
+        return np.array([spec.candidates for spec in self.specs], "i4")
+
+    @cached_property
+    def factors(self) -> tuple[RuleSpec, ...]:
+        """Those that multiply Phi."""
+        return tuple(spec for spec in self.specs if spec.factor != 1.0 and spec.kind in ("boost", "bury"))
+
+    @cached_property
+    def placements(self) -> tuple[RuleSpec, ...]:
+        """Those that give places of the list, or limit them."""
+        return tuple(
+            spec for spec in self.specs if spec.kind in ("boost", "bury") and (spec.slots or spec.share >= 0)
+        )
+
+    @cached_property
+    def pins(self) -> tuple[RuleSpec, ...]:
+        return self.of("pin")
+
+    @cached_property
+    def caps(self) -> tuple[RuleSpec, ...]:
+        return self.of("cap")
+
+
+def live_rules(
+    rules: SurfaceRules,
+    *,
+    met: U64,
+    now: float,
+    dead: frozenset[str] = frozenset(),
+    masks: RuleMasks | None = None,
+    newcomers: U64 | None = None,
+    only_caps: bool = False,
+) -> LiveRules:
+    """The rules that have begun, have not ended, were not switched off and whose viewers hold this one.
+
+    `met`: [words] of the viewer. `dead`: keys of rules that staff switched off. `only_caps`: for a viewer of
+    the hold-out.
+    """
+    starts, ends = rules.times
+    live = (starts <= now) & (now < ends) & is_met(rules.viewers, met)
+    specs = rules.in_order
+    chosen = tuple(specs[i] for i in np.flatnonzero(live).tolist())
+    if dead or only_caps:
+        chosen = tuple(s for s in chosen if s.key not in dead and (s.kind == "cap" or not only_caps))
+    return LiveRules(rules, chosen, masks, newcomers)
+
+
+def is_met(conditions: I32, met: U64) -> npt.NDArray[np.bool_]:
+    """[conditions] whether one row, whose words are `met`, meets each; -1 is met by everybody."""
+    if not len(met):
+        return conditions < 0
+    bits = met[conditions >> 6] >> (conditions & (WORD - 1)).astype("u8")
+    return np.asarray((conditions < 0) | ((bits & np.uint64(1)) == 1))

@@ -12,6 +12,8 @@ from apps.pipeline.contracts import Explanation, Pool, Request, Slate
 from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import LineUp, lineup_for
+from apps.pipeline.ranking.caps import caps_of
+from apps.pipeline.ranking.matching import effects, words_of
 from apps.pipeline.ranking.score import score_pool
 from apps.pipeline.reranking import random_order
 from apps.pipeline.reranking.order import Order, by_score
@@ -87,7 +89,11 @@ def _reranked(request: Request, pool: Pool, lineup: LineUp, trace: Trace) -> Ord
 
 def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Trace) -> Slate:
     kept = order.positions[: _length(request)]
-    trace.add("slate", len(order), len(kept), shown=min(len(kept), max(request.limit, 0)))
+    shown = min(len(kept), max(request.limit, 0))
+    trace.add("slate", len(order), len(kept), shown=shown)
+    touched = effects(request, pool, kept[:shown])
+    if touched:
+        trace.add("rules", len(pool), len(pool), rules=touched)
     table = pool.table.gather(kept)
     return Slate(
         numbers=table["number"],
@@ -98,6 +104,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
         eligible=eligible,
         trace=trace,
         pool=pool if trace.detailed else None,
+        caps=caps_of(request, words_of(request, table), len(table)),
     )
 
 

@@ -8,7 +8,16 @@ import numpy as np
 
 from apps.pipeline.contracts import Request, Viewer
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.rules import LiveRules, RuleSpec, SurfaceRules
 from apps.pipeline.snapshot import Snapshot, Table, table_from_columns
+
+EVERY_KIND = LiveRules(
+    SurfaceRules(),
+    tuple(
+        RuleSpec(kind, kind, -1, -1, 0.0, 1.0, 1, factor=2.0, slots=(1,), share=0.1, pins=(0,), daily=1)
+        for kind in ("boost", "bury", "pin", "cap")
+    ),
+)
 
 
 def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
@@ -28,6 +37,7 @@ def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
             now=snapshot.created_at,
             seed=0,
             market=int(row["market"][0]),
+            rules=EVERY_KIND,
             newcomers=table_from_columns(data.kind, {"number": [-1], "market": row["market"]}, 1),
         )
 

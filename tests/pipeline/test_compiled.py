@@ -11,7 +11,8 @@ import pytest
 from apps.pipeline import compiled
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
-from apps.pipeline.reranking import greedy
+from apps.pipeline.ranking import multiply
+from apps.pipeline.reranking import arrange, greedy
 from apps.pipeline.retrieval import dots
 
 ROOT = Path(compiled.__file__).parents[2]
@@ -57,6 +58,10 @@ def test_nothing_is_compiled_by_a_request():
         predicates.keep_rows,
         dots.row_dots,
         greedy.greedy_order,
+        arrange.arrange,
+        multiply.multiply,
+        multiply.count_met,
+        multiply.tighten,
     )
     for kernel in kernels:
         assert len(kernel.signatures) == 1

@@ -1,4 +1,4 @@
-"""The score of every candidate: Phi(p, q) + sum of weight x feature - price, all in Phi's units.
+"""The score of every candidate: Phi(p, q) x rules' factors + sum of weight x feature - price, in Phi's units.
 
 Takes a request and a pool, gives the pool with its numbers, in the same order. A NaN never leaves: what
 can't be computed counts as its default. It orders nothing.
@@ -14,6 +14,8 @@ from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
+from apps.pipeline.ranking.boosts import multiplier_of
+from apps.pipeline.ranking.matching import words_of
 from apps.pipeline.ranking.predictions import EDGE, both_ways, like_probability, pair_features
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.vocabulary import partner_masks
@@ -27,7 +29,9 @@ def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
     default."""
     pool = predict(request, pool)
     features, lost = weighted_features(request, pool)
-    pool = replace(pool, features=features)
+    words = words_of(request, pool.table)
+    multiplier = multiplier_of(request, words, len(pool))
+    pool = replace(pool, features=features, words=words, multiplier=multiplier)
     return replace(pool, score=total(request, pool)), lost
 
 
@@ -66,8 +70,10 @@ def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tup
 
 
 def total(request: Request, pool: Pool) -> F32:
-    """Phi + adjustments - price [n], finite."""
+    """Phi x factors + adjustments - price [n], finite."""
     score = phi(request, pool).astype("f8")
+    if pool.multiplier is not None:
+        score *= pool.multiplier
     for name, column in pool.features.items():
         score += weight_of(request, name) * column
     score -= price_of(request, pool)

@@ -1,1 +1,1 @@
-"""From scores to a list: pins, diversity, exploration, the random order, and what to say about each."""
+"""From scores to a list: diversity, places by rules, exploration, the random order, reasons."""

@@ -20,9 +20,9 @@ ATTRIBUTES = {"member": ("industries", "crafts", "interests"), "place": ("tags",
 
 
 def diversify(request: Request, pool: Pool, order: Order) -> Order:
-    """The best ~120 after the pins, reordered; all below keep their order."""
+    """The best ~120, reordered; all below keep their order."""
     share = min(max(request.params.diversity, 0.0), 1.0)
-    head = order.positions[order.fixed : order.fixed + HEAD]
+    head = order.positions[:HEAD]
     if share == 0.0 or len(head) < 2:
         return order
     from apps.pipeline.reranking.greedy import greedy_order
@@ -32,8 +32,8 @@ def diversify(request: Request, pool: Pool, order: Order) -> Order:
     table = pool.table.gather(head)
     greedy_order(relevance(pool.score[head]), directions(table), common(table), share, steps, chosen)
     moved = np.arange(len(order))
-    moved[order.fixed : order.fixed + len(head)] = order.fixed + chosen
-    return Order(order.positions[moved], order.propensity[moved], order.fixed)
+    moved[: len(head)] = chosen
+    return Order(order.positions[moved], order.propensity[moved])
 
 
 def relevance(score: F32) -> F32:

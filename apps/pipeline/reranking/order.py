@@ -6,24 +6,24 @@ A reranker takes an order and gives an order; it may move and cut, never add who
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, I64, Pool, Request
 
+NO_PLACES: I64 = np.zeros(0, "i8")
+
 
 @dataclass(frozen=True)
 class Order:
-    """Positions in the pool, best first; the first `fixed` are pinned and stay.
-
-    `propensity`: see contracts.Slate.
-    """
+    """Positions in the pool, best first. `propensity`: see contracts.Slate."""
 
     positions: I64
     propensity: F32
-    fixed: int = 0
+    held: I64 = field(default_factory=lambda: NO_PLACES)  # places of the list that rules gave: they stay
+    kept_out: int = 0  # how many of the end may not come up: more of them than a rule allows
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -9,7 +9,7 @@ from apps.pipeline.contracts import Pool
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.reranking.diversity import HEAD, common, directions, diversify, relevance
 from apps.pipeline.reranking.order import by_score
-from apps.pipeline.reranking.pins import pin
+from apps.pipeline.reranking.placements import place
 from tests.pipeline.markets import (
     member_table,
     people,
@@ -87,9 +87,9 @@ def test_below_the_head_nobody_moves():
 
 def test_pins_come_first_in_their_order_and_only_from_the_pool():
     table = member_table([{} for _ in range(4)])
-    assert numbers(pin, table, [4, 3, 2, 1], pins=(4, 99, 2, 4)) == [4, 2, 1, 3]
-    assert numbers(pin, table, [4, 3, 2, 1], pins=(4, 3, 2), limit=2) == [4, 3, 1, 2]
-    assert numbers(pin, table, [4, 3, 2, 1]) == [1, 2, 3, 4]
+    assert numbers(place, table, [4, 3, 2, 1], pins=(4, 99, 2, 4)) == [4, 2, 1, 3]
+    assert numbers(place, table, [4, 3, 2, 1], pins=(4, 3, 2), limit=2) == [4, 3, 1, 2]
+    assert numbers(place, table, [4, 3, 2, 1]) == [1, 2, 3, 4]
 
 
 def test_a_pin_stays_first_when_the_rest_is_spread():

@@ -22,15 +22,23 @@ def market(n):
 
 
 @pytest.mark.parametrize(
-    ("n", "limit", "share", "pinned"),
-    [(6, 3, 0.5, 0), (6, 3, 1.0, 0), (4, 3, 0.5, 0), (8, 2, 0.3, 1), (5, 4, 1.0, 1)],
+    ("n", "limit", "share", "held", "kept_out"),
+    [
+        (6, 3, 0.5, (), 0),
+        (6, 3, 1.0, (), 0),
+        (4, 3, 0.5, (), 0),
+        (8, 2, 0.3, (0,), 0),
+        (5, 4, 1.0, (0,), 0),
+        (8, 4, 0.5, (1, 3), 0),
+        (8, 4, 0.5, (2,), 2),
+    ],
 )
-def test_frequencies_are_the_logged_propensities(n, limit, share, pinned):
+def test_frequencies_are_the_logged_propensities(n, limit, share, held, kept_out):
     snapshot, pool = market(n)
     counts, logged = np.zeros((n, n)), np.full((n, n), np.nan)
     request = request_for(snapshot, 1, limit=limit, params=PipelineParams(exploration=share))
     object.__setattr__(request, "seed", 0)
-    start = Order(by_score(pool).positions, np.ones(n, "f4"), fixed=pinned)
+    start = Order(by_score(pool).positions, np.ones(n, "f4"), np.array(held, "i8"), kept_out)
     for seed in range(RUNS):
         object.__setattr__(request, "seed", seed)
         order = explore(request, pool, start)
@@ -41,6 +49,8 @@ def test_frequencies_are_the_logged_propensities(n, limit, share, pinned):
     seen = counts[:, :limit] > 0
     error = 4 * np.sqrt(frequency * (1 - frequency) / RUNS) + 1e-6
     assert np.all(np.abs(frequency - logged[:, :limit])[seen] <= error[seen])
+    assert all(counts[place, place] == RUNS for place in held)
+    assert counts[n - kept_out :, :limit].sum() == 0
     assert np.nansum(np.where(seen, logged[:, :limit], 0), axis=0) == pytest.approx(np.ones(limit))
 
 

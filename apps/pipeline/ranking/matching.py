@@ -1,0 +1,99 @@
+"""Which rules' conditions each candidate meets: from the masks of the snapshot, or evaluated on the spot.
+
+Takes a request and rows, gives words of bits; counts how many rows each rule touched. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Pool, Request
+from apps.pipeline.filters.eligibility import rows_of
+from apps.pipeline.masks import condition_words
+from apps.pipeline.rules import U64, WORD, RuleSpec
+from apps.pipeline.snapshot import Table
+
+
+def words_of(request: Request, table: Table) -> U64:
+    """[words, n] of a table of candidates, in its order."""
+    live = request.rules
+    if live is None or not live.specs or not live.rules.candidate_conditions:
+        return NO_WORDS
+    if live.masks is None:
+        conditions = live.rules.candidate_conditions
+        return np.ascontiguousarray(condition_words(conditions, table, request.snapshot).T)
+    rows = rows_of(request.data, table["number"])
+    words = live.masks.candidates[rows]
+    unknown = np.flatnonzero(rows < 0)
+    if len(unknown):
+        words[unknown] = _of_newcomers(request, table.gather(unknown))
+    return np.ascontiguousarray(words.T)
+
+
+def words_of_numbers(request: Request, numbers: I32) -> U64:
+    """[words, n] of candidates by number; those whom nobody here knows meet nothing."""
+    live = request.rules
+    if live is None or not live.rules.candidate_conditions:
+        return NO_WORDS
+    words = np.zeros((len(numbers), -(-len(live.rules.candidate_conditions) // WORD)), "u8")
+    rows = rows_of(request.data, numbers)
+    known = np.flatnonzero(rows >= 0)
+    if live.masks is not None:
+        words[known] = live.masks.candidates[rows[known]]
+    elif len(known):
+        table = request.data.candidates.gather(rows[known])
+        words[known] = condition_words(live.rules.candidate_conditions, table, request.snapshot)
+    if request.newcomers is not None and len(request.newcomers):
+        order = np.argsort(request.newcomers["number"], kind="stable")
+        sorted_numbers = request.newcomers["number"][order]
+        at = np.minimum(np.searchsorted(sorted_numbers, numbers), len(order) - 1)
+        new = np.flatnonzero((sorted_numbers[at] == numbers) & (rows < 0))
+        if len(new):
+            words[new] = _of_newcomers(request, request.newcomers.gather(order[at[new]]))
+    return np.ascontiguousarray(words.T)
+
+
+def meets(words: U64, condition: int, n: int) -> Mask:
+    """[n] whether each candidate meets one condition; -1 is met by everybody."""
+    if condition < 0 or not words.size:
+        return np.full(n, condition < 0)
+    bits = words[condition // WORD] >> np.uint64(condition % WORD)
+    return np.asarray((bits & np.uint64(1)) == 1)
+
+
+def touched(words: U64, numbers: I32, specs: Sequence[RuleSpec], conditions: I32) -> I64:
+    """[rules] how many of the candidates each rule is about."""
+    from apps.pipeline.ranking.multiply import count_met
+
+    counts = np.zeros(len(specs), "i8")
+    count_met(words, len(numbers), conditions, counts)
+    for i, spec in enumerate(specs):
+        if spec.kind == "pin":
+            counts[i] = np.isin(spec.pins, numbers).sum()
+    return counts
+
+
+def effects(request: Request, pool: Pool, shown: I64) -> dict[str, list[int]]:
+    """Rule -> how many candidates of the pool it is about, and how many of those at the rows `shown`."""
+    live = request.rules
+    if live is None or not live.specs:
+        return {}
+    numbers = pool.table["number"]
+    words = pool.words if pool.words.size else words_of(request, pool.table)
+    among = touched(words, numbers, live.specs, live.conditions)
+    head = words[:, shown] if words.size else words
+    there = touched(np.ascontiguousarray(head), numbers[shown], live.specs, live.conditions)
+    pairs = zip(live.specs, among.tolist(), there.tolist(), strict=True)
+    return {spec.key: [whole, part] for spec, whole, part in pairs if whole}
+
+
+def _of_newcomers(request: Request, table: Table) -> U64:
+    """[n, words] of rows that the snapshot does not know."""
+    live, newcomers = request.rules, request.newcomers
+    assert live is not None
+    if live.newcomers is not None and newcomers is not None and len(live.newcomers) == len(newcomers):
+        order = np.argsort(newcomers["number"], kind="stable")
+        return live.newcomers[order[np.searchsorted(newcomers["number"][order], table["number"])]]
+    return condition_words(live.rules.candidate_conditions, table, request.snapshot)

@@ -1,0 +1,51 @@
+"""The tightest cap applies to each candidate."""
+
+import numpy as np
+
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.ranking.caps import caps_of
+from apps.pipeline.ranking.matching import words_of, words_of_numbers
+from tests.pipeline.markets import member_table, request_for, snapshot_of
+from tests.pipeline.rulebook import CHESS, CLIMBING, live, same, spec
+
+MARKET = snapshot_of(
+    member_table([{}, {"interests": CLIMBING}, {"interests": CHESS}, {"interests": CLIMBING | CHESS}, {}])
+)
+TABLE = MARKET.surfaces["dating"].candidates
+
+
+def caps(*specs, **params):
+    request = request_for(MARKET, 1, rules=live(MARKET, *specs), params=PipelineParams(**params))
+    found = caps_of(request, words_of(request, TABLE), len(TABLE))
+    return dict(zip(TABLE["number"].tolist(), found.tolist(), strict=True))
+
+
+def test_without_a_rule_everybody_has_the_policys_caps():
+    assert caps(daily_cap=7, hourly_cap=2) == {key: [7, 2] for key in range(1, 6)}
+
+
+def test_the_tightest_of_policy_and_rules_applies():
+    rules = (
+        spec("climbers", "cap", candidates=0, daily=5, hourly=3),
+        spec("players", "cap", candidates=1, daily=9, hourly=1),
+    )
+    assert caps(*rules, daily_cap=8) == {1: [8, 0], 2: [5, 3], 3: [8, 1], 4: [5, 1], 5: [8, 0]}
+
+
+def test_a_cap_for_everybody_needs_no_condition():
+    assert caps(spec("all", "cap", daily=4)) == {key: [4, 0] for key in range(1, 6)}
+
+
+def test_numbers_nobody_knows_meet_no_condition():
+    rules = live(MARKET, spec("climbers", "cap", candidates=0, daily=5))
+    request = request_for(
+        MARKET, 1, rules=rules, newcomers=member_table([{"number": 70, "interests": CLIMBING}])
+    )
+    numbers = np.array([2, 3, 70, 9999], "i4")
+    found = caps_of(request, words_of_numbers(request, numbers), 4)
+    assert found.tolist() == [[5, 0], [0, 0], [5, 0], [0, 0]]
+
+
+def test_words_by_number_are_words_by_row():
+    request = request_for(MARKET, 1, rules=live(MARKET, spec("climbers", "cap", candidates=0, daily=5)))
+    assert same(words_of(request, TABLE), words_of_numbers(request, TABLE["number"]))

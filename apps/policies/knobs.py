@@ -98,8 +98,9 @@ ORDER = (
         "Order", 0.1, maximum=0.5,
     ),
     _number(
-        "random_share", "Random order",
-        "Percent of viewers whose lists are in random order. Without them no later comparison is honest.",
+        "random_share", "Hold-out",
+        "Percent of viewers whose lists are in random order, without boosts, pins, price, flags and "
+        "experiments. Filters and caps still apply. Without them no later comparison is honest.",
         "Order", 1.0, maximum=10.0, step=0.1, unit="% of viewers",
     ),
 )  # fmt: skip
@@ -108,6 +109,12 @@ LIMITS = (
         "daily_cap", "Exposure cap",
         "How often one candidate may be shown in 24 hours, so that nobody's inbox floods. 0 means no cap.",
         "Limits", 200, 100_000, "times a day",
+    ),
+    _whole(
+        "hourly_cap", "Hourly cap",
+        "How often one candidate may be shown within an hour by the clock, so that a day's cap isn't used up "
+        "at once. 0 means no cap.",
+        "Limits", 0, 10_000, "times an hour",
     ),
     _whole(
         "hold_minutes", "Hold",

@@ -1,27 +1,30 @@
-"""The content of a revision or release: per surface, a value for every knob, pins and one percentage flag.
+"""The content of a revision or release: all that staff tune, as plain JSON values.
 
     {"surfaces": {"dating": {"kind": "member", "weights": {...}, "quotas": {...}, "diversity": 0.1, ...,
-                             "pins": [12, 7], "flag": {"key", "percentage", "salt", "overrides"} | None}}}
+                             "markets": {"paris": {"diversity": 0.2}}, "rules": [...]}},
+     "segments": [...], "flags": [...], "experiments": [...], "governance": {...}}
 
-Takes and gives plain JSON values; checks them, compares them, and never reads the database.
+Checks it and brings older content up to date; difference.py compares. Never reads the database.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from copy import deepcopy
 from typing import Any
 
 from apps.common.errors import Unprocessable
+from apps.policies.experiments import check_experiments
+from apps.policies.fields import Refusals
+from apps.policies.flags import check_flags, check_overrides
+from apps.policies.governance import check_governance, default_governance
 from apps.policies.knobs import Knob, Value, knobs
+from apps.policies.rules import check_rules
+from apps.policies.segments import check_segments, kinds_of
 from apps.surfaces.services import FIRST_SURFACES
 
 Content = dict[str, Any]
-FLAG_KEY = re.compile(r"^[a-z][a-z0-9_-]{0,31}$")
-MAX_PINS = 20
-FLAG_FIELDS = {"key", "percentage", "salt", "overrides"}
-
+PARTS = {"surfaces", "segments", "flags", "experiments", "governance"}
 # Where a first release differs from the knobs' own defaults.
 STARTING_POINTS: Mapping[str, Mapping[str, Value]] = {
     "networking": {
@@ -49,33 +52,23 @@ class PolicyInvalid(Unprocessable):
         self.fields = dict(fields)
 
 
-@dataclass(frozen=True)
-class Difference:
-    """One value that differs: for staff, in the knob's words."""
-
-    surface: str
-    key: str
-    label: str
-    group: str
-    unit: str
-    before: Any
-    after: Any
-
-    @property
-    def path(self) -> str:
-        return f"{self.surface}.{self.key}"
-
-
 def default_content(kinds: Mapping[str, str] | None = None) -> Content:
     """The content of release 1, for these surfaces (key to kind; by default the first three)."""
     if kinds is None:
         kinds = {key: surface["kind"] for key, surface in FIRST_SURFACES.items()}
-    return {"surfaces": {key: default_policy(key, kind) for key, kind in kinds.items()}}
+    surfaces = {key: default_policy(key, kind) for key, kind in kinds.items()}
+    return {
+        "surfaces": surfaces,
+        "segments": [],
+        "flags": [],
+        "experiments": [],
+        "governance": default_governance(),
+    }
 
 
 def default_policy(surface: str, kind: str) -> dict[str, Any]:
     """One surface's policy before anybody tuned it."""
-    policy: dict[str, Any] = {"kind": kind, "weights": {}, "quotas": {}, "pins": [], "flag": None}
+    policy: dict[str, Any] = {"kind": kind, "weights": {}, "quotas": {}, "markets": {}, "rules": []}
     starts = STARTING_POINTS.get(surface, {})
     for knob in knobs(kind).values():
         put(policy, knob.key, starts.get(knob.key, knob.default))
@@ -83,7 +76,7 @@ def default_policy(surface: str, kind: str) -> dict[str, Any]:
 
 
 def get(policy: Mapping[str, Any], key: str, absent: Any = None) -> Any:
-    """The value at `key` ("diversity", "weights.affinity", "pins")."""
+    """The value at `key` ("diversity", "weights.affinity", "rules")."""
     group, _, name = key.rpartition(".")
     return (policy.get(group, {}) if group else policy).get(name, absent)
 
@@ -97,52 +90,101 @@ def put(policy: dict[str, Any], key: str, value: Any) -> None:
 def carry_over(content: Mapping[str, Any], kinds: Mapping[str, str]) -> Content:
     """Older content as a draft of today: knobs that went are dropped, new ones start as `absent`."""
     old = content.get("surfaces", {})
-    surfaces = {}
-    for key, kind in kinds.items():
-        if key not in old or old[key].get("kind") != kind:
-            surfaces[key] = default_policy(key, kind)
-            continue
-        policy: dict[str, Any] = {"kind": kind, "weights": {}, "quotas": {}}
-        for knob in knobs(kind).values():
-            put(policy, knob.key, get(old[key], knob.key, knob.absent))
-        flag = old[key].get("flag")
-        if flag:
-            known = {k: v for k, v in flag["overrides"].items() if k in knobs(kind)}
-            flag = {**flag, "overrides": known}
-        surfaces[key] = {**policy, "pins": list(old[key].get("pins", [])), "flag": flag}
-    return {"surfaces": surfaces}
+    surfaces = {key: _carried(key, kind, old.get(key)) for key, kind in kinds.items()}
+    return {
+        "surfaces": surfaces,
+        "segments": deepcopy(content.get("segments", [])),
+        "flags": [_known_only(one, kinds) for one in content.get("flags", []) if _stands(one, kinds)],
+        "experiments": [deepcopy(one) for one in content.get("experiments", []) if _stands(one, kinds)],
+        "governance": {**default_governance(), **content.get("governance", {})},
+    }
+
+
+def _carried(surface: str, kind: str, old: Mapping[str, Any] | None) -> dict[str, Any]:
+    if old is None or old.get("kind") != kind:
+        return default_policy(surface, kind)
+    policy: dict[str, Any] = {"kind": kind, "weights": {}, "quotas": {}}
+    for knob in knobs(kind).values():
+        put(policy, knob.key, get(old, knob.key, knob.absent))
+    markets = {
+        market: {path: value for path, value in values.items() if path in knobs(kind)}
+        for market, values in old.get("markets", {}).items()
+    }
+    return {**policy, "markets": markets, "rules": deepcopy(old.get("rules", []))}
+
+
+def _stands(one: Mapping[str, Any], kinds: Mapping[str, str]) -> bool:
+    return one["surface"] is None or one["surface"] in kinds
+
+
+def _known_only(flag: Mapping[str, Any], kinds: Mapping[str, str]) -> dict[str, Any]:
+    known = knobs(kinds[flag["surface"]]) if flag["surface"] else {}
+    return {**deepcopy(dict(flag)), "overrides": {k: v for k, v in flag["overrides"].items() if k in known}}
 
 
 def validate_content(content: Mapping[str, Any]) -> Content:
     """The content with every knob present, in one spelling. Raises PolicyInvalid with all refusals."""
-    refusals: dict[str, str] = {}
-    surfaces = content.get("surfaces") if isinstance(content, Mapping) else None
-    if not isinstance(surfaces, Mapping) or not surfaces or set(content) != {"surfaces"}:
-        raise PolicyInvalid({"surfaces": "Must hold at least one surface, and nothing else."})
-    checked = {key: _policy(key, policy, refusals) for key, policy in sorted(surfaces.items())}
-    if refusals:
-        raise PolicyInvalid(refusals)
-    return {"surfaces": checked}
+    noted: dict[str, str] = {}
+    if (
+        not isinstance(content, Mapping)
+        or set(content) - PARTS
+        or not isinstance(content.get("surfaces"), Mapping)
+    ):
+        raise PolicyInvalid({"surfaces": f"The parts of a content are {', '.join(sorted(PARTS))}."})
+    if not content["surfaces"]:
+        raise PolicyInvalid({"surfaces": "Must hold at least one surface."})
+    segments = check_segments(content.get("segments", []), noted)
+    named = kinds_of(content.get("segments", []))
+    surfaces = {
+        key: _policy(key, policy, named, noted) for key, policy in sorted(content["surfaces"].items())
+    }
+    kinds = {key: policy["kind"] for key, policy in surfaces.items() if policy}
+    checked = {
+        "surfaces": surfaces,
+        "segments": segments,
+        "flags": check_flags(content.get("flags", []), knobs, kinds, named, noted),
+        "experiments": check_experiments(content.get("experiments", []), knobs, kinds, named, noted),
+        "governance": check_governance(content.get("governance", {}), noted),
+    }
+    if noted:
+        raise PolicyInvalid(noted)
+    return checked
 
 
-def _policy(surface: str, policy: Any, refusals: dict[str, str]) -> dict[str, Any]:
+def _policy(surface: str, policy: Any, segments: Mapping[str, str], noted: dict[str, str]) -> dict[str, Any]:
     if not isinstance(policy, Mapping) or policy.get("kind") not in ("member", "place"):
-        refusals[f"{surface}.kind"] = "Must be member or place."
+        noted[f"{surface}.kind"] = "Must be member or place."
         return {}
     known = knobs(policy["kind"])
     checked: dict[str, Any] = {"kind": policy["kind"], "weights": {}, "quotas": {}}
     for path in _paths(policy):
-        if path not in known and path not in ("kind", "pins", "flag"):
-            refusals[f"{surface}.{path}"] = "There is no such knob."
+        if path not in known and path not in ("kind", "markets", "rules"):
+            noted[f"{surface}.{path}"] = "There is no such knob."
     for knob in known.values():
         value = get(policy, knob.key, knob.absent)
         if (refusal := knob.refusal(value)) is not None:
-            refusals[f"{surface}.{knob.key}"] = refusal
+            noted[f"{surface}.{knob.key}"] = refusal
         else:
             put(checked, knob.key, knob.normalise(value))
-    checked["pins"] = _pins(surface, policy.get("pins", []), refusals)
-    checked["flag"] = _flag(surface, policy.get("flag"), known, refusals)
+    checked["markets"] = _markets(policy.get("markets", {}), known, noted, f"{surface}.markets")
+    checked["rules"] = check_rules(
+        policy.get("rules", []), policy["kind"], segments, noted, f"{surface}.rules"
+    )
     return checked
+
+
+def _markets(value: Any, known: Mapping[str, Knob], noted: dict[str, str], path: str) -> dict[str, Any]:
+    refusals = Refusals(noted, path)
+    if not isinstance(value, Mapping):
+        refusals.add("", "Must be an object of markets.")
+        return {}
+    markets = {}
+    for market in value:
+        key = refusals.slug(str(market)[:40], market)
+        found = check_overrides(value[market], known, Refusals(noted, f"{path}.{key}"))
+        if found:
+            markets[key] = found
+    return dict(sorted(markets.items()))
 
 
 def _paths(policy: Mapping[str, Any]) -> Iterator[str]:
@@ -151,76 +193,3 @@ def _paths(policy: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"{key}.{name}" for name in value)
         else:
             yield str(key)
-
-
-def _pins(surface: str, pins: Any, refusals: dict[str, str]) -> list[int]:
-    whole = isinstance(pins, list) and all(isinstance(pin, int) and not isinstance(pin, bool) for pin in pins)
-    if not whole or len(set(pins)) != len(pins) or len(pins) > MAX_PINS:
-        refusals[f"{surface}.pins"] = f"Must be at most {MAX_PINS} numbers, each once."
-        return []
-    return list(pins)
-
-
-def _flag(
-    surface: str, flag: Any, known: Mapping[str, Knob], refusals: dict[str, str]
-) -> dict[str, Any] | None:
-    if flag is None:
-        return None
-    if (
-        not isinstance(flag, Mapping)
-        or set(flag) != FLAG_FIELDS
-        or not isinstance(flag["overrides"], Mapping)
-    ):
-        refusals[f"{surface}.flag"] = "Must hold key, percentage, salt and overrides."
-        return None
-    refused = dict(_flag_refusals(flag, known))
-    refusals.update({f"{surface}.flag.{path}": sentence for path, sentence in refused.items()})
-    if refused:
-        return None
-    overrides = {key: known[key].normalise(value) for key, value in sorted(flag["overrides"].items())}
-    return {
-        "key": flag["key"],
-        "percentage": round(float(flag["percentage"]), 2),
-        "salt": flag["salt"],
-        "overrides": overrides,
-    }
-
-
-def _flag_refusals(flag: Mapping[str, Any], known: Mapping[str, Knob]) -> Iterator[tuple[str, str]]:
-    key, percentage, salt = flag["key"], flag["percentage"], flag["salt"]
-    if not isinstance(key, str) or not FLAG_KEY.match(key) or key == "salts":
-        yield "key", "Lower-case letters, digits, - and _; at most 32."
-    if isinstance(percentage, bool) or not isinstance(percentage, int | float) or not 0 <= percentage <= 100:
-        yield "percentage", "Must be between 0 and 100."
-    if not isinstance(salt, str) or not 1 <= len(salt) <= 64:
-        yield "salt", "Must be 1 to 64 letters."
-    for path, value in flag["overrides"].items():
-        refusal = known[path].refusal(value) if path in known else "There is no such knob."
-        if path == "random_share":
-            refusal = "Can't be switched by a flag: it is a share of viewers itself."
-        if refusal is not None:
-            yield f"overrides.{path}", refusal
-
-
-def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Difference]:
-    """What `after` changes, in the order of the form; a surface on one side alone is one line."""
-    old, new = before.get("surfaces", {}), after.get("surfaces", {})
-    lines: list[Difference] = []
-    for surface in sorted({*old, *new}):
-        if surface not in old or surface not in new:
-            stands = ("none", "added") if surface in new else ("present", "removed")
-            lines.append(Difference(surface, "surface", "Surface", "Surface", "", *stands))
-        else:
-            lines += _policy_difference(surface, old[surface], new[surface])
-    return lines
-
-
-def _policy_difference(surface: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Difference]:
-    for knob in knobs(new["kind"]).values():
-        was, now = get(old, knob.key, knob.absent), get(new, knob.key, knob.absent)
-        if was != now:
-            yield Difference(surface, knob.key, knob.label, knob.group, knob.unit, was, now)
-    for key, label in (("pins", "Pins"), ("flag", "Rollout flag")):
-        was, now = old.get(key) or None, new.get(key) or None
-        if was != now:
-            yield Difference(surface, key, label, "Rules", "", was, now)

@@ -17,7 +17,8 @@ from django.db.models import F, Max
 from apps.common.clock import now
 from apps.common.errors import Conflict, Denied, Problem
 from apps.common.models import AuditEntry
-from apps.policies.schema import carry_over, default_content, difference, put, validate_content
+from apps.policies.difference import difference, put_difference
+from apps.policies.schema import PARTS, carry_over, default_content, put, validate_content
 from apps.releases.locks import locked_pointer
 from apps.releases.models import LiveRelease, Release, Revision
 from apps.releases.params import digest_of
@@ -57,7 +58,9 @@ def start_revision(*, actor: User | None, title: str = "") -> Revision:
 def edit_revision(
     revision: Revision, version: int, changes: Mapping[str, Any], *, actor: User | None = None
 ) -> Revision:
-    """Sets values by path ("dating.weights.affinity": 0.3). `version` is the one the editor saw.
+    """Sets values by path ("dating.weights.affinity", "dating.rules", "flags", "governance.small_reach").
+
+    `version` is the one the editor saw.
 
     Raises Conflict on another version, PolicyInvalid with all refusals at once; then nothing is saved.
     """
@@ -67,10 +70,7 @@ def edit_revision(
             raise Conflict("Somebody saved this draft after you opened it.", code="draft_changed")
         content = deepcopy(draft.content)
         for path, value in changes.items():
-            surface, _, key = path.partition(".")
-            if surface not in content["surfaces"]:
-                raise Problem(f"The draft has no surface {surface}.", field=path)
-            put(content["surfaces"][surface], key, value)
+            _put(content, path, value)
         _save_draft(draft, validate_content(content), actor=actor, action="revision.edited")
     return draft
 
@@ -85,9 +85,8 @@ def bring_up_to_date(revision: Revision, version: int, *, actor: User | None = N
         kinds = {key: surface.kind for key, surface in active_surfaces().items()}
         content = carry_over(release.content, kinds)
         for line in difference(draft.based_on.content if draft.based_on else {}, draft.content):
-            if line.surface in content["surfaces"] and line.key != "surface":
-                value = line.after or [] if line.key == "pins" else line.after
-                put(content["surfaces"][line.surface], line.key, value)
+            if line.key != "surface" and (not line.surface or line.surface in content["surfaces"]):
+                put_difference(content, line)
         draft.based_on = release
         _save_draft(draft, validate_content(content), actor=actor, action="revision.brought_up_to_date")
     return draft
@@ -155,6 +154,16 @@ def _new_release(content: dict[str, Any], *, note: str, actor: User | None) -> R
     return Release.objects.create(
         number=last + 1, content=content, digest=digest_of(content), note=note[:200], published_by=actor
     )
+
+
+def _put(content: dict[str, Any], path: str, value: Any) -> None:
+    first, _, key = path.partition(".")
+    if first in content["surfaces"]:
+        put(content["surfaces"][first], key, value)
+    elif first in PARTS - {"surfaces"}:
+        put(content, path, value)
+    else:
+        raise Problem(f"The draft has no surface {first}.", field=path)
 
 
 def _locked_draft(revision: Revision) -> Revision:

@@ -36,10 +36,7 @@ def form_of(client: Client, draft: Revision, surface: str = "dating") -> dict[st
     """What the browser would send back unchanged."""
     form = client.get(reverse("admin:draft_edit", args=[draft.pk, surface])).context["form"]
     data = {field.name: field.typed for field in form.fields}
-    data |= {"pins": form.pins, "flag.key": form.flag_key, "flag.percentage": form.flag_percentage}
-    data |= {"flag.salt": form.flag_salt, "version": str(form.version)}
-    for i, key, value in form.overrides:
-        data |= {f"override.{i}.key": key, f"override.{i}.value": value}
+    data["version"] = str(form.version)
     return data
 
 
@@ -150,40 +147,6 @@ def test_one_click_and_a_confirmation_roll_back(approver):
 
 def test_editors_can_not_roll_back(editor):
     assert editor.post(reverse("admin:release_roll_back", args=[1]), {"expected": "1"}).status_code == 403
-
-
-def test_a_flag_is_set_with_its_overrides_and_taken_away_by_emptying_its_key(editor):
-    draft = start(editor)
-    values = {
-        "flag__key": "bolder",
-        "flag__percentage": "20",
-        "override__0__key": "diversity",
-        "override__0__value": "0.5",
-    }
-    save(editor, draft, **values)
-    draft.refresh_from_db()
-    assert draft.content["surfaces"]["dating"]["flag"] == {
-        "key": "bolder",
-        "percentage": 20.0,
-        "salt": "bolder",
-        "overrides": {"diversity": 0.5},
-    }
-    save(editor, draft, flag__key="")
-    draft.refresh_from_db()
-    assert draft.content["surfaces"]["dating"]["flag"] is None
-
-
-def test_pins_are_typed_as_ids_and_an_unknown_id_is_refused(editor):
-    from apps.members.models import Member
-
-    one = Member.objects.create(external_id="m-one", display_name="Ada", status="active")
-    draft = start(editor)
-    save(editor, draft, pins="m-one")
-    draft.refresh_from_db()
-    assert draft.content["surfaces"]["dating"]["pins"] == [one.number]
-    answer = save(editor, draft, pins="m-one, m-two")
-    assert answer.status_code == 422
-    assert "There is nobody with the id m-two." in answer.content.decode()
 
 
 def test_a_discarded_draft_is_gone_from_the_page_and_edit_starts_another(editor):

@@ -18,6 +18,7 @@ from apps.places.models import CuratedList, CuratedListItem, Place
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.releases import services
 from apps.surfaces.models import Market
+from tests.policies.examples import experiment, flag, rule, segment
 
 NAMES = [
     "Ada",
@@ -146,14 +147,30 @@ def _places(draw: random.Random, market: Market, count: int) -> list[Place]:
 
 
 def _releases() -> None:
-    flag = {"key": "bolder-lists", "percentage": 20, "salt": "2026-11", "overrides": {"diversity": 0.4}}
+    times = {
+        "starts_at": f"{now():%Y-%m-%dT00:00:00Z}",
+        "ends_at": f"{now() + timedelta(days=20):%Y-%m-%dT00:00:00Z}",
+    }
+    bolder = flag(key="bolder-lists", percentage=20.0, overrides={"diversity": 0.4}, **times)
+    young = {"attribute": "days_since_joined", "operator": "at_most", "value": 14}
+    rules = [
+        rule(candidates=young, **times),
+        rule(id="rest", name="Rest for the popular", type="cap", effect={"daily": 50, "hourly": 5}, **times),
+    ]
     for changes, note in (
         (
             {"dating.diversity": 0.3, "dating.weights.activity": 0.15},
             "Favour members who are around, with more variety",
         ),
         (
-            {"dating.flag": flag, "dating.daily_cap": 120, "networking.weights.newcomer": 0.2},
+            {
+                "flags": [bolder],
+                "segments": [segment()],
+                "experiments": [experiment(surface="networking", **times)],
+                "dating.rules": rules,
+                "dating.daily_cap": 120,
+                "networking.weights.newcomer": 0.2,
+            },
             "Try bolder lists on a fifth",
         ),
     ):

@@ -7,16 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.pipeline.features.registry import FEATURES
+from apps.policies.difference import difference, put_difference
 from apps.policies.knobs import Kind, knobs
 from apps.policies.schema import (
     PolicyInvalid,
     carry_over,
     default_content,
-    difference,
     get,
     put,
     validate_content,
 )
+from tests.policies.examples import START, experiment, flag, rule, segment
 
 KINDS = {"dating": "member", "networking": "member", "travel": "place"}
 
@@ -60,9 +61,9 @@ def test_the_default_content_is_valid_and_already_normal():
         ("dating.reciprocity", "median", "Must be one of: harmonic, geometric, product, viewer_only."),
         ("dating.weights.charm", 0.1, "There is no such knob."),
         ("travel.reciprocity", "harmonic", "There is no such knob."),
-        ("dating.pins", [3, 3], "Must be at most 20 numbers, each once."),
-        ("dating.pins", ["m1"], "Must be at most 20 numbers, each once."),
-        ("dating.flag", {"key": "x"}, "Must hold key, percentage, salt and overrides."),
+        ("dating.pins", [3], "There is no such knob."),
+        ("dating.rules", 3, "Must be a list."),
+        ("dating.markets", [], "Must be an object of markets."),
     ],
 )
 def test_a_value_out_of_bounds_is_refused_with_its_path_and_a_sentence(path, value, sentence):
@@ -87,31 +88,105 @@ def test_content_without_a_whole_surface_is_refused(content):
         validate_content(content)
 
 
-def flag(**values: object) -> dict:
-    return {"key": "bolder", "percentage": 10, "salt": "s", "overrides": {"diversity": 0.5}, **values}
+def test_a_market_overrides_single_knobs_within_their_bounds():
+    content = validate_content(changed("dating.markets", {"paris": {"diversity": 0.25}, "rome": {}}))
+    assert content["surfaces"]["dating"]["markets"] == {"paris": {"diversity": 0.25}}
+    with pytest.raises(PolicyInvalid) as refusal:
+        validate_content(
+            changed("dating.markets", {"paris": {"diversity": 2, "charm": 1, "random_share": 0}})
+        )
+    assert set(refusal.value.fields) == {
+        f"dating.markets.paris.overrides.{name}" for name in ("diversity", "charm", "random_share")
+    }
 
 
 @pytest.mark.parametrize(
     ("values", "path"),
     [
-        ({"key": "Has Space"}, "flag.key"),
-        ({"key": "salts"}, "flag.key"),
-        ({"percentage": 101}, "flag.percentage"),
-        ({"salt": ""}, "flag.salt"),
-        ({"overrides": {"diversity": 7}}, "flag.overrides.diversity"),
-        ({"overrides": {"charm": 1}}, "flag.overrides.charm"),
-        ({"overrides": {"random_share": 5}}, "flag.overrides.random_share"),
+        ({"key": "Has Space"}, "key"),
+        ({"key": "salts"}, "key"),
+        ({"percentage": 101}, "percentage"),
+        ({"salt": ""}, "salt"),
+        ({"overrides": {"diversity": 7}}, "overrides.diversity"),
+        ({"overrides": {"charm": 1}}, "overrides.charm"),
+        ({"overrides": {"random_share": 5}}, "overrides.random_share"),
+        ({"surface": None}, "overrides"),
+        ({"surface": "nowhere", "overrides": {}}, "surface"),
+        ({"on": 1}, "on"),
+        ({"segments": ["grown"]}, "segments"),
+        ({"allow": ["ada"]}, "allow"),
+        ({"ends_at": None}, "ends_at"),
+        ({"ends_at": START}, "ends_at"),
+        ({"owner": ""}, "owner"),
+        ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_flag_may_switch_only_known_knobs_within_their_bounds(values, path):
+def test_a_flag_that_can_not_stand_is_refused_with_its_path(values, path):
     with pytest.raises(PolicyInvalid) as refusal:
-        validate_content(changed("dating.flag", flag(**values)))
-    assert set(refusal.value.fields) == {f"dating.{path}"}
+        validate_content({**default_content(), "flags": [flag(**values)]})
+    assert set(refusal.value.fields) == {f"flags.0.{path}"}
 
 
-def test_a_good_flag_is_kept_in_one_spelling():
-    content = validate_content(changed("dating.flag", flag()))
-    assert content["surfaces"]["dating"]["flag"] == flag(percentage=10.0)
+@pytest.mark.parametrize(
+    ("values", "path"),
+    [
+        ({"type": "shout"}, "type"),
+        ({"effect": {"factor": 9}}, "effect.factor"),
+        ({"effect": {"factor": 2, "share": 0.1}}, "effect"),
+        ({"type": "bury", "effect": {"factor": 1.5}}, "effect.factor"),
+        ({"type": "bury", "effect": {"slots": [1]}}, "effect"),
+        ({"type": "pin", "effect": {"candidates": [3, 3], "position": 1}}, "effect.candidates"),
+        ({"type": "cap", "effect": {"daily": 2.5, "hourly": 0}}, "effect.daily"),
+        ({"priority": 0}, "priority"),
+        ({"reason": " "}, "reason"),
+        ({"ends_at": ""}, "ends_at"),
+        ({"ends_at": "2030-01-01T00:00:00Z"}, "ends_at"),
+        ({"starts_at": "2026-06-01T00:00:00"}, "starts_at"),
+        ({"viewers": {"attribute": "gender", "operator": "is", "value": "woman"}}, "viewers.attribute"),
+        ({"candidates": {"segment": "nobody"}}, "candidates.segment"),
+    ],
+)
+def test_a_rule_that_can_not_stand_is_refused_with_its_path(values, path):
+    with pytest.raises(PolicyInvalid) as refusal:
+        validate_content(changed("dating.rules", [rule(**values)]))
+    assert set(refusal.value.fields) == {f"dating.rules.0.{path}"}
+
+
+def test_rules_stand_in_the_order_in_which_they_apply():
+    rules = [rule(id="b", priority=5), rule(id="c", priority=1), rule(id="a", priority=5)]
+    content = validate_content(changed("dating.rules", rules))
+    assert [one["id"] for one in content["surfaces"]["dating"]["rules"]] == ["c", "a", "b"]
+
+
+def test_of_two_rules_with_one_id_the_second_is_refused():
+    with pytest.raises(PolicyInvalid) as refusal:
+        validate_content(changed("dating.rules", [rule(), rule()]))
+    assert set(refusal.value.fields) == {"dating.rules.1.id"}
+
+
+def test_segments_that_contain_each_other_are_refused():
+    a = segment(key="a", condition={"segment": "b"})
+    b = segment(key="b", condition={"not": {"segment": "a"}})
+    with pytest.raises(PolicyInvalid) as refusal:
+        validate_content({**default_content(), "segments": [a, b]})
+    assert "contain each other" in refusal.value.fields["segments"]
+
+
+def test_a_segment_that_a_rule_uses_can_not_go():
+    content = changed("dating.rules", [rule(viewers={"segment": "grown"})])
+    assert validate_content({**content, "segments": [segment()]})
+    with pytest.raises(PolicyInvalid) as refusal:
+        validate_content(content)
+    assert refusal.value.fields == {"dating.rules.0.viewers.segment": "There is no such segment."}
+
+
+def test_all_parts_are_kept_in_one_spelling():
+    content = changed("dating.rules", [rule(starts_at="2026-06-01T02:00:00+02:00")])
+    content |= {"segments": [segment()], "flags": [flag()], "experiments": [experiment()]}
+    once = validate_content(content)
+    assert once["surfaces"]["dating"]["rules"] == [rule()]
+    assert (once["segments"], once["flags"], once["experiments"]) == ([segment()], [flag()], [experiment()])
+    assert validate_content(deepcopy(once)) == once
 
 
 def test_equal_contents_have_no_difference():
@@ -140,10 +215,10 @@ def test_a_weight_that_an_old_release_never_knew_means_zero():
 
 def test_carrying_over_drops_a_knob_that_went_and_adds_a_surface_that_came():
     old = changed("dating.weights.charm", 0.4)
-    old["surfaces"]["dating"]["flag"] = flag(overrides={"weights.charm": 1.0, "diversity": 0.5})
+    old["flags"] = [flag(overrides={"weights.charm": 1.0, "diversity": 0.5})]
     draft = carry_over(old, {**KINDS, "events": "place"})
     assert set(draft["surfaces"]) == {*KINDS, "events"}
-    assert validate_content(draft)["surfaces"]["dating"]["flag"]["overrides"] == {"diversity": 0.5}
+    assert validate_content(draft)["flags"][0]["overrides"] == {"diversity": 0.5}
 
 
 @given(st.data())
@@ -162,3 +237,22 @@ def test_any_values_within_bounds_validate_to_themselves_and_differ_by_exactly_w
     lines = [line.key for line in difference(before, after)]
     assert lines in ([], [key])
     assert (lines == []) == (get(before["surfaces"]["dating"], key) == get(after["surfaces"]["dating"], key))
+
+
+def test_differences_put_upon_the_older_content_give_the_newer_one():
+    before = changed("dating.rules", [rule(id="a"), rule(id="b")])
+    before |= {"flags": [flag(key="gone")], "segments": [segment()]}
+    after = changed("dating.rules", [rule(id="b", priority=7), rule(id="c")])
+    put(after["surfaces"]["dating"], "markets", {"paris": {"diversity": 0.3}})
+    put(after["surfaces"]["travel"], "exploration", 0.4)
+    after |= {"flags": [flag()], "experiments": [experiment()], "segments": [segment()]}
+    after["governance"]["small_reach"] = 0.05
+    before, after = validate_content(before), validate_content(after)
+    lines = difference(before, after)
+    assert [line.path for line in lines] == [
+        "dating.markets.paris.diversity", "dating.rules.a", "dating.rules.b", "dating.rules.c",
+        "travel.exploration", "flags.gone", "flags.bolder", "experiments.spread", "governance.small_reach",
+    ]  # fmt: skip
+    for line in lines:
+        put_difference(before, line)
+    assert validate_content(before) == after

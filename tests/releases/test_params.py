@@ -2,38 +2,41 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from apps.common.errors import NotFound
 from apps.pipeline.params import PipelineParams
+from apps.policies.fields import seconds
 from apps.policies.schema import default_content
-from apps.releases.params import assignments, build_params, digest_of, release_for
+from apps.releases.params import Assigned, build_params, compiled, digest_of, release_for
 from apps.releases.selectors import LiveRow
+from tests.policies.examples import END, NOW, experiment, flag, rule, segment
 
 VIEWERS = [f"m{i}" for i in range(400)]
 
 
 def content_with_flag(percentage: float) -> dict:
     content = default_content()
-    content["surfaces"]["dating"]["flag"] = {
-        "key": "bolder",
-        "percentage": percentage,
-        "salt": "2026-11",
-        "overrides": {"weights.appeal": -0.5, "diversity": 0.9},
-    }
+    overrides = {"weights.appeal": -0.5, "diversity": 0.9}
+    content["flags"] = [flag(percentage=percentage, salt="2026-11", overrides=overrides)]
     content["surfaces"]["dating"]["random_share"] = 0.0
     return content
 
 
+def assigned(content: dict, viewer: str, surface: str = "dating", **more: object) -> Assigned:
+    return compiled(content).surface(surface).assign(viewer=viewer, now=NOW, **more)
+
+
 def test_params_say_what_the_policy_says():
     content = default_content()
-    content["surfaces"]["dating"] |= {"daily_cap": 7, "hold_minutes": 5, "pins": [9, 4], "random_share": 0.0}
+    content["surfaces"]["dating"] |= {"daily_cap": 7, "hold_minutes": 5, "random_share": 0.0}
     params = build_params(content, "dating", viewer="m1")
     policy = content["surfaces"]["dating"]
     assert params == PipelineParams(
         lineup="people", reciprocity="harmonic", reciprocity_weight=0.5, weights=policy["weights"],
         quotas=policy["quotas"], diversity=policy["diversity"], exploration=policy["exploration"],
-        daily_cap=7, hold_minutes=5, cooldown_days=3, pins=(9, 4),
+        daily_cap=7, hold_minutes=5, cooldown_days=3,
     )  # fmt: skip
 
 
@@ -44,21 +47,21 @@ def test_places_are_ranked_one_sided():
 
 def test_the_flag_overrides_only_for_its_share_and_only_its_own_knobs():
     content = content_with_flag(30)
-    on = [v for v in VIEWERS if assignments(content, "dating", v)["bolder"] == "on"]
+    on = [v for v in VIEWERS if assigned(content, v).variants["bolder"] == "on"]
     assert 80 < len(on) < 160
     for viewer in VIEWERS:
-        params = build_params(content, "dating", viewer=viewer)
+        params = assigned(content, viewer).params
         assert params.diversity == (0.9 if viewer in on else 0.1)
         assert params.weights["appeal"] == (-0.5 if viewer in on else 0.0)
     assert content["surfaces"]["dating"]["weights"]["appeal"] == 0.0
 
 
 def test_assignments_name_the_salt_and_are_empty_without_a_flag():
-    assert assignments(content_with_flag(100), "dating", "m1") == {
+    assert assigned(content_with_flag(100), "m1").variants == {
         "bolder": "on",
         "salts": {"bolder": "2026-11"},
     }
-    assert assignments(default_content(), "dating", "m1") == {}
+    assert assigned(default_content(), "m1").variants == {}
 
 
 def test_one_percent_of_viewers_get_random_order_by_default():
@@ -90,7 +93,7 @@ def test_an_unknown_surface_is_not_found():
 
 def test_a_digest_ignores_the_order_of_keys_and_notices_any_value():
     content = default_content()
-    turned = {"surfaces": dict(reversed(content["surfaces"].items()))}
+    turned = {**content, "surfaces": dict(reversed(content["surfaces"].items()))}
     assert digest_of(content) == digest_of(turned)
     turned["surfaces"]["dating"] = {**turned["surfaces"]["dating"], "daily_cap": 8}
     assert digest_of(content) != digest_of(turned)
@@ -102,3 +105,115 @@ def test_a_candidate_release_goes_to_its_share_of_viewers():
     assert 60 < got.count(4) < 140
     alone = replace(row, candidate_number=None, candidate_content=None)
     assert {release_for(alone, viewer)[0] for viewer in VIEWERS} == {3}
+
+
+MET = np.array([1], "u8")  # the first condition
+NOT_MET = np.array([0], "u8")
+
+
+def test_a_flag_is_decided_in_its_written_order():
+    content = default_content()
+    content["surfaces"]["dating"]["random_share"] = 0.0
+    content["segments"] = [segment()]
+    content["flags"] = [flag(percentage=100.0, segments=["grown"], allow=[7])]
+    stands = [
+        assigned(content, "m1", number=number, met=met, killed=killed).variants["bolder"]
+        for number, met, killed in [
+            (7, NOT_MET, frozenset({"flag:bolder"})),  # killed, though allowed
+            (7, NOT_MET, frozenset()),  # allowed, though in no segment
+            (8, NOT_MET, frozenset()),
+            (8, MET, frozenset()),
+        ]
+    ]
+    assert stands == ["off", "on", "off", "on"]
+    ended = seconds(END)
+    late = compiled(content).surface("dating").assign(viewer="m1", number=7, met=MET, now=ended)
+    assert late.variants["bolder"] == "off"
+
+
+def test_flags_of_no_surface_have_values_too_and_a_killed_one_is_off():
+    content = {
+        **default_content(),
+        "flags": [flag(surface=None, overrides={}, type="text", on="b", off="a", percentage=100.0)],
+    }
+    whole = compiled(content)
+    none = np.zeros(0, "u8")
+    assert whole.flag_values(viewer="m1", number=1, met=none, now=NOW) == {"bolder": "b"}
+    off = whole.flag_values(viewer="m1", number=1, met=none, now=NOW, killed=frozenset({"flag:bolder"}))
+    assert off == {"bolder": "a"}
+    assert assigned(content, "m1").variants == {}
+
+
+def test_market_then_flags_by_priority_then_experiments_say_a_value():
+    content = default_content()
+    policy = content["surfaces"]["dating"]
+    policy |= {"random_share": 0.0, "markets": {"paris": {"diversity": 0.2, "exploration": 0.3}}}
+    content["flags"] = [
+        flag(key="first", percentage=100.0, overrides={"diversity": 0.5, "exploration": 0.05}),
+        flag(key="second", percentage=100.0, overrides={"diversity": 0.6}),
+    ]
+    params = assigned(content, "m1", market="paris").params
+    assert (params.diversity, params.exploration) == (0.6, 0.05)
+    content = {**content, "experiments": [experiment()]}
+    by_variant = {
+        (found := assigned(content, viewer)).variants["spread"]: found.params.diversity for viewer in VIEWERS
+    }
+    assert by_variant == {"control": 0.6, "spread": 0.4}
+
+
+def test_an_experiment_holds_its_part_of_the_layer_its_audience_and_its_dates():
+    content = default_content()
+    content["surfaces"]["dating"]["random_share"] = 0.0
+    content["experiments"] = [experiment(layer_range=[0.0, 0.5], audience=segment()["condition"])]
+    inside = [viewer for viewer in VIEWERS if assigned(content, viewer, met=MET).variants]
+    assert 150 < len(inside) < 250
+    assert not any(assigned(content, viewer, met=NOT_MET).variants for viewer in inside)
+    killed = frozenset({"experiment:spread"})
+    assert not any(assigned(content, viewer, met=MET, killed=killed).variants for viewer in inside)
+
+
+def test_a_higher_phase_deals_everybody_anew():
+    content = default_content()
+    content["surfaces"]["dating"]["random_share"] = 0.0
+    first = {**content, "experiments": [experiment()]}
+    again = {**content, "experiments": [experiment(phase=2)]}
+    same = sum(
+        assigned(first, viewer).variants["spread"] == assigned(again, viewer).variants["spread"]
+        for viewer in VIEWERS
+    )
+    assert 150 < same < 250
+    assert assigned(again, "m1").variants["salts"] == {"spread": "spread:2"}
+
+
+def test_a_market_is_dealt_as_a_whole():
+    content = default_content()
+    content["surfaces"]["dating"]["random_share"] = 0.0
+    content["experiments"] = [experiment(unit="market")]
+    dealt = {
+        market: {assigned(content, viewer, market=market).variants["spread"] for viewer in VIEWERS[:50]}
+        for market in (f"market{i}" for i in range(30))
+    }
+    assert all(len(variants) == 1 for variants in dealt.values())
+    assert {*dealt["market0"]} | {v for one in dealt.values() for v in one} == {"control", "spread"}
+
+
+def test_the_hold_out_has_no_flags_and_no_experiments():
+    content = {**default_content(), "experiments": [experiment()], "flags": [flag(percentage=100.0)]}
+    content["surfaces"]["dating"]["random_share"] = 10.0
+    out = [one for viewer in VIEWERS if (one := assigned(content, viewer)).params.random_order]
+    assert 15 < len(out) < 75
+    assert all(one.variants == {} and one.params.diversity == 0.1 for one in out)
+
+
+def test_equal_conditions_are_one_and_segments_are_put_in_their_place():
+    content = default_content()
+    content["segments"] = [segment()]
+    condition = segment()["condition"]
+    content["surfaces"]["dating"]["rules"] = [
+        rule(id="a", viewers={"segment": "grown"}, candidates={"not": {"segment": "grown"}}),
+        rule(id="b", viewers=condition, candidates=condition),
+    ]
+    rules = compiled(content).surface("dating").rules
+    assert rules.viewer_conditions == (condition,)
+    assert rules.candidate_conditions == ({"not": condition}, condition)
+    assert [(spec.viewers, spec.candidates) for spec in rules.specs] == [(0, 0), (0, 1)]

@@ -15,6 +15,7 @@ from apps.policies.schema import PolicyInvalid
 from apps.releases import services
 from apps.releases.models import LiveRelease, Release, Revision
 from apps.releases.selectors import live, live_release, open_drafts, release_before
+from tests.policies.examples import rule
 
 pytestmark = pytest.mark.django_db
 
@@ -121,15 +122,15 @@ def test_a_draft_started_before_another_release_must_be_brought_up_to_date_first
     assert (dating(release)["exploration"], dating(release)["diversity"]) == (0.3, 0.7)
 
 
-def test_bringing_up_to_date_keeps_pins_and_flags_that_the_draft_changed():
-    flag = {"key": "bolder", "percentage": 5, "salt": "s", "overrides": {"diversity": 0.5}}
-    publish(pins=[3, 4])
+def test_bringing_up_to_date_keeps_the_rules_that_the_draft_changed():
+    publish(rules=[rule(id="a"), rule(id="b")])
     draft = services.start_revision(actor=None)
-    draft = services.edit_revision(draft, 1, {"dating.pins": [], "dating.flag": flag})
-    publish(diversity=0.7)
+    draft = services.edit_revision(draft, 1, {"dating.rules": [rule(id="b", priority=7), rule(id="mine")]})
+    publish(diversity=0.7, rules=[rule(id="a"), rule(id="b"), rule(id="theirs")])
     draft = services.bring_up_to_date(draft, draft.version)
     policy = draft.content["surfaces"]["dating"]
-    assert (policy["pins"], policy["flag"]["key"], policy["diversity"]) == ([], "bolder", 0.7)
+    assert [one["id"] for one in policy["rules"]] == ["b", "mine", "theirs"]
+    assert (policy["rules"][0]["priority"], policy["diversity"]) == (7, 0.7)
 
 
 def test_publishing_a_version_that_the_approver_did_not_see_is_a_conflict():

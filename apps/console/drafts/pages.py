@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from apps.common.errors import Conflict, Problem
 from apps.console.page import EDIT, Pages, actor, needs, posted_note, posted_number, render
 from apps.console.policies.cards import cards, lines
-from apps.policies.schema import difference
+from apps.policies.difference import difference
 from apps.releases import services
 from apps.releases.models import Release, Revision
 from apps.releases.selectors import live_release, release_before

@@ -1,18 +1,19 @@
 """A release's content as cards and sentences: what staff read before they change anything.
 
-Takes content and differences, gives plain rows for templates; asks the database only for the names of pins.
+Takes content and differences, gives plain rows for templates; asks no database.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.members.models import Member
-from apps.places.models import Place
+from apps.policies.difference import Difference, changed_fields
+from apps.policies.governance import GUARDS
 from apps.policies.knobs import Knob, knobs
-from apps.policies.schema import Difference, get
+from apps.policies.schema import get
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,8 @@ class Card:
     weights: list[Bar]
     idle: int  # weights at 0
     sources: list[Bar]
-    pins: list[str]
-    flag: Mapping[str, Any] | None
-    overrides: list[tuple[str, str]]
+    rules: int  # how many
+    markets: list[str]  # with values of their own
 
 
 @dataclass(frozen=True)
@@ -71,23 +71,12 @@ def text_of(knob: Knob, value: Any) -> str:
     return f"{value:,.10g}{unit}"
 
 
-def pin_names(kind: str, numbers: Iterable[int]) -> list[str]:
-    """The app's ids of pinned numbers, in their order; one that was erased says so."""
-    wanted = list(numbers)
-    if not wanted:
-        return []
-    model: Any = Member if kind == "member" else Place
-    known = dict(model.objects.filter(number__in=wanted).values_list("number", "external_id"))
-    return [known.get(number, f"erased ({number})") for number in wanted]
-
-
 def _card(surface: str, policy: Mapping[str, Any]) -> Card:
     known = knobs(policy["kind"])
     values = {knob.key: get(policy, knob.key, knob.absent) for knob in known.values()}
     weights = [knob for knob in known.values() if knob.group == "Weights" and values[knob.key]]
     quotas = [knob for knob in known.values() if knob.group == "Sources"]
     most = max([float(values[knob.key]) for knob in quotas] or [0.0]) or 1.0
-    flag = policy.get("flag")
     return Card(
         surface=surface,
         people=policy["kind"] == "member",
@@ -107,9 +96,8 @@ def _card(surface: str, policy: Mapping[str, Any]) -> Card:
             )
             for knob in quotas
         ],
-        pins=pin_names(policy["kind"], policy.get("pins", ())),
-        flag=flag,
-        overrides=_overrides(known, flag),
+        rules=len(policy.get("rules", ())),
+        markets=sorted(policy.get("markets", {})),
     )
 
 
@@ -118,21 +106,29 @@ def _weight_bar(knob: Knob, value: float) -> Bar:
     return Bar(knob.label, f"{value:+g}", 50 if value > 0 else 50 - width, width, value < 0)
 
 
-def _overrides(known: Mapping[str, Knob], flag: Mapping[str, Any] | None) -> list[tuple[str, str]]:
-    if not flag:
-        return []
-    return [(known[k].label, text_of(known[k], v)) for k, v in flag["overrides"].items() if k in known]
-
-
 def _line(change: Difference) -> Line:
-    label = change.label if change.group in ("Rules", "Surface") else f"{change.group}: {change.label}"
+    plain = change.group in ("Surface", "Governance")
+    label = change.label if plain else f"{change.group}: {change.label}"
+    if fields := changed_fields(change):
+        before = "; ".join(f"{name.replace('_', ' ')} {_short(was)}" for name, was, _ in fields)
+        after = "; ".join(f"{name.replace('_', ' ')} {_short(now)}" for name, _, now in fields)
+        return Line(change.surface, label, before, after)
     return Line(change.surface, label, _value(change, change.before), _value(change, change.after))
 
 
 def _value(change: Difference, value: Any) -> str:
-    if change.key == "flag":
-        return f"{value['key']} for {value['percentage']:g}% of viewers" if value else "none"
-    if change.key == "pins":
-        return ", ".join(str(pin) for pin in value) if value else "none"
-    knob = knobs("member").get(change.key) or knobs("place").get(change.key)
+    if value is None:
+        return "as the surface" if change.key.startswith("markets.") else "none"
+    if isinstance(value, Mapping):
+        return str(value.get("reason") or value["name"])
+    key = change.key.split(".", 2)[2] if change.key.startswith("markets.") else change.key
+    knob = knobs("member").get(key) or knobs("place").get(key) or GUARDS.get(key.removeprefix("governance."))
     return text_of(knob, value) if knob else str(value)
+
+
+def _short(value: Any) -> str:
+    """A value of an entry, in few words."""
+    if value is None:
+        return "everybody"
+    text = json.dumps(value) if isinstance(value, dict | list) else f"{value}"
+    return text if len(text) <= 120 else f"{text[:117]}..."

@@ -9,14 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.console.policies.cards import pin_names, text_of
-from apps.members.models import Member
-from apps.places.models import Place
+from apps.console.policies.cards import text_of
 from apps.policies.knobs import Knob, knobs
-from apps.policies.schema import PolicyInvalid, get
+from apps.policies.schema import get
 from apps.releases.models import Revision
 
-OVERRIDES = 4  # knobs that one flag may switch
 GROUPS = {
     "Reciprocity": "Whose wish counts.",
     "Weights": "What moves a candidate up (above 0) or down (below 0). 0 leaves it out.",
@@ -75,17 +72,6 @@ class SurfaceForm:
         self.version = self._posted_version()
         self.fields = [self._field(knob) for knob in self.knobs.values()]
         self.refusals: dict[str, str] = {}
-        flag = self.policy.get("flag") or {"key": "", "percentage": 0, "salt": "", "overrides": {}}
-        self.pins = self._text("pins", ", ".join(pin_names(self.kind, self.policy["pins"])))
-        self.flag_key = self._text("flag.key", flag["key"])
-        self.flag_percentage = self._text("flag.percentage", f"{flag['percentage']:g}")
-        self.flag_salt = self._text("flag.salt", flag["salt"])
-        rows = [*flag["overrides"].items()][:OVERRIDES]
-        rows += [("", "")] * (OVERRIDES - len(rows))
-        self.overrides = [
-            (i, self._text(f"override.{i}.key", k), self._text(f"override.{i}.value", str(v)))
-            for i, (k, v) in enumerate(rows)
-        ]
 
     @property
     def groups(self) -> list[tuple[str, str, list[Field]]]:
@@ -96,18 +82,11 @@ class SurfaceForm:
             if (found := [field for field in self.fields if field.knob.group == title])
         ]
 
-    @property
-    def override_choices(self) -> list[tuple[str, str]]:
-        return [(k.key, f"{k.group}: {k.label}") for k in self.knobs.values() if k.key != "random_share"]
-
     def changes(self) -> dict[str, Any]:
         """What was posted and differs from the draft, by path."""
         wanted = {field.name: _number(field.knob, field.value) for field in self.fields}
-        wanted |= {"pins": self._pins(), "flag": self._flag()}
         return {
-            f"{self.surface}.{key}": value
-            for key, value in wanted.items()
-            if value != (get(self.policy, key) if key != "flag" else self.policy.get("flag"))
+            f"{self.surface}.{key}": value for key, value in wanted.items() if value != get(self.policy, key)
         }
 
     def refuse(self, fields: Mapping[str, str]) -> None:
@@ -127,34 +106,10 @@ class SurfaceForm:
             else (0 if self.data is not None else self.draft.version)
         )
 
-    def _text(self, name: str, stored: str) -> str:
-        return (self.data.get(name, "") if self.data is not None else stored).replace("\x00", "").strip()
-
     def _field(self, knob: Knob) -> Field:
         stored = get(self.policy, knob.key, knob.absent)
         value = stored if self.data is None else self.data.get(knob.key, str(stored))
         return Field(knob, value, get(self.live, knob.key, knob.absent))
-
-    def _pins(self) -> list[int]:
-        ids = [part.strip() for part in self.pins.replace("\n", ",").split(",") if part.strip()]
-        model: Any = Member if self.kind == "member" else Place
-        known = dict(model.objects.filter(external_id__in=ids).values_list("external_id", "number"))
-        kept = dict(zip(pin_names(self.kind, self.policy["pins"]), self.policy["pins"], strict=True))
-        if missing := [name for name in ids if name not in known and name not in kept]:
-            raise PolicyInvalid({f"{self.surface}.pins": f"There is nobody with the id {missing[0][:64]}."})
-        return [known.get(name, kept.get(name, 0)) for name in ids]
-
-    def _flag(self) -> dict[str, Any] | None:
-        if not self.flag_key:
-            return None
-        overrides = {
-            key: _number(self.knobs[key], value) if key in self.knobs else value
-            for _, key, value in self.overrides
-            if key
-        }
-        share = _as_number(self.flag_percentage)
-        salt = self.flag_salt or self.flag_key
-        return {"key": self.flag_key, "percentage": share, "salt": salt, "overrides": overrides}
 
 
 def _number(knob: Knob, value: Any) -> Any:

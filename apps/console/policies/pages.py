@@ -17,7 +17,8 @@ from apps.console.drafts.pages import conflict_page, first_surface
 from apps.console.page import EDIT, Pages, actor, needs, render
 from apps.console.policies.cards import cards, lines
 from apps.console.policies.form import SurfaceForm
-from apps.policies.schema import PolicyInvalid, difference
+from apps.policies.difference import difference
+from apps.policies.schema import PolicyInvalid
 from apps.releases import services
 from apps.releases.models import Revision
 from apps.releases.selectors import live_release, open_drafts

@@ -1,0 +1,113 @@
+"""How carefully we publish: what one person may do alone, and when a staged rollout turns back by itself.
+
+Knobs like those of a surface, for all surfaces together. Lowering any of these guards, or a cap, always needs
+a second person, judged by what is live.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apps.policies.fields import Refusals
+from apps.policies.knobs import Kind, Knob
+
+
+def _guard(key: str, label: str, sentence: str, default: float, maximum: float, unit: str = "") -> Knob:
+    whole = maximum > 1
+    return Knob(
+        key, Kind.WHOLE if whole else Kind.NUMBER, label, sentence, "Governance", default, default, 0,
+        maximum, 1 if whole else 0.001, unit,
+    )  # fmt: skip
+
+
+GUARDS: Mapping[str, Knob] = {
+    knob.key: knob
+    for knob in (
+        _guard(
+            "small_reach", "Small change",
+            "A draft that can touch at most this share of the viewers' lists needs no second person. "
+            "0: every draft does.",
+            0.0, 0.2,
+        ),
+        _guard(
+            "max_error_rate", "Errors",
+            "A staged release goes back by itself when more than this share of its requests fail.",
+            0.01, 0.5,
+        ),
+        _guard(
+            "max_fill_drop", "Fill",
+            "... or when its lists are emptier than the stable release's by more than this share.",
+            0.1, 1.0,
+        ),
+        _guard(
+            "max_p99_ms", "Slowness",
+            "... or when more than one answer in a hundred takes longer than this.",
+            250, 5000, "ms",
+        ),
+    )
+}  # fmt: skip
+
+
+def default_governance() -> dict[str, Any]:
+    return {key: knob.normalise(knob.default) for key, knob in GUARDS.items()}
+
+
+def check_governance(value: Any, noted: dict[str, str]) -> dict[str, Any]:
+    """Every guard in one spelling; one that is not said stands at its default."""
+    refusals = Refusals(noted, "governance")
+    if not isinstance(value, Mapping):
+        refusals.add("", "Must be an object.")
+        return {}
+    for key in sorted(map(str, set(value) - set(GUARDS))):
+        refusals.add(key[:40], "There is no such guard.")
+    given = default_governance() | {key: value[key] for key in GUARDS if key in value}
+    for key, knob in GUARDS.items():
+        if (refusal := knob.refusal(given[key])) is not None:
+            refusals.add(key, refusal)
+    return {} if refusals.any else {key: knob.normalise(given[key]) for key, knob in GUARDS.items()}
+
+
+def lowers_a_guard(live: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """What `new` protects less than the live content does, as sentences; empty: nothing."""
+    found = [
+        f"{knob.label} of governance is raised."
+        for key, knob in GUARDS.items()
+        if new.get("governance", {}).get(key, knob.default)
+        > live.get("governance", {}).get(key, knob.default)
+    ]
+    for surface, before in live["surfaces"].items():
+        after = new["surfaces"].get(surface)
+        if after is not None:
+            found += [f"{surface}: {sentence}" for sentence in _lower_caps(before, after)]
+    return found
+
+
+def _lower_caps(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    found = []
+    for key, label in (("daily_cap", "The daily cap"), ("hourly_cap", "The hourly cap")):
+        if _looser(before.get(key, 0), after.get(key, 0)):
+            found.append(f"{label} is raised or taken away.")
+        for market, values in after.get("markets", {}).items():
+            was = before.get("markets", {}).get(market, {}).get(key, before.get(key, 0))
+            if key in values and _looser(was, values[key]):
+                found.append(f"{label} is raised or taken away in {market}.")
+    kept = {rule["id"]: rule for rule in after.get("rules", []) if rule["type"] == "cap"}
+    for rule in before.get("rules", []):
+        if rule["type"] == "cap" and _weaker(rule, kept.get(rule["id"])):
+            found.append(f"The cap {rule['name']} is weakened or taken away.")
+    return found
+
+
+def _weaker(rule: Mapping[str, Any], later: Mapping[str, Any] | None) -> bool:
+    if later is None or any(rule[name] != later[name] for name in ("viewers", "candidates")):
+        return True
+    shorter = later["ends_at"] < rule["ends_at"] or later["starts_at"] > rule["starts_at"]
+    return shorter or any(
+        _looser(rule["effect"][name], later["effect"][name]) for name in ("daily", "hourly")
+    )
+
+
+def _looser(before: Any, after: Any) -> bool:
+    """0 means no cap."""
+    return bool(before) and (not after or after > before)

@@ -1,0 +1,24 @@
+"""The order in which things apply, as data: for pages, docs, and a test that walks the pipeline by it."""
+
+from __future__ import annotations
+
+# (stage or none, what it is called, what it does)
+LIST_ORDER: tuple[tuple[str, str, str], ...] = (
+    ("filters", "Filters", "Nobody blocked, hidden, under age or not eligible passes. They always win."),
+    ("caps", "Caps", "Whoever has been shown often enough is left out; of several caps the tightest counts."),
+    ("predictions", "Chances", "The two chances to like become one number by the reciprocity rule."),
+    ("boosts", "Boosts and buries", "Factors multiply that number, in order of priority; together at most "
+     "four times, at least a tenth."),
+    ("features", "Weights", "What is known of a candidate moves the score up or down."),
+    ("price", "Price", "The capacity price is taken off."),
+    ("diversity", "Diversity", "Those who are alike are spread."),
+    ("exploration", "Exploration", "Some places go by lot to candidates from just below the list."),
+    ("placements", "Slots and shares", "Boosts get their slots and shares, buries keep to theirs."),
+    ("pins", "Pins", "Pinned candidates take their places, if they passed the filters and caps."),
+)  # fmt: skip
+VALUE_ORDER: tuple[tuple[str, str], ...] = (
+    ("Policy", "What the surface says."),
+    ("Market", "What is said for the viewer's market instead."),
+    ("Flags", "What the flags say that are on for the viewer, in order of priority: the last one counts."),
+    ("Experiments", "What the viewer's variants say. Experiments that turn the same knob share a layer."),
+)

@@ -1,0 +1,80 @@
+"""Named segments: conditions that rules, flags and other segments reuse. A segment can't contain itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any
+
+from apps.policies.conditions import Tree, cost, expand, segments_in
+from apps.policies.fields import Refusals, unique
+
+Segment = dict[str, Any]
+MAX_SEGMENTS, MAX_EXPANDED = 100, 1000
+FIELDS = {"key", "name", "of", "condition", "owner", "reason"}
+KINDS = ("member", "place")
+
+
+def check_segments(value: Any, noted: dict[str, str], path: str = "segments") -> list[Segment]:
+    """The segments by key. Refusals are noted by path."""
+    refusals = Refusals(noted, path)
+    kinds = kinds_of(value)
+    found = [
+        _segment(entry, kinds, Refusals(noted, f"{path}.{i}"))
+        for i, entry in refusals.each(value, MAX_SEGMENTS)
+    ]
+    unique(found, "key", refusals)
+    if not refusals.any:
+        _refuse_cycles(found, refusals)
+    return sorted((segment for segment in found if segment), key=lambda segment: str(segment["key"]))
+
+
+def kinds_of(value: Any) -> dict[str, str]:
+    """What each segment is of, by key, however wrong the rest of it is."""
+    entries = [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+    return {
+        entry["key"]: entry["of"]
+        for entry in entries
+        if isinstance(entry.get("key"), str) and entry.get("of") in KINDS
+    }
+
+
+def expanded(segments: Iterable[Mapping[str, Any]]) -> dict[str, Tree]:
+    """Each segment's condition without any segment in it, by key."""
+    by_key = {segment["key"]: segment["condition"] for segment in segments}
+    done: dict[str, Tree] = {}
+    for key in _order(by_key):
+        done[key] = expand(by_key[key], done)
+    return done
+
+
+def _order(by_key: Mapping[str, Tree]) -> list[str]:
+    return list(TopologicalSorter({key: segments_in(tree) for key, tree in by_key.items()}).static_order())
+
+
+def _segment(value: Any, kinds: Mapping[str, str], refusals: Refusals) -> Segment:
+    if not refusals.keys(value, FIELDS):
+        return {}
+    of = refusals.one_of("of", value["of"], KINDS)
+    if value["condition"] is None:
+        refusals.add("condition", "A segment needs a condition.")
+    segment = {
+        "key": refusals.slug("key", value["key"]),
+        "name": refusals.text("name", value["name"]),
+        "of": of,
+        "condition": refusals.condition("condition", value["condition"], of, kinds),
+        "owner": refusals.text("owner", value["owner"]),
+        "reason": refusals.text("reason", value["reason"], 300),
+    }
+    return {} if refusals.any else segment
+
+
+def _refuse_cycles(segments: list[Segment], refusals: Refusals) -> None:
+    try:
+        trees = expanded(segments)
+    except CycleError as cycle:
+        refusals.add("", f"These contain each other: {', '.join(dict.fromkeys(cycle.args[1]))}.")
+        return
+    for i, segment in enumerate(segments):
+        if cost(trees[segment["key"]]) > MAX_EXPANDED:
+            refusals.add(f"{i}.condition", f"With its segments it takes over {MAX_EXPANDED:,} steps.")

@@ -1,8 +1,20 @@
-"""Row locks of publishing: everybody who moves the pointer takes the same one first."""
+"""Row locks of publishing: everybody who moves the pointer takes its row first, then the draft's."""
 
-from apps.releases.models import LiveRelease
+from apps.common.errors import Conflict
+from apps.releases.models import OPEN, LiveRelease, Revision
 
 
 def locked_pointer() -> LiveRelease:
     """The one row that names what is live, locked until the transaction ends."""
     return LiveRelease.objects.select_for_update().get(id=1)
+
+
+def locked_draft(revision: Revision, version: int | None = None) -> Revision:
+    """An open draft, locked until the transaction ends. Conflict when it is closed, or at another version."""
+    rows = Revision.objects.select_for_update(of=("self",)).select_related("based_on")
+    draft = rows.get(pk=revision.pk)
+    if draft.status not in OPEN:
+        raise Conflict(f"This draft was {draft.get_status_display().lower()} meanwhile.", code="draft_closed")
+    if version is not None and draft.version != version:
+        raise Conflict("Somebody saved this draft after you opened it.", code="draft_changed")
+    return draft

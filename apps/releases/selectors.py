@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from apps.releases.models import LiveRelease, Release, Revision
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import QuerySet, Value
+from django.db.models.functions import Concat
+
+from apps.releases.models import OPEN, Emergency, LiveRelease, Release, Revision, Switch
 
 
 @dataclass(frozen=True)
 class LiveRow:
-    """The pointer and what it points to, as plain values. No staged rollout: the candidate is None."""
+    """The pointer and what it points to, as plain values. No staged rollout: the candidate is None.
+
+    `killed`: what is switched off at once: "flag:key", "rule:surface/id", "experiment:key".
+    """
 
     stable_number: int
     stable_content: dict[str, Any]
@@ -20,11 +27,12 @@ class LiveRow:
     candidate_digest: str | None
     percentage: int
     salt: str
+    killed: frozenset[str] = frozenset()
 
 
 def live() -> LiveRow:
     """The live release, in one query. There is always one (see ensure_first_release)."""
-    row = LiveRelease.objects.select_related("stable", "candidate").get(id=1)
+    row = _with_switches().select_related("stable", "candidate").get(id=1)
     return LiveRow(
         stable_number=row.stable.number,
         stable_content=row.stable.content,
@@ -34,7 +42,30 @@ def live() -> LiveRow:
         candidate_digest=row.candidate.digest if row.candidate else None,
         percentage=row.candidate_percentage,
         salt=row.salt,
+        killed=frozenset(row.killed),
     )
+
+
+def live_mark() -> tuple[Any, ...] | None:
+    """What tells one state of `live` from another, without the contents; None before the first release."""
+    names = ("stable_id", "candidate_id", "candidate_percentage", "salt", "killed")
+    found = _with_switches().filter(id=1).values_list(*names).first()
+    return None if found is None else (*found[:-1], tuple(sorted(found[-1])))
+
+
+def switched_off() -> dict[str, Switch]:
+    """The switches in force, by "kind:key"."""
+    return {str(one): one for one in Switch.objects.filter(lifted_at=None).select_related("by")}
+
+
+def unreviewed_emergencies() -> list[Emergency]:
+    """Emergency publishes that nobody else has looked at."""
+    return list(Emergency.objects.filter(reviewed_at=None).select_related("release", "by"))
+
+
+def _with_switches() -> QuerySet[Any]:
+    off = Switch.objects.filter(lifted_at=None).values(named=Concat("kind", Value(":"), "key")).order_by()
+    return LiveRelease.objects.annotate(killed=ArraySubquery(off))
 
 
 def live_release() -> Release:
@@ -44,7 +75,7 @@ def live_release() -> Release:
 
 def open_drafts() -> list[Revision]:
     """Drafts that are neither published nor discarded, the last edited first."""
-    drafts = Revision.objects.filter(status=Revision.Status.DRAFT)
+    drafts = Revision.objects.filter(status__in=OPEN)
     return list(drafts.select_related("author", "based_on").order_by("-updated_at"))
 
 

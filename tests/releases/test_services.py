@@ -16,6 +16,7 @@ from apps.releases import services
 from apps.releases.models import LiveRelease, Release, Revision
 from apps.releases.selectors import live, live_release, open_drafts, release_before
 from tests.policies.examples import rule
+from tests.releases.people import measured
 
 pytestmark = pytest.mark.django_db
 
@@ -58,9 +59,9 @@ def test_the_live_row_is_read_in_one_query(django_assert_num_queries):
         live()
 
 
-def test_publishing_makes_a_numbered_release_moves_the_pointer_and_says_who(approver):
-    draft = services.start_revision(actor=approver)
-    draft = services.edit_revision(draft, 1, {"dating.diversity": 0.6}, actor=approver)
+def test_publishing_makes_a_numbered_release_moves_the_pointer_and_says_who(approver, editor):
+    draft = services.start_revision(actor=editor)
+    draft = measured(services.edit_revision(draft, 1, {"dating.diversity": 0.6}, actor=editor))
     release = services.publish_revision(draft, actor=approver, note="More variety")
     assert release.number == 2
     assert live().stable_number == 2

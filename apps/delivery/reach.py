@@ -1,0 +1,118 @@
+"""How many lists a draft can touch: viewers by surface, on the snapshot that serves. An upper bound.
+
+Takes two contents, gives counts; with the draft itself, also keeps them (apps.releases refuses to publish
+without). A knob touches everybody on its surface, or in its market; a rule whoever meets its viewers'
+condition.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.pipeline.conditions import EVERYBODY, evaluate
+from apps.pipeline.snapshot import Snapshot
+from apps.policies.conditions import expand
+from apps.policies.difference import difference
+from apps.policies.segments import expanded
+from apps.releases.models import Reach, Revision
+
+Mask = npt.NDArray[np.bool_]
+Content = Mapping[str, Any]
+WHOLE_LISTS = ("rules.", "markets.")
+
+
+def measure_reach(revision: Revision) -> Reach:
+    """Measures and keeps the reach of a draft's content against what is live."""
+    from apps.delivery.runtime import runtime
+    from apps.releases.params import digest_of
+    from apps.releases.selectors import live_release
+    from apps.releases.services import record_reach
+
+    live = live_release()
+    by_surface = reach(runtime().world.snapshot, live.content, revision.content)
+    return record_reach(
+        revision,
+        digest=digest_of(revision.content),
+        based_on=live.number,
+        viewers=sum(touched for touched, _ in by_surface.values()),
+        of=sum(of for _, of in by_surface.values()),
+        by_surface={surface: list(counts) for surface, counts in by_surface.items()},
+    )
+
+
+def reach(snapshot: Snapshot | None, before: Content, after: Content) -> dict[str, tuple[int, int]]:
+    """By surface: viewers whose lists can differ, of how many. Empty without a snapshot."""
+    if snapshot is None:
+        return {}
+    surfaces = sorted({*before["surfaces"], *after["surfaces"]} & set(snapshot.surfaces))
+    return {surface: _on_surface(snapshot, surface, before, after) for surface in surfaces}
+
+
+def _on_surface(snapshot: Snapshot, surface: str, before: Content, after: Content) -> tuple[int, int]:
+    viewers = snapshot.surfaces[surface].viewers
+    touched = np.zeros(len(viewers), "?")
+    shares = 0.0
+    if _knobs_differ(surface, before, after):
+        return len(viewers), len(viewers)
+    for market in _markets_that_differ(surface, before, after):
+        touched |= viewers["market"] == snapshot.market_index(market)
+    for tree, share in _audiences_that_differ(surface, before, after):
+        mask = evaluate(tree, viewers, snapshot)
+        if share < 1:  # who is dealt in isn't looked up: count them besides
+            shares += share * float(mask.sum())
+        else:
+            touched |= mask
+    return min(int(np.ceil(touched.sum() + shares)), len(viewers)), len(viewers)
+
+
+def _knobs_differ(surface: str, before: Content, after: Content) -> bool:
+    return any(
+        line.surface == surface and not line.key.startswith(WHOLE_LISTS) for line in difference(before, after)
+    )
+
+
+def _markets_that_differ(surface: str, before: Content, after: Content) -> Iterator[str]:
+    for line in difference(before, after):
+        if line.surface == surface and line.key.startswith("markets."):
+            yield line.key.split(".")[1]
+
+
+def _audiences_that_differ(
+    surface: str, before: Content, after: Content
+) -> Iterator[tuple[Mapping[str, Any], float]]:
+    """Condition and share of the viewers of everything that is on one side alone, segments put in place."""
+    old, new = _audiences(surface, before), _audiences(surface, after)
+    for said in old.keys() ^ new.keys():
+        yield (old | new)[said]
+
+
+def _audiences(surface: str, content: Content) -> dict[str, tuple[Mapping[str, Any], float]]:
+    segments = expanded(content.get("segments", []))
+    found = {}
+    for rule in content["surfaces"].get(surface, {}).get("rules", []):
+        viewers = _whole(rule["viewers"], segments)
+        effect = {**rule, "viewers": viewers, "candidates": _whole(rule["candidates"], segments)}
+        found[json.dumps(effect, sort_keys=True)] = (viewers, 1.0)
+    for flag in content.get("flags", []):
+        if flag["surface"] == surface and flag["overrides"]:
+            inside = {"any": [segments[key] for key in flag["segments"]]} if flag["segments"] else EVERYBODY
+            said = json.dumps({**flag, "segments": inside}, sort_keys=True)
+            found[said] = (inside, flag["percentage"] / 100)
+    for one in content.get("experiments", []):
+        if one["surface"] == surface and any(variant["overrides"] for variant in one["variants"]):
+            audience = _whole(one["audience"], segments)
+            width = one["layer_range"][1] - one["layer_range"][0]
+            found[json.dumps({**one, "audience": audience}, sort_keys=True)] = (
+                audience,
+                one["coverage"] * width,
+            )
+    return found
+
+
+def _whole(tree: Mapping[str, Any] | None, segments: Mapping[str, Any]) -> Mapping[str, Any]:
+    return EVERYBODY if tree is None else expand(tree, segments)

@@ -1,0 +1,119 @@
+"""Drafts: started, edited, talked about, brought up to date, put aside.
+
+Every edit names the version that the editor saw; the second of two gets a Conflict. An edit takes a draft
+back from review: approvals are of one content (approvals.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import F
+
+from apps.common.errors import Problem
+from apps.policies.difference import difference, put_difference
+from apps.policies.schema import PARTS, carry_over, put, validate_content
+from apps.releases.audit import record
+from apps.releases.locks import locked_draft
+from apps.releases.models import Comment, Revision
+from apps.releases.selectors import live_release
+from apps.surfaces.selectors import active_surfaces
+
+Change = Callable[[dict[str, Any]], None] | Mapping[str, Any]
+
+
+def start_revision(*, actor: User | None, title: str = "") -> Revision:
+    """A new draft that says what the live release says."""
+    with transaction.atomic():
+        release = live_release()
+        kinds = {key: surface.kind for key, surface in active_surfaces().items()}
+        revision = Revision.objects.create(
+            title=title or f"After release {release.number}",
+            content=carry_over(release.content, kinds),
+            based_on=release,
+            author=actor,
+        )
+        if actor is not None:
+            revision.contributors.add(actor)
+        record(actor, "revision.started", f"draft {revision.pk}", None, {"based_on": release.number})
+    return revision
+
+
+def edit_revision(revision: Revision, version: int, change: Change, *, actor: User | None = None) -> Revision:
+    """Changes a draft: by path ("dating.weights.affinity", "dating.rules", "flags",
+    "governance.small_reach"), or by a function of its content. `version` is the one the editor saw.
+
+    Raises Conflict on another version, PolicyInvalid with all refusals at once; then nothing is saved.
+    """
+    with transaction.atomic():
+        draft = locked_draft(revision, version)
+        content = deepcopy(draft.content)
+        if callable(change):
+            change(content)
+        else:
+            for path, value in change.items():
+                _put(content, path, value)
+        _save(draft, validate_content(content), actor=actor, action="revision.edited")
+    return draft
+
+
+def bring_up_to_date(revision: Revision, version: int, *, actor: User | None = None) -> Revision:
+    """Puts the draft's own changes upon the live release; where both changed a value, the draft's stays."""
+    with transaction.atomic():
+        draft = locked_draft(revision, version)
+        release = live_release()
+        kinds = {key: surface.kind for key, surface in active_surfaces().items()}
+        content = carry_over(release.content, kinds)
+        for line in difference(draft.based_on.content if draft.based_on else {}, draft.content):
+            if line.key != "surface" and (not line.surface or line.surface in content["surfaces"]):
+                put_difference(content, line)
+        draft.based_on = release
+        _save(draft, validate_content(content), actor=actor, action="revision.brought_up_to_date")
+    return draft
+
+
+def discard_revision(revision: Revision, *, actor: User | None) -> None:
+    """Puts a draft aside. It can't be edited or published any more."""
+    with transaction.atomic():
+        draft = locked_draft(revision)
+        draft.status, draft.publish_at = Revision.Status.DISCARDED, None
+        draft.save(update_fields=["status", "publish_at", "updated_at"])
+        record(actor, "revision.discarded", f"draft {draft.pk}", {"title": draft.title}, None)
+
+
+def comment_on(revision: Revision, text: str, *, actor: User) -> Comment:
+    """Says something about a draft."""
+    text = text.replace("\x00", "").strip()
+    if not 1 <= len(text) <= 1000:
+        raise Problem("A comment has 1 to 1,000 letters.", field="text")
+    with transaction.atomic():
+        comment = Comment.objects.create(revision=revision, author=actor, text=text)
+        record(actor, "revision.commented", f"draft {revision.pk}", None, {"text": text})
+    return comment
+
+
+def _put(content: dict[str, Any], path: str, value: Any) -> None:
+    first, _, key = path.partition(".")
+    if first in content["surfaces"]:
+        put(content["surfaces"][first], key, value)
+    elif first in PARTS - {"surfaces"}:
+        put(content, path, value)
+    else:
+        raise Problem(f"The draft has no surface {first}.", field=path)
+
+
+def _save(draft: Revision, content: dict[str, Any], *, actor: User | None, action: str) -> None:
+    lines = difference(draft.content, content)
+    draft.content = content
+    draft.status, draft.publish_at = Revision.Status.DRAFT, None
+    draft.version = F("version") + 1
+    draft.save(update_fields=["content", "version", "status", "publish_at", "based_on", "updated_at"])
+    draft.refresh_from_db(fields=["version"])
+    if actor is not None:
+        draft.contributors.add(actor)
+    before = {line.path: line.before for line in lines}
+    record(actor, action, f"draft {draft.pk}", before, {line.path: line.after for line in lines})

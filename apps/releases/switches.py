@@ -1,0 +1,71 @@
+"""Switching off one flag, rule or experiment at once, without a release, and lifting that again.
+
+It only ever takes something away, so one person may do it. Web processes follow within a second.
+"""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from apps.common.clock import now
+from apps.common.errors import Denied, NotFound, Problem
+from apps.releases.audit import PUBLISH, record
+from apps.releases.models import Switch
+from apps.releases.notices import notify
+from apps.releases.selectors import live_release
+
+EDIT = "releases.change_revision"
+
+
+def switch_off(kind: str, key: str, *, actor: User | None, reason: str) -> Switch:
+    """Off from now on; safe to repeat. Raises NotFound when the live release has no such thing."""
+    _may(actor)
+    reason = reason.replace("\x00", "").strip()
+    if not 1 <= len(reason) <= 200:
+        raise Problem("Say why, in 1 to 200 letters.", code="reason_missing", field="reason")
+    if key not in known(kind):
+        raise NotFound(f"The live release has no {kind} {key[:80]}.", code=f"unknown_{kind}", field="key")
+    with transaction.atomic():
+        switch, made = Switch.objects.get_or_create(
+            kind=kind, key=key, lifted_at=None, defaults={"reason": reason, "by": actor}
+        )
+        if made:
+            record(actor, "switch.off", str(switch), None, {"reason": reason})
+            who = actor.get_username() if actor else "the system"
+            notify(
+                f"switch {switch.pk}", f"{switch} was switched off", f"By {who}: {reason}", permission=PUBLISH
+            )
+    return switch
+
+
+def lift(kind: str, key: str, *, actor: User | None) -> bool:
+    """As the release says again; False when it was not switched off."""
+    _may(actor)
+    with transaction.atomic():
+        switch = Switch.objects.select_for_update().filter(kind=kind, key=key, lifted_at=None).first()
+        if switch is None:
+            return False
+        switch.lifted_at, switch.lifted_by = now(), actor
+        switch.save(update_fields=["lifted_at", "lifted_by"])
+        record(actor, "switch.lifted", str(switch), {"reason": switch.reason}, None)
+    return True
+
+
+def known(kind: str) -> set[str]:
+    """The keys that can be switched off: those of the live release."""
+    content = live_release().content
+    if kind == Switch.Kind.RULE:
+        return {
+            f"{surface}/{rule['id']}"
+            for surface, policy in content["surfaces"].items()
+            for rule in policy.get("rules", [])
+        }
+    if kind in (Switch.Kind.FLAG, Switch.Kind.EXPERIMENT):
+        return {one["key"] for one in content.get(f"{kind}s", [])}
+    return set()
+
+
+def _may(actor: User | None) -> None:
+    if actor is not None and not actor.has_perm(EDIT):
+        raise Denied("Only editors may switch something off.", code="editor_needed")

@@ -45,6 +45,15 @@ def measure_reach(revision: Revision) -> Reach:
     )
 
 
+def ready_to_serve(revision: Revision) -> None:
+    """What a publish needs: a fresh reach, and the rules' masks, so that web processes find them."""
+    from apps.releases.approvals import fresh_reach
+    from apps.releases.selectors import live_release
+
+    if fresh_reach(revision, live_release()) is None:
+        measure_reach(revision)
+
+
 def reach(snapshot: Snapshot | None, before: Content, after: Content) -> dict[str, tuple[int, int]]:
     """By surface: viewers whose lists can differ, of how many. Empty without a snapshot."""
     if snapshot is None:

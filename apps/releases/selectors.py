@@ -53,6 +53,12 @@ def live_mark() -> tuple[Any, ...] | None:
     return None if found is None else (*found[:-1], tuple(sorted(found[-1])))
 
 
+def rollout() -> LiveRelease | None:
+    """The pointer while a release is being rolled out in stages."""
+    pointer = LiveRelease.objects.select_related("stable", "candidate").get(id=1)
+    return pointer if pointer.candidate_id is not None else None
+
+
 def switched_off() -> dict[str, Switch]:
     """The switches in force, by "kind:key"."""
     return {str(one): one for one in Switch.objects.filter(lifted_at=None).select_related("by")}

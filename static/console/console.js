@@ -14,3 +14,11 @@ document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && event.target.closest("details.rc-confirm[open]");
   if (open) { open.open = false; open.querySelector("summary").focus(); }
 });
+// Times are sent in UTC; people read them in their own time zone, with UTC in the hint.
+document.addEventListener("DOMContentLoaded", () => {
+  const form = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
+  document.querySelectorAll("time[datetime]").forEach((time) => {
+    time.title = time.textContent;
+    time.textContent = form.format(new Date(time.dateTime));
+  });
+});

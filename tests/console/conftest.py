@@ -1,9 +1,24 @@
-"""The console's tests: no figure of one test is seen by the next."""
+"""The console's tests: staff in a browserless client, and no figure of one test is seen by the next."""
+
+from __future__ import annotations
 
 import pytest
 from django.core.cache import cache
+from django.test import Client
+
+from tests.console.people import staff
 
 
 @pytest.fixture(autouse=True)
 def _no_figures_kept() -> None:
     cache.clear()
+
+
+@pytest.fixture
+def editor(db: None) -> Client:
+    return staff("editor")
+
+
+@pytest.fixture
+def approver(db: None) -> Client:
+    return staff("approver")

@@ -20,7 +20,6 @@ from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Member
 from apps.places.models import CuratedList, CuratedListItem, Place
 from apps.surfaces.models import Market
-from tests.console.test_pages import staff
 from tests.console.town import build_town
 
 pytestmark = pytest.mark.django_db
@@ -32,16 +31,6 @@ LARGE = [
     "interactions_relationship",
     "interactions_delivery",
 ]
-
-
-@pytest.fixture
-def approver() -> Client:
-    return staff("approver")
-
-
-@pytest.fixture
-def editor() -> Client:
-    return staff("editor")
 
 
 def rows_of(client: Client, address: str) -> Any:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from django.test import Client
 from django.urls import reverse
 
-from apps.console.roles import ensure_staff
 from tests.browser.test_pages import pages
 from tests.console.town import build_town
 
@@ -27,22 +25,6 @@ LISTS = [
     "refresh_refreshjob",
     "django_celery_beat_periodictask",
 ]
-
-
-def staff(role: str) -> Client:
-    client = Client()
-    client.force_login(ensure_staff(role, "a long pass phrase", role))
-    return client
-
-
-@pytest.fixture
-def approver() -> Client:
-    return staff("approver")
-
-
-@pytest.fixture
-def editor() -> Client:
-    return staff("editor")
 
 
 def test_an_empty_installation_says_what_to_do_first(approver):

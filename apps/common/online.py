@@ -41,6 +41,9 @@ RECORD = np.dtype([("number", "<i4"), ("slot", "u1"), ("state", "u1"), ("at", "<
 Records = npt.NDArray[np.void]
 Rows = dict[str, list[tuple[int, int, int, float]]]  # records by key
 
+# Somebody whose exposures reached a cap. Another cap of the same kind may let them through.
+CAPPED = np.dtype([("number", "<i4"), ("hourly", "u1"), ("cap", "<u2")])
+
 # Slots of the key that holds what is true on every surface.
 BLOCKED_BY_VIEWER, BLOCKED_BY_OTHER, CONNECTED = 0, 1, 2
 
@@ -115,9 +118,9 @@ def counters_key(surface: str) -> str:
     return f"o:c:{surface}"
 
 
-def capped_key(surface: str, cap: int) -> str:
-    """Candidates that have reached this cap, by the second in which they first may be shown again."""
-    return f"o:capped:{surface}:{cap}"
+def capped_key(surface: str) -> str:
+    """Who reached which cap (packed CAPPED), by the second in which they first may be below it again."""
+    return f"o:capped:{surface}"
 
 
 def request_key(key_prefix: str, request_id: object) -> str:

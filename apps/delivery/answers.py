@@ -60,7 +60,7 @@ def with_slate(payload: dict[str, Any], slate: Slate) -> dict[str, Any]:
         "propensities": np.round(slate.propensity.astype("f8"), SCORE_DIGITS).tolist(),
         "sources": slate.sources.astype("i8").tolist(),
         "reasons": slate.reasons,
-        "trace": slate.trace.as_json(),
+        "trace": [*payload["trace"], *slate.trace.as_json()],
     }
 
 

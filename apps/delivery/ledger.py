@@ -6,7 +6,7 @@ keeps counters exact under any number of callers, and answers a repeated request
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, cast
 
@@ -22,16 +22,20 @@ REQUEST_SECONDS = 600
 MOST_IN_STREAM = 2_000_000  # about a day of deliveries at full speed: memory is bounded even without a copier
 
 # KEYS: marker, gone, counters, held, stream, capped, request.
-# ARGV: generation, limit, cap, now (s), hold for (s), candidates (packed <i4), payload, viewer state,
-#   digest of the request's parameters (empty: no request id).
-# A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed it.
+# ARGV: generation, limit, caps (packed <u2 daily, <u2 hourly: once for all, or per candidate), now (s),
+#   hold for (s), candidates (packed <i4), payload, viewer state, digest of the request's parameters (empty:
+#   no request id).
+# A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed the cap.
+# For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it.
 _RESERVE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
 if ARGV[9] ~= '' then
   local answered = redis.call('GET', KEYS[7])
   if answered then return {2, answered} end
 end
-local limit, cap, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local limit, now = tonumber(ARGV[2]), tonumber(ARGV[4])
+local daily, hourly = struct.unpack('<I2I2', ARGV[3])
+local each = #ARGV[3] > 4
 local hour, numbers, n = math.floor(now / 3600), {}, #ARGV[6] / 4
 for i = 1, n do numbers[i] = struct.unpack('<i4', ARGV[6], i * 4 - 3) end
 local kept, kept_count, gone_count, capped_count, held = {}, 0, 0, 0, {}
@@ -44,7 +48,8 @@ if n > 0 then
     if gone[i] == 1 then
       gone_count = gone_count + 1
     else
-      local used, current, buckets, oldest = 0, 0, {}, hour
+      if each then daily, hourly = struct.unpack('<I2I2', ARGV[3], i * 4 - 3) end
+      local used, last, current, buckets, oldest = 0, 0, 0, {}, hour
       local packed = counters[i] or ''
       for at = 1, #packed, 6 do
         local bucket, count = struct.unpack('<I4I2', packed, at)
@@ -54,11 +59,20 @@ if n > 0 then
           buckets[#buckets + 1] = string.sub(packed, at, at + 5)
           if bucket < oldest then oldest = bucket end
           used = used + count
+          if bucket == hour - 1 then last = count end
         end
       end
-      if cap > 0 and used + current >= cap then
+      local over_day = daily > 0 and used + current >= daily
+      local over_hour = hourly > 0 and last + current >= hourly
+      if over_day then
+        redis.call('ZADD', KEYS[6], (oldest + 25) * 3600, struct.pack('<i4BI2', numbers[i], 0, daily))
+      end
+      if over_hour then
+        local free = hour + (current >= hourly and 2 or 1)
+        redis.call('ZADD', KEYS[6], free * 3600, struct.pack('<i4BI2', numbers[i], 1, hourly))
+      end
+      if over_day or over_hour then
         capped_count = capped_count + 1
-        redis.call('ZADD', KEYS[6], (oldest + 25) * 3600, numbers[i])
       else
         kept_count = kept_count + 1
         kept[kept_count] = struct.pack('<I2', i - 1)
@@ -70,6 +84,7 @@ if n > 0 then
     end
   end
   if kept_count > 0 then redis.call('HSET', KEYS[3], unpack(changed)) end
+  if capped_count > 0 then redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now) end
 end
 local before = redis.call('GET', KEYS[4]) or ''
 for at = 1, #before, 14 do
@@ -89,6 +104,7 @@ return {1, shown, gone_count, capped_count}
 """ % {"most": MOST_IN_STREAM, "seconds": REQUEST_SECONDS}  # noqa: UP031 - braces belong to Lua
 
 DIGEST_BYTES = 16
+NO_CAP: npt.NDArray[np.int32] = np.zeros((1, 2), "i4")
 
 
 @dataclass(frozen=True)
@@ -125,12 +141,13 @@ class Order:
     viewer: int
     generation: int
     limit: int
-    cap: int
     now: float
     hold_seconds: int
     candidates: npt.NDArray[np.int32]  # ranked, the reserve at the end
     payload: bytes
     viewer_state: bytes
+    # [n, 2] or [1, 2] for all: exposures in a day, in an hour; 0: no cap
+    caps: npt.NDArray[np.int32] = field(default_factory=lambda: NO_CAP)
     request_key: str = ""
     request_digest: bytes = b""
 
@@ -154,12 +171,20 @@ def keys_and_args(order: Order) -> tuple[list[str], list[Any]]:
         online.counters_key(order.surface),
         online.held_key(order.surface, order.viewer),
         online.STREAM,
-        online.capped_key(order.surface, order.cap),
+        online.capped_key(order.surface),
         order.request_key or "o:q:none",
     ]
     numbers = np.ascontiguousarray(order.candidates, "<i4").tobytes()
-    args = [order.generation, order.limit, order.cap, repr(order.now), order.hold_seconds, numbers]
+    args = [order.generation, order.limit, _caps(order), repr(order.now), order.hold_seconds, numbers]
     return keys, [*args, order.payload, order.viewer_state, order.request_digest]
+
+
+def _caps(order: Order) -> bytes:
+    """Caps as the script reads them: once when they are the same for all."""
+    caps = order.caps if len(order.caps) else NO_CAP
+    if len(caps) > 1 and (caps == caps[0]).all():
+        caps = caps[:1]
+    return caps.astype("<u2").tobytes()
 
 
 def read_answered(entry: bytes) -> Answered:

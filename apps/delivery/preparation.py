@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 from uuid import UUID
@@ -21,12 +21,14 @@ from apps.common import clock, online
 from apps.common.errors import NotFound, Problem
 from apps.delivery import ledger, truth
 from apps.delivery.answers import base_payload, seed_of
+from apps.delivery.rules import rules_for, words_of_viewer
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import I32, NOBODY, ViewerState, read_state, with_facts
 from apps.delivery.world import World
 from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.retrieval.eligible import find_eligible
+from apps.pipeline.rules import LiveRules
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import Table
 
@@ -84,6 +86,7 @@ class Prepared:
     payload: dict[str, Any]
     state: ViewerState
     believed: bool  # safety facts are Valkey's, and the ledger may be used
+    rules: LiveRules | None = None  # staff's rules that are live for this viewer
 
 
 def find_viewer(runtime: Runtime, surface: str, member: str) -> tuple[int | None, Table | None, World]:
@@ -112,14 +115,39 @@ def prepare(
 ) -> Prepared | None:
     """Release, parameters and the viewer's state; None when safety facts can't be had from either store."""
     from apps.interactions.delivery_ids import new_delivery_id
-    from apps.releases.params import assignments, build_params, release_for
+    from apps.releases.params import compiled, release_for
 
     assert world.live is not None
+    assert world.snapshot is not None
     release, content = release_for(world.live, question.member)
     content = content if question.content is None else question.content
-    params = build_params(content, question.surface, viewer=question.member)
-    if params.daily_cap:
-        runtime.caps.add((question.surface, params.daily_cap))
+    surface, killed = compiled(content).surface(question.surface), world.killed
+    moment = now if question.at is None else question.at
+    met = words_of_viewer(world, runtime.words, question.surface, surface.rules, row)
+    market = _market_index(world, question, number, row)
+    assigned = surface.assign(
+        viewer=question.member,
+        number=number,
+        market=None if market < 0 else str(world.snapshot.markets[market]["key"]),
+        met=met,
+        now=moment,
+        killed=killed,
+    )
+    params = assigned.params
+    rules = None
+    if not question.rules_off:
+        rules = rules_for(
+            world,
+            runtime.words,
+            question.surface,
+            surface.rules,
+            met=met,
+            now=moment,
+            killed=killed,
+            only_caps=params.random_order,
+        )
+    if params.daily_cap or params.hourly_cap or (rules is not None and rules.caps):
+        runtime.caps.add(question.surface)
     found = _state(world, question, number, params, now)
     if found is None:
         return None
@@ -136,15 +164,23 @@ def prepare(
     payload |= {
         "viewer": number,
         "release": release,
-        "variants": assignments(content, question.surface, question.member),
+        "variants": assigned.variants,
         "random_order": params.random_order,
         "degraded": degraded,
         "expires_at": now + params.hold_minutes * 60,
     }
-    return Prepared(question, world, now, delivery, number, row, params, payload, state, believed)
+    if killed:  # a replay needs them
+        payload["trace"] = [{"stage": "switched_off", "received": 0, "kept": 0, "keys": sorted(killed)}]
+    return Prepared(question, world, now, delivery, number, row, params, payload, state, believed, rules)
 
 
-def request_of(prepared: Prepared, *, excluded: I32 | None = None) -> Request:
+def over_caps(prepared: Prepared, request: Request) -> I32:
+    """Sorted numbers that are known to be at a cap they have for this viewer."""
+    capped = prepared.world.capped.get(prepared.question.surface)
+    return capped.over(request) if capped is not None else NOBODY
+
+
+def request_of(prepared: Prepared) -> Request:
     """The pipeline's request."""
     world, question = prepared.world, prepared.question
     assert world.snapshot is not None
@@ -155,7 +191,7 @@ def request_of(prepared: Prepared, *, excluded: I32 | None = None) -> Request:
         params=prepared.params,
         viewer=Viewer(
             prepared.row,
-            excluded=prepared.state.excluded if excluded is None else excluded,
+            excluded=prepared.state.excluded,
             liked_by=prepared.state.liked_by,
         ),
         limit=question.limit,
@@ -165,19 +201,24 @@ def request_of(prepared: Prepared, *, excluded: I32 | None = None) -> Request:
         only=_only(world, kind, question.candidates),
         newcomers=world.overlay.newcomers.get(question.surface),
         gone=world.overlay.gone_sorted.get(kind, NOBODY),
+        rules=prepared.rules,
         reserve=RESERVE,
     )
 
 
 def rank_pool(prepared: Prepared) -> Slate:
     """The slate without those known to be at the cap; the payload says when that shortens it."""
-    question, params = prepared.question, prepared.params
-    excluded = prepared.state.excluded
-    capped = prepared.world.capped.get((question.surface, params.daily_cap), NOBODY)
-    slate = run(request_of(prepared, excluded=np.union1d(excluded, capped) if len(capped) else excluded))
+    question = prepared.question
+    request = request_of(prepared)
+    capped = over_caps(prepared, request)
+    if len(capped):
+        everybody = np.union1d(request.viewer.excluded, capped)
+        slate = run(replace(request, viewer=replace(request.viewer, excluded=everybody)))
+    else:
+        slate = run(request)
     if len(capped) and len(slate.numbers) < question.limit:
-        prepared.payload["capped_before"] = len(find_eligible(request_of(prepared))[0]) - slate.eligible
-    market = _market_index(prepared)
+        prepared.payload["capped_before"] = len(find_eligible(request)[0]) - slate.eligible
+    market = _market_index(prepared.world, question, prepared.viewer, prepared.row)
     assert prepared.world.snapshot is not None
     prepared.payload.update(
         {
@@ -237,9 +278,9 @@ def _market(world: World, question: Question, viewer: int) -> int:
     return index
 
 
-def _market_index(prepared: Prepared) -> int:
-    asked = _market(prepared.world, prepared.question, prepared.viewer)
-    return asked if asked >= 0 else int(prepared.row["market"][0])
+def _market_index(world: World, question: Question, viewer: int, row: Table) -> int:
+    asked = _market(world, question, viewer)
+    return asked if asked >= 0 else int(row["market"][0])
 
 
 def _only(world: World, kind: str, candidates: Sequence[str] | None) -> I32 | None:

@@ -14,18 +14,21 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
-import numpy as np
 import redis
 from django.db import DatabaseError, connection
 
 from apps.common import online
 from apps.common.valkey import background_client
 from apps.delivery import truth
+from apps.delivery.capped import read_capped
 from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
+from apps.delivery.rules import OverlayWords
 from apps.delivery.world import World
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
+from apps.refresh import masks
 from apps.refresh.identifiers import KINDS, open_identifiers
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+from apps.releases.selectors import LiveRow, live, live_mark
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +36,7 @@ POLL_SECONDS = 0.25
 BELIEF_SECONDS = 0.15
 TRAVEL_SECONDS = 30.0
 HEAL_SECONDS = 1.0
+SOON = 2_000_000  # rows times conditions that a poll evaluates itself, in tens of milliseconds
 
 
 class Runtime:
@@ -41,12 +45,13 @@ class Runtime:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.world = World()
-        self.caps: set[tuple[str, int]] = set()  # (surface, cap) that requests met
+        self.caps: set[str] = set()  # surfaces on which requests met a cap
+        self.words = OverlayWords()
         self._lock = threading.Lock()  # of `world`: held for an assignment only
         self._overlay_lock = threading.Lock()  # of whoever makes the next overlay
         self._stop = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
-        self._live_row: tuple[Any, ...] | None = None
+        self._live_mark: tuple[Any, ...] | None = None
         self._travel_at = 0.0
         self._healed_at = 0.0
         self._said = ""
@@ -80,7 +85,7 @@ class Runtime:
     def _poll_postgres(self, wait: bool) -> None:
         try:
             self._renew_belief()
-            self._follow_release()
+            self._follow_release(wait)
             self._follow_snapshot(wait)
             self._follow_changes()
         except DatabaseError as error:
@@ -103,17 +108,51 @@ class Runtime:
         belief = online.current_belief()
         self._set(belief=belief, believed_until=asked_at + online.LEASE_SECONDS, truth_here=True)
 
-    def _follow_release(self) -> None:
-        from apps.releases.models import LiveRelease
-        from apps.releases.selectors import live
+    def _follow_release(self, wait: bool) -> None:
         from apps.surfaces.selectors import active_surfaces
 
-        fields = ("stable_id", "candidate_id", "candidate_percentage", "salt")
-        row = LiveRelease.objects.filter(id=1).values_list(*fields).first()
-        if row is not None and row != self._live_row:
-            self._set(live=live())
-            self._live_row = row
+        mark = live_mark()
+        if mark is not None and mark != self._live_mark:
+            self._go_live(mark, wait)
         self._set(surfaces=active_surfaces())
+
+    def _go_live(self, mark: tuple[Any, ...], wait: bool) -> None:
+        """Swaps the release in when its masks are there: here when they soon are, else in the background."""
+        found = _same_contents(live(), self.world.live)
+        snapshot, contents = self.world.snapshot, masks.contents_of(found)
+
+        def swap() -> None:
+            self._swap(live=found)
+            self._live_mark = mark
+
+        soon = snapshot is None or masks.work_of(snapshot, *contents) <= SOON
+        if wait or soon or (snapshot is not None and masks.find_masks(snapshot, *contents) is not None):
+            swap()
+        else:
+            self._spawn("release", swap)
+
+    def _swap(self, *, live: LiveRow | None = None, snapshot: Snapshot | None = None, **values: Any) -> None:
+        """A new release, or a new snapshot with what belongs to it, together with the masks of the two.
+
+        Masks are made of what was there; when the other one moved meanwhile, they are made again.
+        """
+        while True:
+            before = self.world
+            new_live, new_snapshot = live or before.live, snapshot or before.snapshot
+            found: masks.Masks = {}
+            if new_live is not None and new_snapshot is not None:
+                found = masks.ensure_masks(new_snapshot, *masks.contents_of(new_live))
+            with self._lock:
+                moved = (live is None and self.world.live is not before.live) or (
+                    snapshot is None and self.world.snapshot is not before.snapshot
+                )
+                if not moved:
+                    changed = {"live": new_live, "snapshot": new_snapshot, "masks": found, **values}
+                    self.world = replace(self.world, **changed)
+            if not moved:
+                break
+        if new_snapshot is not None:
+            masks.remove_old_masks(new_snapshot, found)
 
     def _follow_snapshot(self, wait: bool) -> None:
         active = active_snapshot_id()
@@ -137,7 +176,7 @@ class Runtime:
             self._say_once(f"The active snapshot is refused, the earlier one serves: {error}")
             return
         overlay = replace(first_overlay(snapshot), away=travellers(snapshot))
-        self._set(snapshot=snapshot, identifiers=identifiers, overlay=overlay)
+        self._swap(snapshot=snapshot, identifiers=identifiers, overlay=overlay)
         log.info("Serving snapshot %s", snapshot_id)
 
     def _follow_changes(self) -> None:
@@ -161,21 +200,13 @@ class Runtime:
         client = background_client()
         try:
             marker = int(cast("bytes | None", client.get(online.MARKER)) or -1)
-            self._set(valkey_here=True, capped=self._read_capped(client))
+            self._set(valkey_here=True, capped=read_capped(client, tuple(self.caps)))
         except redis.RedisError as error:
             self._set(valkey_here=False)
             self._say_once(f"Valkey is away: {error!r}")
             return
         if self.world.truth_here and not self.world.vouches_for(marker):
             self._heal(wait)
-
-    def _read_capped(self, client: redis.Redis) -> dict[tuple[str, int], Any]:
-        result = {}
-        for surface, cap in list(self.caps):
-            key = online.capped_key(surface, cap)
-            numbers = cast("list[bytes]", client.zrange(key, int(time.time()), "+inf", byscore=True))
-            result[surface, cap] = np.unique(np.array([int(number) for number in numbers], "i4"))
-        return result
 
     def _heal(self, wait: bool) -> None:
         if wait:
@@ -223,6 +254,16 @@ class Runtime:
         if sentence and sentence != self._said:
             log.warning(sentence)
         self._said = sentence
+
+
+def _same_contents(found: LiveRow, before: LiveRow | None) -> LiveRow:
+    """With the contents that are known already: they are compiled once, by identity."""
+    if before is None:
+        return found
+    known = {before.stable_digest: before.stable_content, before.candidate_digest: before.candidate_content}
+    candidate = known.get(found.candidate_digest) or found.candidate_content
+    stable = known.get(found.stable_digest) or found.stable_content
+    return replace(found, stable_content=stable, candidate_content=candidate)
 
 
 _runtimes: dict[str, Runtime] = {}

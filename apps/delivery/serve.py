@@ -98,6 +98,7 @@ def _guarded(prepared: Prepared, slate: Slate) -> Slate:
         propensity=slate.propensity[rows],
         sources=slate.sources[rows],
         reasons=tuple(slate.reasons[i] for i in rows.tolist()),
+        caps=slate.caps[rows],
     )
 
 
@@ -109,12 +110,12 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict
         viewer=prepared.viewer,
         generation=prepared.world.belief.generation,
         limit=question.limit,
-        cap=params.daily_cap,
         now=prepared.now,
         hold_seconds=params.hold_minutes * 60,
         candidates=slate.numbers,
         payload=orjson.dumps(payload),
         viewer_state=pack(prepared.state),
+        caps=slate.caps,
         request_key=question.request_key,
         request_digest=question.digest if question.request_key else b"",
     )
@@ -127,23 +128,25 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict
 
 
 def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str, Any]:
-    """Without a ledger: nobody who has a cap is shown, and the delivery goes to Postgres itself."""
+    """Without a ledger nobody who has a cap is shown, and the delivery goes to Postgres itself."""
     from apps.interactions.copier import delivery_of, store
     from apps.interactions.delivery_ids import new_delivery_id
 
     payload |= {"id": str(new_delivery_id(prepared.viewer))}  # the first id may stand in the stream
-    if prepared.params.daily_cap:
+    has_cap = (slate.caps > 0).any(axis=1)
+    if has_cap.all():
         return answer_of(prepared.world, payload, [], capped=len(slate.numbers))
     try:
         facts = truth.facts(prepared.viewer, prepared.question.surface, payload["kind"])
         state = with_facts(prepared.state, facts)
         lost = truth.gone_among(payload["kind"], slate.numbers) | _blocked(state, slate.numbers)
-        kept = np.flatnonzero(~lost)[: prepared.question.limit].tolist()
-        row = delivery_of(payload, kept, gone=int(lost.sum()), capped=0, viewer_state=pack(state))
+        kept = np.flatnonzero(~lost & ~has_cap)[: prepared.question.limit].tolist()
+        capped = int((has_cap & ~lost).sum())
+        row = delivery_of(payload, kept, gone=int(lost.sum()), capped=capped, viewer_state=pack(state))
         truth.ask(lambda: store([row]))
     except truth.TruthAway:
         return answer_of(prepared.world, payload | {"degraded": ["safety_unavailable"]}, [])
-    return answer_of(prepared.world, payload, kept)
+    return answer_of(prepared.world, payload, kept, capped=capped)
 
 
 def _dry(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str, Any]:

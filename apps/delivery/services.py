@@ -13,7 +13,7 @@ from uuid import UUID
 
 from apps.common import clock
 from apps.common.errors import NotFound, Problem, Unavailable
-from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, request_of
+from apps.delivery.preparation import Prepared, Question, find_viewer, over_caps, prepare, request_of
 from apps.delivery.reasons import EXPLANATIONS
 from apps.delivery.runtime import runtime
 from apps.delivery.serve import serve
@@ -154,8 +154,7 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
                 replace(request, viewer=replace(request.viewer, liked_by=NOBODY)), wanted
             )
         found = _without_likes(found)
-    capped = world.capped.get((surface, prepared.params.daily_cap), ())
-    if found.shown and wanted in capped:
+    if found.shown and wanted in over_caps(prepared, request):
         found = Explanation(wanted, False, "cap", "capped", rank=found.rank, waterfall=found.waterfall)
     if found.private and not private:
         found = Explanation(wanted, False, "filters", "not_told")

@@ -14,7 +14,9 @@ import numpy.typing as npt
 
 from apps.common.online import Belief
 from apps.common.valkey import reached_run_id
+from apps.delivery.capped import Capped
 from apps.delivery.overlay import Overlay
+from apps.pipeline.rules import RuleMasks
 from apps.pipeline.snapshot import Snapshot, Table
 from apps.refresh.identifiers import Identifiers
 from apps.releases.selectors import LiveRow
@@ -36,7 +38,13 @@ class World:
     believed_until: float = 0.0  # monotonic: the end of the trust lease
     truth_here: bool = False  # Postgres answered the last poll
     valkey_here: bool = False
-    capped: Mapping[tuple[str, int], I32] = field(default_factory=dict)  # by surface and cap: who reached it
+    masks: Mapping[tuple[str, str], RuleMasks] = field(default_factory=dict)  # of `snapshot` and `live`
+    capped: Mapping[str, Capped] = field(default_factory=dict)  # by surface: who reached a cap
+
+    @property
+    def killed(self) -> frozenset[str]:
+        """What staff switched off: "flag:...", "rule:surface/...", "experiment:..."."""
+        return self.live.killed if self.live is not None else frozenset()
 
     def vouches_for(self, generation: int) -> bool:
         """Whether Postgres, as last asked, vouches for this very state of this very server."""

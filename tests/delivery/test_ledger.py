@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from apps.common import online
@@ -18,13 +19,22 @@ ORDER = Order(
     viewer=1,
     generation=5,
     limit=2,
-    cap=0,
     now=NOON,
     hold_seconds=1800,
     candidates=np.array([11, 12, 13], "i4"),
     payload=b"{}",
     viewer_state=b"",
 )
+
+
+def cap(daily: int = 0, hourly: int = 0) -> npt.NDArray[np.int32]:
+    """The same for all candidates."""
+    return np.array([[daily, hourly]], "i4")
+
+
+def at_cap(number: int, cap: int, *, hourly: bool = False) -> bytes:
+    """How somebody at a cap is noted."""
+    return np.array([(number, hourly, cap)], online.CAPPED).tobytes()
 
 
 @pytest.fixture(autouse=True)
@@ -49,19 +59,19 @@ def test_the_reserve_fills_the_place_of_whoever_is_gone() -> None:
 
 
 def test_a_candidate_at_the_cap_makes_room_for_the_next() -> None:
-    order = replace(ORDER, cap=1, limit=1)
+    order = replace(ORDER, caps=cap(1), limit=1)
     assert [reserve(replace(order, viewer=v)).kept for v in (1, 2, 3, 4)] == [[0], [1], [2], []]
 
 
 def test_the_cap_counts_24_hours_and_then_lets_go() -> None:
-    order = replace(ORDER, cap=1, limit=1, candidates=np.array([11], "i4"))
+    order = replace(ORDER, caps=cap(1), limit=1, candidates=np.array([11], "i4"))
     assert reserve(order).kept == [0]
     assert reserve(replace(order, now=NOON + 24 * 3600)).kept == []  # the hour of 24 hours ago still counts
     assert reserve(replace(order, now=NOON + 25 * 3600)).kept == [0]
 
 
 def test_the_cap_is_exact_under_64_callers() -> None:
-    order = replace(ORDER, cap=20, limit=3)
+    order = replace(ORDER, caps=cap(20), limit=3)
     with ThreadPoolExecutor(64) as pool:
         lists = list(pool.map(lambda v: reserve_patiently(replace(order, viewer=v)), range(64)))
     shown = np.bincount([i for kept in lists for i in kept], minlength=3)
@@ -124,7 +134,55 @@ def test_an_empty_list_is_logged_too() -> None:
 
 
 def test_a_candidate_at_the_cap_is_known_to_all_processes_until_the_hour_that_frees_it() -> None:
-    order = replace(ORDER, cap=1, limit=1, candidates=np.array([11], "i4"))
+    order = replace(ORDER, caps=cap(1), limit=1, candidates=np.array([11], "i4"))
     reserve(order)
     reserve(replace(order, viewer=2))
-    assert writing_client().zscore(online.capped_key("dating", 1), 11) == NOON + 25 * 3600
+    assert writing_client().zscore(online.capped_key("dating"), at_cap(11, 1)) == NOON + 25 * 3600
+
+
+def test_each_candidate_has_a_cap_of_their_own() -> None:
+    order = replace(ORDER, caps=np.array([[1, 0], [0, 0], [2, 0]], "i4"), limit=3)
+    assert [reserve(replace(order, viewer=v)).kept for v in (1, 2, 3)] == [[0, 1, 2], [1, 2], [1]]
+
+
+def test_caps_of_their_own_are_exact_under_64_callers() -> None:
+    order = replace(ORDER, caps=np.array([[20, 0], [0, 0], [7, 30]], "i4"), limit=3)
+    with ThreadPoolExecutor(64) as pool:
+        lists = list(pool.map(lambda v: reserve_patiently(replace(order, viewer=v)), range(64)))
+    shown = np.bincount([i for kept in lists for i in kept], minlength=3)
+    assert shown.tolist() == [20, 64, 7]
+
+
+def test_an_hourly_cap_holds_in_any_60_minutes() -> None:
+    order = replace(ORDER, caps=cap(hourly=2), limit=1, candidates=np.array([11], "i4"))
+    late = NOON + 3599
+    assert [reserve(replace(order, viewer=v, now=late)).kept for v in (1, 2, 3)] == [[0], [0], []]
+    a_second_later = replace(order, viewer=4, now=NOON + 3600)
+    assert reserve(a_second_later).kept == []  # the hour before still counts
+    assert reserve(replace(a_second_later, now=NOON + 7200)).kept == [0]
+
+
+def test_the_tighter_of_a_daily_and_an_hourly_cap_applies() -> None:
+    order = replace(ORDER, caps=cap(daily=2, hourly=1), limit=1, candidates=np.array([11], "i4"))
+    hours = [reserve(replace(order, viewer=h, now=NOON + h * 3600)).kept for h in range(6)]
+    assert hours == [[0], [], [0], [], [], []]
+
+
+def test_who_reached_an_hourly_cap_is_known_to_all_until_the_hour_that_frees_them() -> None:
+    order = replace(ORDER, caps=cap(hourly=1), limit=1, candidates=np.array([11], "i4"))
+    reserve(order)
+    reserve(replace(order, viewer=2))
+    score = writing_client().zscore(online.capped_key("dating"), at_cap(11, 1, hourly=True))
+    assert score == NOON + 2 * 3600
+    reserve(replace(order, viewer=3, now=NOON + 3600))
+    assert writing_client().zscore(online.capped_key("dating"), at_cap(11, 1, hourly=True)) == NOON + 2 * 3600
+
+
+def test_records_of_caps_go_when_they_say_nothing_any_more() -> None:
+    order = replace(ORDER, caps=cap(1), limit=1, candidates=np.array([11], "i4"))
+    reserve(order)
+    reserve(replace(order, viewer=2))
+    tomorrow = replace(order, candidates=np.array([12], "i4"), now=NOON + 26 * 3600)
+    reserve(replace(tomorrow, viewer=3))
+    reserve(replace(tomorrow, viewer=4))
+    assert writing_client().zrange(online.capped_key("dating"), 0, -1) == [at_cap(12, 1)]

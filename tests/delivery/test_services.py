@@ -185,7 +185,8 @@ def test_without_a_reason_an_explanation_has_the_same_form_whether_or_not_they_l
     likes, silent = (explain(surface="dating", viewer="adam", candidate=name) for name in ("cleo", "dora"))
     assert likes["shown"]
     assert silent["shown"]
-    assert likes["waterfall"].keys() == silent["waterfall"].keys() == {"features", "price", "score"}
+    told = {"rules", "multiplier", "features", "price", "score", "caps", "places"}
+    assert likes["waterfall"].keys() == silent["waterfall"].keys() == told
     private = explain(surface="dating", viewer="adam", candidate="cleo", private=True)
     assert private["waterfall"]["q"] > 0.999
 

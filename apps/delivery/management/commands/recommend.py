@@ -66,9 +66,12 @@ class Command(BaseCommand):
 def write_waterfall(command: BaseCommand, waterfall: dict[str, Any] | None) -> None:
     """How a score came about, one line per part."""
     for name, value in (waterfall or {}).items():
-        if isinstance(value, dict):
+        if name == "features":
             for feature, parts in value.items():
                 said = "  ".join(f"{part} {amount:.4f}" for part, amount in parts.items())
                 command.stdout.write(f"      {feature:<24} {said}")
+        elif name == "rules":
+            for step in value:
+                command.stdout.write(f"      {step['rule']:<24} x {step['factor']:g}")
         elif isinstance(value, (int, float)):
             command.stdout.write(f"    {name:<26} {value:.4f}")

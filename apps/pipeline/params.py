@@ -28,7 +28,6 @@ class PipelineParams:
     random_order: bool = False  # this viewer is one of the few who get a uniformly random eligible order
     daily_cap: int = 0  # exposures of one candidate per rolling 24 hours; 0: no cap (held by delivery)
     hourly_cap: int = 0  # ... in 60 minutes; 0: no cap
-    pins: tuple[int, ...] = ()  # candidate numbers put first, in this order, when they are eligible
     hold_minutes: int = 30  # held by delivery
     cooldown_days: int = 3  # held by delivery
     disabled_stages: frozenset[str] = frozenset()  # stage names switched off (ablation)

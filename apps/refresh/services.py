@@ -25,8 +25,10 @@ from apps.refresh import jobs
 from apps.refresh.build import Source, build, read_source
 from apps.refresh.checks import check_snapshot
 from apps.refresh.identifiers import write_identifiers
+from apps.refresh.masks import contents_of, ensure_masks
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+from apps.releases.selectors import live, live_mark
 
 KEPT = 5  # snapshots on disk, for replay
 LONGEST_KEPT = timedelta(days=7)  # then removed, however few there are
@@ -120,7 +122,9 @@ def _refresh(claimed: jobs.Claim, steps: Steps) -> SnapshotRow:
     check_snapshot(opened, source.may_be_shown)
     steps("activating")
     _sync(unfinished)
-    size = sum(file.stat().st_size for file in unfinished.iterdir())
+    if live_mark() is not None:
+        ensure_masks(opened, *contents_of(live()))
+    size = sum(file.stat().st_size for file in unfinished.rglob("*") if file.is_file())
     counts = {key: _counts(opened, key) for key in opened.surfaces}
     steps.end()
     report = {"seconds": steps.seconds, "learnt": learnt}

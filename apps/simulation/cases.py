@@ -88,7 +88,7 @@ def cases(bench: Bench, viewers: list[int]) -> Iterator[Case]:
     ties = ties_of(viewers, bench.surface, bench.kind, seen_since=since)
     for number in viewers:
         name = member_id(bench.truth.world, int(bench.members[number]))
-        params = replace(build_params(content, bench.surface, viewer=name), random_order=False, pins=())
+        params = replace(build_params(content, bench.surface, viewer=name), random_order=False)
         case = _case(bench, _request(bench, number, ties[number], params), ties[number])
         if len(case.eligible):
             yield case

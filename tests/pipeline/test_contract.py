@@ -17,6 +17,7 @@ from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.score import score_pool
 from apps.pipeline.reranking.order import by_score
 from apps.pipeline.retrieval.eligible import find_eligible
+from apps.pipeline.rules import LiveRules, SurfaceRules
 from tests.pipeline.markets import (
     member_table,
     place_table,
@@ -25,6 +26,7 @@ from tests.pipeline.markets import (
     request_for,
     snapshot_of,
 )
+from tests.pipeline.rulebook import spec
 
 CASES = ("many", "few", "one", "nobody", "zeros", "everybody excluded")
 SOURCES = [(name, source) for name, lineup in LINEUPS.items() for source in lineup.sources]
@@ -62,12 +64,12 @@ def request_of(lineup, case, eligibility_set=None):
         lineup=lineup,
         diversity=0.5,
         exploration=0.5,
-        pins=(3, 5),
         weights=dict.fromkeys(LINEUPS[lineup].features, 0.1),
     )
     excluded = range(1, 401) if case == "everybody excluded" else [2]
+    pins = LiveRules(SurfaceRules(), (spec("pins", "pin", pins=(3, 5)), spec("slot", slots=(2,), share=0.5)))
     return request_for(
-        snapshot, 1, params=params, excluded=excluded, liked_by=[5, 4, 400, 9], limit=5, reserve=5
+        snapshot, 1, rules=pins, params=params, excluded=excluded, liked_by=[5, 4, 400, 9], limit=5, reserve=5
     )
 
 

@@ -26,7 +26,6 @@ from tests.pipeline.markets import (
 FULL = PipelineParams(
     diversity=0.3,
     exploration=0.2,
-    pins=(3,),
     weights={"closeness": 0.1, "activity": 0.1, "mutual_connections": 0.2},
 )
 

@@ -24,10 +24,10 @@ SLOTS, AT_LEAST, AT_MOST = 0, 1, 2  # as in arrange.py
 
 def place(request: Request, pool: Pool, order: Order) -> Order:
     """The order with the places that rules give; those kept out at its end."""
-    rules, first = request.rules, request.params.pins
+    rules = request.rules
     length = min(max(request.limit, 0), len(order))
     steps = [step for spec in rules.placements for step in _steps(spec)] if rules else []
-    pins, places = _pins(rules.pins if rules else (), first)
+    pins, places = _pins(rules.pins if rules else ())
     if not length or not (steps or pins):
         return order
     from apps.pipeline.reranking.arrange import arrange
@@ -78,9 +78,10 @@ def _steps(spec: RuleSpec) -> list[tuple[int, int, float, list[int]]]:
     return steps
 
 
-def _pins(specs: Sequence[RuleSpec], first: tuple[int, ...]) -> tuple[list[int], list[int]]:
+def _pins(specs: Sequence[RuleSpec]) -> tuple[list[int], list[int]]:
     """Numbers in order, and where each rule's first of them stands; -1: after the one before."""
-    pins, places = list(first), [0, *([-1] * (len(first) - 1))] if first else []
+    pins: list[int] = []
+    places: list[int] = []
     for spec in specs:
         for i, number in enumerate(spec.pins):
             pins.append(number)

@@ -65,7 +65,7 @@ def recently_active(request: Request, eligible: Eligible, quota: int) -> I64:
 def pinned(request: Request, eligible: Eligible, quota: int) -> I64:
     """Those whom rules pin, when they are eligible."""
     by_rules = (number for rule in (request.rules.pins if request.rules else ()) for number in rule.pins)
-    numbers = list(dict.fromkeys((*request.params.pins, *by_rules)))
+    numbers = list(dict.fromkeys(by_rules))
     return eligible.positions_of(np.array(numbers[:quota], "i8"))
 
 

@@ -1,4 +1,4 @@
-"""Diversity spreads those who are alike; pins come first; nobody is lost or doubled."""
+"""Diversity spreads those who are alike; nobody is lost or doubled."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,6 @@ from apps.pipeline.contracts import Pool
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.reranking.diversity import HEAD, common, directions, diversify, relevance
 from apps.pipeline.reranking.order import by_score
-from apps.pipeline.reranking.placements import place
 from tests.pipeline.markets import (
     member_table,
     people,
@@ -83,31 +82,3 @@ def test_below_the_head_nobody_moves():
     assert after[HEAD:] == before[HEAD:]
     assert sorted(after) == sorted(before)
     assert after[:HEAD] != before[:HEAD]
-
-
-def test_pins_come_first_in_their_order_and_only_from_the_pool():
-    table = member_table([{} for _ in range(4)])
-    assert numbers(place, table, [4, 3, 2, 1], pins=(4, 99, 2, 4)) == [4, 2, 1, 3]
-    assert numbers(place, table, [4, 3, 2, 1], pins=(4, 3, 2), limit=2) == [4, 3, 1, 2]
-    assert numbers(place, table, [4, 3, 2, 1]) == [1, 2, 3, 4]
-
-
-def test_a_pin_stays_first_when_the_rest_is_spread():
-    from apps.pipeline.run import run
-    from tests.pipeline.markets import snapshot_of
-
-    table = member_table([{}, *({"looks": vector(1.0), "price": i / 10} for i in range(5))])
-    params = PipelineParams(pins=(6,), diversity=0.9, exploration=1.0)
-    for seed in range(20):
-        slate = run(request_for(snapshot_of(table), 1, params=params, limit=3, seed=seed))
-        assert slate.numbers[0] == 6
-        assert slate.propensity[0] == 1.0
-
-
-def test_a_pin_never_passes_a_filter():
-    from apps.pipeline.run import run
-    from tests.pipeline.markets import snapshot_of
-
-    table = member_table([{}, {}, {"birth_date": 0}, {}])
-    slate = run(request_for(snapshot_of(table), 1, params=PipelineParams(pins=(3, 4)), excluded=[4]))
-    assert slate.numbers.tolist() == [2]

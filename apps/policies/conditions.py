@@ -9,6 +9,8 @@ It reads no database: whether a word exists is for the form to show.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,7 @@ from typing import Any
 from apps.common.errors import Unprocessable
 from apps.pipeline import conditions as columns
 from apps.pipeline.conditions import CHOICE, FLAG, NUMBER, OPERATORS, SET
+from apps.pipeline.snapshot import Snapshot
 
 Tree = dict[str, Any]
 MAX_DEPTH, MAX_NODES, MAX_STEPS, MAX_WORDS, MAX_WORD = 6, 200, 10_000, 100, 64
@@ -74,6 +77,28 @@ REFUSED_SENSITIVE = (
     "Orientation and gender, and what stands in for them, are for mutual eligibility alone: "
     "no rule, segment or experiment may use them."
 )
+
+
+# Words that say it wherever they stand: "queer cinema", "Lesbians in tech".
+SENSITIVE_ANYWHERE = frozenset(
+    {
+        "gay", "lesbian", "bisexual", "queer", "lgbt", "lgbtq", "lgbtqia", "trans", "transgender",
+        "nonbinary", "heterosexual", "homosexual", "asexual", "pride", "sapphic",
+    }
+)  # fmt: skip
+
+
+def is_sensitive(word: str) -> bool:
+    """Whether a word stands in for orientation or gender."""
+    plain = unicodedata.normalize("NFKC", word).casefold().replace("_", " ").strip()
+    parts = re.findall(r"[^\W_]+", plain)
+    return plain in SENSITIVE_WORDS or any({p, p.removesuffix("s")} & SENSITIVE_ANYWHERE for p in parts)
+
+
+def choices(kind: str, attribute: str, snapshot: Snapshot) -> tuple[str, ...]:
+    """The words a form offers for an attribute, as the snapshot knows them; none for numbers and flags."""
+    names = columns.ATTRIBUTES[kind][attribute].names(snapshot)
+    return tuple(sorted(name for name in names if not is_sensitive(name)))
 
 
 class ConditionInvalid(Unprocessable):
@@ -239,7 +264,7 @@ class _Parser:
             raise ConditionInvalid(f"Is a word of 1 to {MAX_WORD} letters.", path)
         if value.encode("utf-8", "replace").decode() != value:
             raise ConditionInvalid("Text may not hold half a surrogate pair.", path)
-        if value.strip().lower().replace("_", " ") in SENSITIVE_WORDS:
+        if is_sensitive(value):
             raise ConditionInvalid(REFUSED_SENSITIVE, path)
         return value
 

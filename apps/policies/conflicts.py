@@ -39,6 +39,7 @@ def conflicts(content: Mapping[str, Any], now: float) -> list[Conflict]:
             if _at_once(one, other):
                 found += [Conflict(*said) for said in _between(surface, one, other, segments)]
         found += _together(surface, policy, rules)
+        found += [Conflict("contradiction", surface, (rule["id"],), s) for rule, s in _empty(rules, segments)]
         found += [Conflict("notice", surface, (rule["id"],), said) for rule, said in _ending(rules, now)]
     return found
 
@@ -86,10 +87,23 @@ def _together(surface: str, policy: Mapping[str, Any], rules: Sequence[Rule]) ->
         if total > 1:
             ids = tuple(rule["id"] for rule in sharing)
             yield Conflict("contradiction", surface, ids, f"The {word} add up to {total:.0%} of the places.")
+    if policy.get("daily_cap", 0) or policy.get("hourly_cap", 0):
+        for rule in rules:
+            if rule["type"] == "pin":
+                said = f"{rule['name']}: whoever reached the surface's exposure cap is not pinned."
+                yield Conflict("notice", surface, (rule["id"],), said)
     for rule in rules:
         if rule["type"] == "floor" and 0 < policy.get("daily_cap", 0) < rule["effect"]["daily"]:
             said = f"{rule['name']} wants more than the exposure cap of {policy['daily_cap']} allows."
             yield Conflict("contradiction", surface, (rule["id"],), said)
+
+
+def _empty(rules: Sequence[Rule], segments: Mapping[str, Tree]) -> Iterator[tuple[Rule, str]]:
+    """Rules whose own condition excludes itself, as "at least 30 and at most 20"."""
+    for rule in rules:
+        for side in ("viewers", "candidates"):
+            if not may_meet(rule[side], rule[side], segments):
+                yield rule, f"{rule['name']} has {side} that nobody can be: its parts exclude each other."
 
 
 def _ending(rules: Sequence[Rule], now: float) -> Iterator[tuple[Rule, str]]:
@@ -131,9 +145,10 @@ def _excludes(a: Tree, b: Tree) -> bool:
         return bool(by_operator["at_least"] > by_operator["at_most"])
     if set(by_operator) == {"is", "is_not"}:
         return bool(by_operator["is"] == by_operator["is_not"])
-    if set(by_operator) == {"has_all", "has_none"} or set(by_operator) == {"has_any", "has_none"}:
-        wanted = by_operator.get("has_all") or by_operator.get("has_any") or []
-        return set(wanted) <= set(by_operator["has_none"])
+    if set(by_operator) == {"has_all", "has_none"}:
+        return bool(set(by_operator["has_all"]) & set(by_operator["has_none"]))
+    if set(by_operator) == {"has_any", "has_none"}:
+        return set(by_operator["has_any"]) <= set(by_operator["has_none"])
     allowed = [_allowed(leaf) for leaf in (a, b)]
     return all(one is not None for one in allowed) and not set.intersection(*filter(None, allowed))
 

@@ -66,10 +66,12 @@ def running(content: Mapping[str, Any], now: float) -> list[Experiment]:
 
 
 def experiment_refusals(live: Mapping[str, Any], new: Mapping[str, Any], now: float) -> dict[str, str]:
-    """What `new` may not do to experiments that run in the live content, by key, as sentences."""
+    """What `new` may not do to experiments that have started in the live content, by key, as sentences."""
     later = {one["key"]: one for one in new.get("experiments", [])}
     refusals = {}
-    for one in running(live, now):
+    for one in live.get("experiments", []):
+        if seconds(one["starts_at"]) > now:
+            continue
         sentence = _frozen(one, later.get(one["key"]), now)
         if sentence:
             refusals[one["key"]] = sentence
@@ -91,7 +93,9 @@ def touched_experiments(live: Mapping[str, Any], new: Mapping[str, Any], now: fl
         changed = [
             path
             for path in sorted(paths)
-            if get(before, path) != get(after, path) or _in_markets(before, path) != _in_markets(after, path)
+            if get(before, path) != get(after, path)
+            or _in_markets(before, path) != _in_markets(after, path)
+            or _by_flags(live, one["surface"], path) != _by_flags(new, one["surface"], path)
         ]
         if changed:
             touched[one["key"]] = changed
@@ -107,18 +111,28 @@ def _in_markets(policy: Mapping[str, Any], path: str) -> dict[str, Any]:
     return {market: values[path] for market, values in policy.get("markets", {}).items() if path in values}
 
 
+def _by_flags(content: Mapping[str, Any], surface: str, path: str) -> list[Any]:
+    """All of the flags that turn a knob: who has them decides what the control group sees."""
+    return [
+        {name: value for name, value in flag.items() if name not in ("name", "owner", "reason", "overrides")}
+        | {"value": flag["overrides"][path]}
+        for flag in content.get("flags", [])
+        if flag["surface"] == surface and path in flag["overrides"]
+    ]
+
+
 def _frozen(one: Experiment, later: Experiment | None, now: float) -> str | None:
     if later is None:
-        return "It runs: end it before you remove it."
+        return "It runs: end it before you remove it." if now < seconds(one["ends_at"]) else None
     if later["phase"] < one["phase"]:
         return "Its phase can only rise."
     if later["phase"] > one["phase"]:
         return None
     changed = [name for name in sorted(FIELDS - FREE_ONCE_STARTED) if one[name] != later[name]]
     if changed:
-        return f"It runs, so {', '.join(changed)} stays as it is. Raise the phase to start it anew."
+        return f"It has started, so {', '.join(changed)} stays as it is. Raise the phase to start it anew."
     if seconds(later["ends_at"]) > seconds(one["ends_at"]):
-        return "It runs: it may end earlier, not later."
+        return "It has started: it may end earlier, not later."
     return None
 
 
@@ -147,7 +161,7 @@ def _experiment(
         "phase": refusals.number("phase", value["phase"], 1, 1000, whole=True),
         "coverage": refusals.number("coverage", value["coverage"], 0, 1),
         "audience": refusals.condition("audience", value["audience"], "member", segments),
-        "variants": _variants(value["variants"], knobs_of(surfaces[surface]), refusals),
+        "variants": _variants(value["variants"], knobs_of(surfaces[surface]) if surface else {}, refusals),
         "starts_at": starts_at,
         "ends_at": ends_at,
         "stop_rule": refusals.one_of("stop_rule", value["stop_rule"], STOP_RULES),

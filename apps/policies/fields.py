@@ -63,7 +63,7 @@ class Refusals:
     def one_of(self, name: str, value: Any, choices: Mapping[str, Any] | tuple[str, ...]) -> str:
         if not isinstance(value, str) or value not in choices:
             self.add(name, f"Must be one of: {', '.join(choices)}.")
-            return next(iter(choices))
+            return next(iter(choices), "")
         return value
 
     def times(self, value: Mapping[str, Any], *, longest: timedelta = LONGEST) -> tuple[str, str]:

@@ -11,20 +11,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from datetime import timedelta
 from typing import Any
 
+from apps.common import clock
 from apps.common.errors import Unprocessable
+from apps.policies.conditions import MAX_STEPS
 from apps.policies.experiments import check_experiments
 from apps.policies.fields import Refusals
 from apps.policies.flags import check_flags, check_overrides
 from apps.policies.governance import check_governance, default_governance
 from apps.policies.knobs import Knob, Value, knobs
+from apps.policies.older import brought_up, is_older
 from apps.policies.rules import check_rules
-from apps.policies.segments import check_segments, kinds_of
+from apps.policies.segments import check_segments, expanded_cost, kinds_of, segment_costs
 from apps.surfaces.services import FIRST_SURFACES
 
 Content = dict[str, Any]
 PARTS = {"surfaces", "segments", "flags", "experiments", "governance"}
+CARRIED = 90
 # Where a first release differs from the knobs' own defaults.
 STARTING_POINTS: Mapping[str, Mapping[str, Value]] = {
     "networking": {
@@ -88,7 +93,14 @@ def put(policy: dict[str, Any], key: str, value: Any) -> None:
 
 
 def carry_over(content: Mapping[str, Any], kinds: Mapping[str, str]) -> Content:
-    """Older content as a draft of today: knobs that went are dropped, new ones start as `absent`."""
+    """Older content as a draft of today: knobs that went are dropped, new ones start as `absent`.
+
+    What had no end before, a pin or a flag, now ends in CARRIED days.
+    """
+    if is_older(content):
+        start = clock.now().replace(microsecond=0)
+        dates = tuple(f"{at:%Y-%m-%dT%H:%M:%SZ}" for at in (start, start + timedelta(days=CARRIED)))
+        content = brought_up(content, (dates[0], dates[1]))
     old = content.get("surfaces", {})
     surfaces = {key: _carried(key, kind, old.get(key)) for key, kind in kinds.items()}
     return {
@@ -146,9 +158,25 @@ def validate_content(content: Mapping[str, Any]) -> Content:
         "experiments": check_experiments(content.get("experiments", []), knobs, kinds, named, noted),
         "governance": check_governance(content.get("governance", {}), noted),
     }
+    if not noted:
+        _refuse_dear(checked, noted)
     if noted:
         raise PolicyInvalid(noted)
     return checked
+
+
+def _refuse_dear(content: Content, noted: dict[str, str]) -> None:
+    """Conditions that take too many steps once their segments stand in them."""
+    costs = segment_costs(content["segments"])
+    trees = {
+        f"{key}.rules.{i}.{side}": rule[side]
+        for key, policy in content["surfaces"].items()
+        for i, rule in enumerate(policy["rules"])
+        for side in ("viewers", "candidates")
+    } | {f"experiments.{i}.audience": one["audience"] for i, one in enumerate(content["experiments"])}
+    for path, tree in trees.items():
+        if expanded_cost(tree, costs) > MAX_STEPS:
+            noted[path] = f"With its segments it takes over {MAX_STEPS:,} steps."
 
 
 def _policy(surface: str, policy: Any, segments: Mapping[str, str], noted: dict[str, str]) -> dict[str, Any]:
@@ -157,6 +185,10 @@ def _policy(surface: str, policy: Any, segments: Mapping[str, str], noted: dict[
         return {}
     known = knobs(policy["kind"])
     checked: dict[str, Any] = {"kind": policy["kind"], "weights": {}, "quotas": {}}
+    for group in ("weights", "quotas"):
+        if not isinstance(policy.get(group, {}), Mapping):
+            noted[f"{surface}.{group}"] = "Must be an object of numbers."
+            policy = {**policy, group: {}}
     for path in _paths(policy):
         if path not in known and path not in ("kind", "markets", "rules"):
             noted[f"{surface}.{path}"] = "There is no such knob."

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from apps.policies.conditions import Tree, cost, expand, segments_in
+from apps.policies.conditions import Tree, cost, expand, nodes, segments_in
 from apps.policies.fields import Refusals, unique
 
 Segment = dict[str, Any]
-MAX_SEGMENTS, MAX_EXPANDED = 100, 1000
+MAX_SEGMENTS, MAX_EXPANDED, MAX_LEVELS = 100, 1000, 5
 FIELDS = {"key", "name", "of", "condition", "owner", "reason"}
 KINDS = ("member", "place")
 
@@ -48,6 +48,20 @@ def expanded(segments: Iterable[Mapping[str, Any]]) -> dict[str, Tree]:
     return done
 
 
+def expanded_cost(tree: Tree | None, costs: Mapping[str, int]) -> int:
+    """Steps of a tree whose segments take so many steps, without putting them in."""
+    return cost(tree) + sum(costs.get(node["segment"], 0) for node in nodes(tree) if "segment" in node)
+
+
+def segment_costs(segments: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Steps of each segment with all it contains. Raises CycleError."""
+    by_key = {segment["key"]: segment["condition"] for segment in segments}
+    costs: dict[str, int] = {}
+    for key in _order(by_key):
+        costs[key] = expanded_cost(by_key[key], costs)
+    return costs
+
+
 def _order(by_key: Mapping[str, Tree]) -> list[str]:
     return list(TopologicalSorter({key: segments_in(tree) for key, tree in by_key.items()}).static_order())
 
@@ -70,11 +84,18 @@ def _segment(value: Any, kinds: Mapping[str, str], refusals: Refusals) -> Segmen
 
 
 def _refuse_cycles(segments: list[Segment], refusals: Refusals) -> None:
+    """Counts before anything is put in: segments of segments grow fast, and nest deep."""
     try:
-        trees = expanded(segments)
+        costs = segment_costs(segments)
     except CycleError as cycle:
         refusals.add("", f"These contain each other: {', '.join(dict.fromkeys(cycle.args[1]))}.")
         return
+    levels: dict[str, int] = {}
+    by_key = {segment["key"]: segment["condition"] for segment in segments}
+    for key in _order(by_key):
+        levels[key] = 1 + max((levels[inner] for inner in segments_in(by_key[key])), default=0)
     for i, segment in enumerate(segments):
-        if cost(trees[segment["key"]]) > MAX_EXPANDED:
+        if costs[segment["key"]] > MAX_EXPANDED:
             refusals.add(f"{i}.condition", f"With its segments it takes over {MAX_EXPANDED:,} steps.")
+        elif levels[segment["key"]] > MAX_LEVELS:
+            refusals.add(f"{i}.condition", f"Segments stand in each other at most {MAX_LEVELS} deep.")

@@ -23,6 +23,7 @@ from apps.pipeline.params import PipelineParams
 from apps.pipeline.rules import U64, RuleSpec, SurfaceRules, is_met
 from apps.policies.experiments import salt_of
 from apps.policies.fields import seconds
+from apps.policies.older import brought_up
 from apps.policies.schema import put
 from apps.policies.segments import expanded
 from apps.releases.selectors import LiveRow
@@ -297,10 +298,11 @@ class _Conditions:
 
 
 def _compile(content: Mapping[str, Any]) -> CompiledContent:
-    segments = expanded(content.get("segments", []))
-    surfaces = {key: _compile_surface(content, key, segments) for key in content["surfaces"]}
+    said_now = brought_up(content)
+    segments = expanded(said_now.get("segments", []))
+    surfaces = {key: _compile_surface(said_now, key, segments) for key in said_now["surfaces"]}
     conditions = _Conditions(segments)
-    flags = tuple(_flag(said, conditions) for said in content.get("flags", []))
+    flags = tuple(_flag(said, conditions) for said in said_now.get("flags", []))
     seeds = pack([(flag.said["salt"], 2) for flag in flags])
     return CompiledContent(content, surfaces, flags, conditions.all, seeds)
 

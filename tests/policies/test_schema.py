@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from apps.pipeline.features.registry import FEATURES
 from apps.policies.difference import difference, put_difference
+from apps.policies.fields import seconds
 from apps.policies.knobs import Kind, knobs
 from apps.policies.schema import (
     PolicyInvalid,
@@ -219,6 +220,19 @@ def test_carrying_over_drops_a_knob_that_went_and_adds_a_surface_that_came():
     draft = carry_over(old, {**KINDS, "events": "place"})
     assert set(draft["surfaces"]) == {*KINDS, "events"}
     assert validate_content(draft)["flags"][0]["overrides"] == {"diversity": 0.5}
+
+
+def test_old_pins_and_an_old_flag_become_a_rule_and_a_flag_that_end():
+    old = default_content()
+    former = {"key": "bolder", "percentage": 10.0, "salt": "s", "overrides": {"diversity": 0.5}}
+    old["surfaces"]["dating"] |= {"pins": [12, 7], "flag": former}
+    draft = validate_content(carry_over({"surfaces": old["surfaces"]}, KINDS))
+    (pins,) = draft["surfaces"]["dating"]["rules"]
+    assert (pins["type"], pins["effect"]) == ("pin", {"candidates": [12, 7], "position": 1})
+    (kept,) = draft["flags"]
+    assert {name: kept[name] for name in former} == former
+    assert (kept["surface"], kept["on"]) == ("dating", True)
+    assert seconds(kept["ends_at"]) - seconds(kept["starts_at"]) == 90 * 86_400
 
 
 @given(st.data())

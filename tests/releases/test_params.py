@@ -217,3 +217,13 @@ def test_equal_conditions_are_one_and_segments_are_put_in_their_place():
     assert rules.viewer_conditions == (condition,)
     assert rules.candidate_conditions == ({"not": condition}, condition)
     assert [(spec.viewers, spec.candidates) for spec in rules.specs] == [(0, 0), (0, 1)]
+
+
+def test_a_release_from_before_rules_goes_on_meaning_what_it_meant():
+    surfaces = default_content()["surfaces"]
+    former = {"key": "bolder", "percentage": 100.0, "salt": "s", "overrides": {"diversity": 0.5}}
+    surfaces["dating"] |= {"pins": [12, 7], "flag": former, "random_share": 0.0}
+    surface = compiled({"surfaces": surfaces}).surface("dating")
+    assert [(spec.kind, spec.pins) for spec in surface.rules.specs] == [("pin", (12, 7))]
+    found = surface.assign(viewer="m1", now=NOW)
+    assert (found.variants["bolder"], found.params.diversity) == ("on", 0.5)

@@ -6,8 +6,8 @@ from django.templatetags.static import static
 from django.urls import reverse_lazy
 
 
-def _item(title: str, icon: str, page: str, permission: str = "") -> dict[str, Any]:
-    item: dict[str, Any] = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}")}
+def _item(title: str, icon: str, page: str, permission: str = "", *args: str) -> dict[str, Any]:
+    item: dict[str, Any] = {"title": title, "icon": icon, "link": reverse_lazy(f"admin:{page}", args=args)}
     if permission:
         item["permission"] = lambda request: request.user.has_perm(permission)
     return item
@@ -56,6 +56,20 @@ UNFOLD = {
                     _item("Releases", "rocket_launch", "releases"),
                     _item("Curated lists", "list_alt", "places_curatedlist_changelist"),
                 ],
+            },
+            {
+                "title": "Rules",
+                "separator": True,
+                "items": [
+                    _item("Rules", "rule", "entries", "", "rules"),
+                    _item("Segments", "groups", "entries", "", "segments"),
+                    _item("Flags", "flag", "entries", "", "flags"),
+                ],
+            },
+            {
+                "title": "Experiments",
+                "separator": True,
+                "items": [_item("Experiments", "science", "entries", "", "experiments")],
             },
             {
                 "title": "Inspect",

@@ -1,0 +1,186 @@
+"""Entries as rows for people: what each does, for whom, when, whose it is, and what it did.
+
+Takes a content and a time, gives tables. Asks the database for switches, and for what rules did of late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from apps.console.rules.entries import Entry, Part
+from apps.policies.conditions import in_words
+from apps.policies.conflicts import SOON, conflicts
+from apps.policies.fields import seconds
+from apps.policies.rules import STEERED_LATER
+from apps.releases.selectors import switched_off
+
+
+@dataclass(frozen=True)
+class Row:
+    """One entry."""
+
+    name: str
+    title: str
+    tag: str
+    sentence: str
+    facts: list[tuple[str, str]]
+    status: str
+    colour: str
+    switch: str  # its key for a switch; empty: none
+    off: Any  # the switch that is on it, if any
+
+
+@dataclass(frozen=True)
+class Table:
+    """The entries of one surface, or of none."""
+
+    surface: str  # under which an entry's address stands
+    title: str
+    rows: list[Row]
+    remarks: list[Any]
+
+
+def rows_of(part: Part, content: Mapping[str, Any], at: datetime) -> list[Table]:
+    """A table per surface for rules, else one."""
+    surfaces = sorted(content["surfaces"])
+    off = switched_off()
+    names = {one["key"]: one["name"] for one in content.get("segments", [])}
+    if not part.of_surface:
+        rows = [_row(part, one, surfaces[0], content, at, off, names) for one in part.entries(content, "")]
+        return [Table(surfaces[0], "", rows, [])]
+    found = conflicts(content, at.timestamp())
+    return [
+        Table(
+            surface,
+            surface.capitalize(),
+            [_row(part, one, surface, content, at, off, names) for one in part.entries(content, surface)],
+            [one for one in found if one.surface == surface],
+        )
+        for surface in surfaces
+    ]
+
+
+def _row(
+    part: Part,
+    entry: Entry,
+    surface: str,
+    content: Mapping[str, Any],
+    at: datetime,
+    off: Mapping[str, Any],
+    names: Mapping[str, str],
+) -> Row:
+    key = part.switch_key(surface, entry[part.name]) if part.switch else ""
+    switch = off.get(f"{part.switch}:{key}") if key else None
+    status, colour = ("switched off", "bad") if switch else _status(entry, at)
+    kind = content["surfaces"][surface]["kind"]
+    said = {"rules": _rule, "segments": _segment, "flags": _flag, "experiments": _experiment}[part.key]
+    tag, sentence, facts = said(entry, kind, names)
+    if part.key == "segments":
+        facts = [*facts, ("Used by", ", ".join(_users(content, entry["key"])) or "nothing yet")]
+    facts += [("Owner", entry["owner"]), ("Why", entry["reason"])]
+    return Row(entry[part.name], entry["name"], tag, sentence, facts, status, colour, key, switch)
+
+
+def _status(entry: Entry, at: datetime) -> tuple[str, str]:
+    if "starts_at" not in entry:
+        return "", ""
+    now, start, end = at.timestamp(), seconds(entry["starts_at"]), seconds(entry["ends_at"])
+    if now >= end:
+        return "ended", ""
+    if now < start:
+        return f"begins in {_span(start - now)}", "info"
+    return f"ends in {_span(end - now)}", "warn" if end - now < SOON else "good"
+
+
+def _span(left: float) -> str:
+    if left >= 2 * 86_400:
+        return f"{int(left // 86_400)} days"
+    return f"{int(left // 3600)} hours" if left >= 7200 else f"{int(left // 60)} minutes"
+
+
+def _rule(rule: Entry, kind: str, names: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:
+    effect = rule["effect"]
+    facts = [("For", in_words(rule["viewers"], "member", names))]
+    if rule["type"] != "pin":
+        facts.append(("On", in_words(rule["candidates"], kind, names)))
+    facts.append(("Priority", str(rule["priority"])))
+    if rule["type"] in STEERED_LATER:
+        facts.append(("Note", "Kept and shown; nothing steers towards it yet."))
+    return rule["type"].replace("_", " "), _effect(rule["type"], effect), facts
+
+
+def _effect(rule_type: str, effect: Mapping[str, Any]) -> str:
+    if "factor" in effect:
+        return f"score × {effect['factor']:g}"
+    if "slots" in effect:
+        return f"slots {', '.join(map(str, effect['slots']))}"
+    if rule_type == "pin":
+        count = len(effect["candidates"])
+        return f"{count} pinned from place {effect['position']}"
+    if rule_type == "cap":
+        limits = [(effect["daily"], "a day"), (effect["hourly"], "an hour")]
+        return (
+            "at most " + " and ".join(f"{n:,} {per}" for n, per in limits if n)
+            if any(n for n, _ in limits)
+            else "no limit"
+        )
+    if rule_type == "floor":
+        return f"at least {effect['daily']:,} a day each, ±{effect['tolerance']:.0%}"
+    share = f"{effect['share']:.0%}"
+    if rule_type == "share_target":
+        return f"{share} of all places, ±{effect['tolerance']:.0%}"
+    return f"at {'least' if rule_type == 'boost' else 'most'} {share} of the list"
+
+
+def _segment(one: Entry, _: str, names: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:
+    return f"of {one['of']}s", in_words(one["condition"], one["of"], names), []
+
+
+def _flag(one: Entry, _: str, names: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:
+    inside = [names.get(key, key) for key in one["segments"]]
+    facts = [("In", " or ".join(inside) if inside else "everybody")]
+    if one["allow"]:
+        facts.append(("Always on for", f"{len(one['allow'])} members"))
+    if one["overrides"]:
+        knobs = ", ".join(f"{path} {value}" for path, value in one["overrides"].items())
+        facts.append((f"On {one['surface']}", knobs))
+    facts.append(("Value", f"{one['on']} when on, {one['off']} when off"))
+    return one["type"], f"on for {one['percentage']:g}%", facts
+
+
+def _experiment(one: Entry, _: str, names: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:
+    variants = ", ".join(f"{variant['name']} {variant['weight']:.0%}" for variant in one["variants"])
+    low, high = one["layer_range"]
+    facts = [
+        ("Variants", variants),
+        ("Audience", in_words(one["audience"], "member", names)),
+        ("Layer", f"{one['layer']}, {low:g} to {high:g}, coverage {one['coverage']:.0%}"),
+        ("Dealt by", one["unit"]),
+    ]
+    return one["surface"], one["hypothesis"], facts
+
+
+def _users(content: Mapping[str, Any], key: str) -> list[str]:
+    from apps.policies.conditions import segments_in
+
+    found = [
+        f"rule {rule['name']}"
+        for policy in content["surfaces"].values()
+        for rule in policy.get("rules", [])
+        if key in segments_in(rule["viewers"]) | segments_in(rule["candidates"])
+    ]
+    found += [f"flag {one['name']}" for one in content.get("flags", []) if key in one["segments"]]
+    found += [
+        f"segment {one['name']}"
+        for one in content.get("segments", [])
+        if key in segments_in(one["condition"])
+    ]
+    found += [
+        f"experiment {one['name']}"
+        for one in content.get("experiments", [])
+        if key in segments_in(one["audience"])
+    ]
+    return found

@@ -1,0 +1,127 @@
+"""Fields of a form for entries: how each is shown, and how what was posted becomes a value.
+
+Takes an entry or posted text, gives fields for the template. It never refuses: what can't be read stays as it
+was typed, and the schema says why it can't stand.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from apps.members.models import Member
+from apps.places.models import Place
+
+Choices = Sequence[tuple[str, str]]
+
+
+@dataclass
+class Field:
+    """One input. `kind` names how it is drawn (templates/console/rules/field.html)."""
+
+    path: str  # in the entry: "effect.factor"
+    label: str
+    kind: str = "text"
+    hint: str = ""
+    choices: Choices = ()
+    of: str = "member"  # of a condition, or of ids
+    shown_for: str = ""  # values of the type or way for which it is drawn, by spaces
+    unit: str = ""
+    text: str = ""
+    refusal: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return "f-" + self.path.replace(".", "-")
+
+    @property
+    def picked(self) -> list[str]:
+        """Of several choices, those that are made."""
+        return self.text.split(",") if self.text else []
+
+    def show(self, value: Any) -> None:
+        """Puts a stored value in."""
+        self.text = _TO_TEXT.get(self.kind, lambda one, _: str(one))(value, self) if value is not None else ""
+
+    def read(self) -> Any:
+        """The value that the text says, or the text itself."""
+        return _TO_VALUE.get(self.kind, lambda text, _: text)(self.text, self)
+
+
+def _number(text: str, _: Field) -> Any:
+    try:
+        found = float(text.replace(",", ""))
+    except ValueError:
+        return text
+    return int(found) if found == int(found) and abs(found) < 2**53 else found
+
+
+def _finite(text: str, one: Field) -> Any:
+    return text if text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity") else _number(text, one)
+
+
+def _time(text: str, _: Field) -> str:
+    return f"{text}:00Z" if len(text) == 16 else text
+
+
+def _json(text: str, _: Field) -> Any:
+    if not text.strip():
+        return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+
+
+def _ids_to_numbers(text: str, one: Field) -> Any:
+    """Numbers behind the app's ids; an id that nobody has stays text, and is refused."""
+    wanted = [word.strip() for word in text.replace("\n", ",").split(",") if word.strip()]
+    model: Any = Member if one.of == "member" else Place
+    clean = [word for word in wanted if "\x00" not in word]
+    known = dict(model.objects.filter(external_id__in=clean).values_list("external_id", "number"))
+    numbers = {str(number): number for number in one.extra.get("erased", ())}
+    return [known.get(word, numbers.get(word, word)) for word in wanted]
+
+
+def _numbers_to_ids(value: Any, one: Field) -> str:
+    model: Any = Member if one.of == "member" else Place
+    known = dict(model.objects.filter(number__in=value).values_list("number", "external_id"))
+    one.extra = {"erased": [number for number in value if number not in known]}
+    return ", ".join(known.get(number, str(number)) for number in value)
+
+
+def _overrides(text: str, one: Field) -> Any:
+    """Lines of "knob = value"."""
+    found: dict[str, Any] = {}
+    for line in text.splitlines():
+        if line.strip():
+            path, _, value = line.partition("=")
+            found[path.strip()] = _finite(value.strip(), one)
+    return found
+
+
+_TO_TEXT: Mapping[str, Any] = {
+    "time": lambda value, _: str(value)[:16],
+    "condition": lambda value, _: json.dumps(value, indent=1),
+    "ids": _numbers_to_ids,
+    "slots": lambda value, _: ", ".join(map(str, value)),
+    "many": lambda value, _: ",".join(map(str, value)),
+    "range": lambda value, _: " to ".join(f"{one:g}" for one in value),
+    "overrides": lambda value, _: "\n".join(f"{path} = {one}" for path, one in value.items()),
+    "number": lambda value, _: f"{value:.10g}" if isinstance(value, int | float) else str(value),
+    "variants": lambda value, _: json.dumps(value, indent=1),
+}
+_TO_VALUE: Mapping[str, Any] = {
+    "number": _finite,
+    "time": _time,
+    "condition": _json,
+    "variants": _json,
+    "ids": _ids_to_numbers,
+    "slots": lambda text, one: [_finite(part.strip(), one) for part in text.split(",") if part.strip()],
+    "many": lambda text, _: [part for part in text.split(",") if part],
+    "range": lambda text, one: [_finite(part.strip(), one) for part in text.split("to")],
+    "overrides": _overrides,
+}

@@ -1,0 +1,206 @@
+"""The pages of rules, segments, flags and experiments: written, refused, copied, removed, counted."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from apps.members.models import Member
+from apps.releases import services
+from apps.releases.models import Revision
+from tests.policies.examples import experiment, flag, rule, segment
+
+pytestmark = pytest.mark.django_db
+GROWN = {"attribute": "age", "operator": "at_least", "value": 30}
+
+
+@pytest.fixture
+def draft(editor: Client) -> Revision:
+    editor.post(reverse("admin:entries_begin", args=["rules"]))
+    return Revision.objects.get(status="draft")
+
+
+def address(draft: Revision, part: str, name: str = "new", surface: str = "dating") -> str:
+    return reverse("admin:draft_entry", args=[draft.pk, part, surface, name])
+
+
+def form_of(client: Client, at: str) -> dict[str, Any]:
+    """What the browser would send back unchanged."""
+    context = client.get(at).context
+    data = {one.path: one.picked if one.kind == "many" else one.text for one in context["form"].fields}
+    return data | {"version": context["version"]}
+
+
+def save(client: Client, at: str, **values: Any) -> Any:
+    return client.post(at, form_of(client, at) | {key.replace("__", "."): v for key, v in values.items()})
+
+
+def said(draft: Revision, part: str) -> list[Any]:
+    draft.refresh_from_db()
+    return draft.content["surfaces"]["dating"]["rules"] if part == "rules" else draft.content[part]
+
+
+def test_a_boost_is_written_into_the_draft(editor, draft):
+    values = {"id": "young", "name": "New faces", "reason": "They wait", "candidates": json.dumps(GROWN)}
+    answer = save(editor, address(draft, "rules"), effect__factor="1.5", **values)
+    assert answer.status_code == 302
+    (one,) = said(draft, "rules")
+    assert (one["id"], one["effect"], one["candidates"]) == ("young", {"factor": 1.5}, GROWN)
+    page = editor.get(reverse("admin:draft_entries", args=[draft.pk, "rules"])).content.decode()
+    assert "score × 1.5" in page
+    assert "age at least 30 years" in page
+
+
+@pytest.mark.parametrize(
+    ("values", "effect"),
+    [
+        ({"type": "boost", "way": "slots", "effect__slots": "3, 7"}, {"slots": [3, 7]}),
+        ({"type": "boost", "way": "share", "effect__share": "0.2"}, {"share": 0.2}),
+        ({"type": "bury", "way": "factor", "effect__factor": "0.5"}, {"factor": 0.5}),
+        ({"type": "cap", "effect__daily": "50", "effect__hourly": "5"}, {"daily": 50, "hourly": 5}),
+        ({"type": "floor", "effect__daily": "9", "effect__tolerance": "0.1"}, {"daily": 9, "tolerance": 0.1}),
+        (
+            {"type": "share_target", "effect__share": "0.1", "effect__tolerance": "0.02"},
+            {"share": 0.1, "tolerance": 0.02},
+        ),
+    ],
+)
+def test_every_type_of_rule_has_its_own_effect(editor, draft, values, effect):
+    assert save(editor, address(draft, "rules"), id="a", name="A", reason="b", **values).status_code == 302
+    assert said(draft, "rules")[0]["effect"] == effect
+
+
+def test_pins_are_typed_as_ids_and_an_unknown_id_is_refused_beside_its_field(editor, draft):
+    ada = Member.objects.create(external_id="ada", display_name="Ada", status="active")
+    values = {"id": "pin", "name": "Pinned", "reason": "x", "type": "pin", "effect__position": "1"}
+    answer = save(editor, address(draft, "rules"), effect__candidates="ada, eve", **values)
+    assert answer.status_code == 422
+    assert "each once" in answer.content.decode()
+    assert "ada, eve" in answer.content.decode()
+    save(editor, address(draft, "rules"), effect__candidates="ada", **values)
+    assert said(draft, "rules")[0]["effect"] == {"candidates": [ada.number], "position": 1}
+    assert "ada" in form_of(editor, address(draft, "rules", "pin"))["effect.candidates"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"effect__factor": "9"}, "Must be between 1 and 4."),
+        ({"effect__factor": "nan"}, "Must be between 1 and 4."),
+        ({"ends_at": ""}, "Must be set: everything here has an end."),
+        ({"owner": ""}, "Must be 1 to 100 letters."),
+        ({"viewers": "{"}, "A condition is an object."),
+        (
+            {"viewers": json.dumps({"attribute": "gender", "operator": "is", "value": "x"})},
+            "mutual eligibility",
+        ),
+        ({"id": "Not A Slug"}, "Lower-case letters"),
+        ({"viewers": "[" * 100_000}, "A condition is an object."),
+    ],
+)
+def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(editor, draft, values, sentence):
+    base = {"id": "a", "name": "Kept as typed", "reason": "b"}
+    answer = save(editor, address(draft, "rules"), **{**base, **values})
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert sentence in page
+    assert "Kept as typed" in page
+    assert said(draft, "rules") == []
+
+
+def test_a_form_sent_back_unchanged_changes_nothing(editor, draft):
+    parts = {
+        "dating.rules": [rule()],
+        "segments": [segment()],
+        "flags": [flag()],
+        "experiments": [experiment()],
+    }
+    draft = services.edit_revision(draft, 1, parts)
+    before = draft.content
+    for part, name in (
+        ("rules", "newcomers"),
+        ("segments", "grown"),
+        ("flags", "bolder"),
+        ("experiments", "spread"),
+    ):
+        answer = save(editor, address(draft, part, name))
+        assert answer.status_code == 302, answer.context["form"].refusals
+    draft.refresh_from_db()
+    assert draft.content == before
+
+
+def test_a_copy_starts_like_its_model_under_no_name(editor, draft):
+    services.edit_revision(draft, 1, {"dating.rules": [rule()]})
+    data = form_of(editor, address(draft, "rules") + "?copy=newcomers")
+    assert (data["id"], data["name"], data["effect.factor"]) == ("", "Newcomers", "1.5")
+
+
+def test_two_with_one_name_are_refused(editor, draft):
+    services.edit_revision(draft, 1, {"dating.rules": [rule()]})
+    answer = save(editor, address(draft, "rules"), id="newcomers", name="Again", reason="b")
+    assert "Another one is called newcomers." in answer.content.decode()
+
+
+def test_a_segment_in_use_can_not_be_removed_and_its_users_are_named(editor, draft):
+    parts = {"segments": [segment()], "dating.rules": [rule(viewers={"segment": "grown"})]}
+    draft = services.edit_revision(draft, 1, parts)
+    page = editor.get(reverse("admin:draft_entries", args=[draft.pk, "segments"])).content.decode()
+    assert "rule Newcomers" in page
+    remove = reverse("admin:draft_entry_remove", args=[draft.pk, "segments", "dating", "grown"])
+    answer = editor.post(remove, {"version": draft.version}, follow=True)
+    assert "is still used at dating.rules.0.viewers.segment" in answer.content.decode()
+    assert len(said(draft, "segments")) == 1
+
+
+def test_a_rule_is_removed_and_the_second_of_two_editors_meets_a_conflict(editor, draft):
+    draft = services.edit_revision(draft, 1, {"dating.rules": [rule()]})
+    remove = reverse("admin:draft_entry_remove", args=[draft.pk, "rules", "dating", "newcomers"])
+    assert editor.post(remove, {"version": draft.version - 1}).status_code == 409
+    editor.post(remove, {"version": draft.version})
+    assert said(draft, "rules") == []
+
+
+def test_of_two_editors_of_one_rule_the_second_meets_a_page_that_says_so(editor, draft):
+    draft = services.edit_revision(draft, 1, {"dating.rules": [rule()]})
+    at = address(draft, "rules", "newcomers")
+    mine = form_of(editor, at)
+    services.edit_revision(draft, draft.version, {"dating.diversity": 0.3})
+    answer = editor.post(at, mine | {"name": "Mine"})
+    assert answer.status_code == 409
+    assert said(draft, "rules")[0]["name"] == "Newcomers"
+
+
+def test_contradictions_are_listed_before_saving_goes_live(editor, draft):
+    bury = rule(id="rest", name="Rest", type="bury", effect={"factor": 0.5}, ends_at="2027-01-01T00:00:00Z")
+    boost = rule(ends_at="2027-01-01T00:00:00Z")
+    draft = services.edit_revision(draft, 1, {"dating.rules": [boost, bury]})
+    page = editor.get(reverse("admin:draft_entries", args=[draft.pk, "rules"])).content.decode()
+    assert "Newcomers and Rest push the same candidates up and down." in page
+
+
+@pytest.mark.parametrize("part", ["rules", "segments", "flags", "experiments"])
+def test_an_empty_part_says_what_to_do(editor, part):
+    page = editor.get(reverse("admin:entries", args=[part])).content.decode()
+    assert "Edit starts a draft" in page
+
+
+def test_a_condition_is_counted_or_refused_with_its_path(editor):
+    def ask(**body: Any) -> Any:
+        return editor.post(reverse("admin:match"), json.dumps(body), content_type="application/json")
+
+    found = ask(condition=GROWN, of="member", surface="dating")
+    assert (found.status_code, found.json()["words"]) == (200, "age at least 30 years")
+    wrong = ask(condition={"all": [{**GROWN, "operator": "like"}]}, of="member")
+    assert (wrong.status_code, wrong.json()["path"]) == (422, "all.0.operator")
+    assert (
+        editor.post(reverse("admin:match"), "[" * 50_000, content_type="application/json").status_code == 400
+    )
+
+
+def test_an_unknown_part_is_not_found(editor, draft):
+    assert editor.get(reverse("admin:entries", args=["nothing"])).status_code == 404
+    assert editor.get(address(draft, "rules", "gone")).status_code == 302

@@ -1,0 +1,31 @@
+"""What each rule did in the deliveries of a surface: how many it was live in, whom it touched, who was shown.
+
+Takes a surface and a time, gives counts by rule; reads what the pipeline noted in each delivery's trace.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import connection
+
+MOST_DELIVERIES = 20_000  # the latest: a page waits for this
+
+_EFFECTS = """
+SELECT rule.key, count(*), sum((rule.value ->> 0)::bigint), sum((rule.value ->> 1)::bigint)
+FROM (SELECT trace FROM interactions_delivery WHERE surface = %s AND served_at >= %s
+      ORDER BY served_at DESC LIMIT %s) AS latest,
+     jsonb_array_elements(latest.trace) AS stage, jsonb_each(stage -> 'rules') AS rule
+WHERE stage ->> 'stage' = 'rules'
+GROUP BY rule.key
+"""
+
+
+def rule_effects(surface: str, since: datetime, *, most: int = MOST_DELIVERIES) -> dict[str, dict[str, int]]:
+    """Rule id -> deliveries in which it met somebody, candidates it met, and those of them in the list."""
+    with connection.cursor() as cursor:
+        cursor.execute(_EFFECTS, [surface, since, most])
+        return {
+            key: {"deliveries": int(deliveries), "touched": int(touched), "shown": int(shown)}
+            for key, deliveries, touched, shown in cursor.fetchall()
+        }

@@ -6,11 +6,13 @@ a second person, judged by what is live.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apps.policies.fields import Refusals
 from apps.policies.knobs import Kind, Knob
+
+CAPS = {"daily_cap": "The daily cap", "hourly_cap": "The hourly cap"}
 
 
 def _guard(key: str, label: str, sentence: str, default: float, maximum: float, unit: str = "") -> Knob:
@@ -80,23 +82,45 @@ def lowers_a_guard(live: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]
         after = new["surfaces"].get(surface)
         if after is not None:
             found += [f"{surface}: {sentence}" for sentence in _lower_caps(before, after)]
-    return found
+    return [*found, *_overridden(live, new)]
 
 
 def _lower_caps(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
     found = []
-    for key, label in (("daily_cap", "The daily cap"), ("hourly_cap", "The hourly cap")):
+    for key, label in CAPS.items():
         if _looser(before.get(key, 0), after.get(key, 0)):
             found.append(f"{label} is raised or taken away.")
-        for market, values in after.get("markets", {}).items():
-            was = before.get("markets", {}).get(market, {}).get(key, before.get(key, 0))
-            if key in values and _looser(was, values[key]):
+        for market in sorted({*before.get("markets", {}), *after.get("markets", {})}):
+            was, now = (
+                policy.get("markets", {}).get(market, {}).get(key, policy.get(key, 0))
+                for policy in (before, after)
+            )
+            if _looser(was, now):
                 found.append(f"{label} is raised or taken away in {market}.")
     kept = {rule["id"]: rule for rule in after.get("rules", []) if rule["type"] == "cap"}
     for rule in before.get("rules", []):
         if rule["type"] == "cap" and _weaker(rule, kept.get(rule["id"])):
             found.append(f"The cap {rule['name']} is weakened or taken away.")
     return found
+
+
+def _overridden(live: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Flags and variants that newly let some viewers go past a surface's cap."""
+    said_before = list(_overrides(live))
+    return [
+        f"{name} raises or takes away {CAPS[key].lower()} of {surface} for some viewers."
+        for surface, name, key, value, entry in _overrides(new)
+        if _looser(live["surfaces"].get(surface, {}).get(key, 0), value)
+        and (surface, name, key, value, entry) not in said_before
+    ]
+
+
+def _overrides(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Any, Any]]:
+    for entry in [*content.get("flags", []), *content.get("experiments", [])]:
+        for part in entry.get("variants", [entry]):
+            for key in CAPS:
+                if key in part["overrides"]:
+                    yield entry["surface"], entry["name"], key, part["overrides"][key], entry
 
 
 def _weaker(rule: Mapping[str, Any], later: Mapping[str, Any] | None) -> bool:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-# (stage or none, what it is called, what it does)
+# (stage, what it is called, what it does)
 LIST_ORDER: tuple[tuple[str, str, str], ...] = (
     ("filters", "Filters", "Nobody blocked, hidden, under age or not eligible passes. They always win."),
     ("caps", "Caps", "Whoever has been shown often enough is left out; of several caps the tightest counts."),
-    ("predictions", "Chances", "The two chances to like become one number by the reciprocity rule."),
+    ("predictions", "Chances", "The chances that each likes the other are computed."),
+    ("reciprocity", "Reciprocity", "The two chances become one number by the reciprocity rule."),
     ("boosts", "Boosts and buries", "Factors multiply that number, in order of priority; together at most "
      "four times, at least a tenth."),
     ("features", "Weights", "What is known of a candidate moves the score up or down."),
     ("price", "Price", "The capacity price is taken off."),
     ("diversity", "Diversity", "Those who are alike are spread."),
-    ("exploration", "Exploration", "Some places go by lot to candidates from just below the list."),
-    ("placements", "Slots and shares", "Boosts get their slots and shares, buries keep to theirs."),
-    ("pins", "Pins", "Pinned candidates take their places, if they passed the filters and caps."),
+    ("placements", "Slots, shares and pins", "Pins take their places first; then boosts get their slots and "
+     "shares, and buries keep to theirs. Only those who passed the filters and caps can stand there."),
+    ("exploration", "Exploration", "Some places that no rule holds go by lot to candidates from just below."),
 )  # fmt: skip
 VALUE_ORDER: tuple[tuple[str, str], ...] = (
     ("Policy", "What the surface says."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from apps.policies.conditions import (
     MAX_STEPS,
     WORDS,
     ConditionInvalid,
+    choices,
     cost,
     expand,
     in_words,
@@ -163,7 +165,9 @@ def test_what_is_for_mutual_eligibility_alone_is_no_attribute(name):
     assert not {"gender", "seeking", "taste", "looks"} & set(ATTRIBUTES["member"])
 
 
-@pytest.mark.parametrize("word", ["lesbian", "Queer", " LGBTQ ", "womens_health"])
+@pytest.mark.parametrize(
+    "word", ["lesbian", "Queer", " LGBTQ ", "womens_health", "queer cinema", "lesbians-in-tech", "\uff27ay"]
+)
 def test_words_that_stand_in_for_orientation_or_gender_are_refused(word):
     with pytest.raises(ConditionInvalid, match="mutual eligibility alone"):
         parse_condition({"attribute": "interests", "operator": "has_any", "value": ["film", word]}, "member")
@@ -192,3 +196,19 @@ def test_a_condition_reads_as_part_of_a_sentence():
     words = "age at least 30 years and (market is paris or in Very important)"
     assert in_words(tree, "member", {"vip": "Very important"}) == words
     assert in_words(None, "member") == "everybody"
+
+
+def test_forms_offer_the_words_that_the_snapshot_knows_but_none_that_is_refused():
+    snapshot, _ = the_town()
+    assert choices("member", "interests", snapshot) == ("chess", "climbing", "wine")
+    assert choices("member", "market", snapshot) == ("paris", "rome")
+    assert choices("member", "age", snapshot) == ()
+    words = {**snapshot.vocabulary, "interests": ("chess", "queer cinema", "pride")}
+    assert choices("member", "interests", replace(snapshot, vocabulary=words)) == ("chess",)
+
+
+@pytest.mark.parametrize(
+    "word", ["management", "straightforward design", "transport", "germany", "human rights"]
+)
+def test_words_that_only_look_alike_are_taken(word):
+    assert parse_condition({"attribute": "skills", "operator": "has_any", "value": [word]}, "member")

@@ -7,6 +7,7 @@ so that a busy machine disturbs both alike. It writes to the online state: give 
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import StringIO
@@ -24,13 +25,17 @@ from apps.common.valkey import background_client
 from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import runtime
 from apps.pipeline.snapshot import Snapshot
+from apps.releases.models import Release
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
+from apps.simulation.bench.rulebook import with_rules
 
 SURFACE = "dating"
 VIEWERS = 2000
 SEEN_HOURS_AGO = 24
 HELD_SECONDS = 1500
 WARM_SECONDS = 3.0
+FOLLOW_SECONDS = 2.0
+COUNTED = ("rules", "flags", "experiments")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,13 @@ class Plan:
     held: int = 50
     connections: int = 8
     workers: int = 2
+    rules: int = 0  # with any of the three, a third kind of round is measured: the same with these live
+    flags: int = 0
+    experiments: int = 0
+
+    @property
+    def has_rules(self) -> bool:
+        return self.rules + self.flags + self.experiments > 0
 
 
 def bench_serving(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
@@ -61,6 +73,9 @@ def bench_serving(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
     folder = str(Path(settings.BASE_DIR)) if hasattr(settings, "BASE_DIR") else "."
     common = {"PYTHONPATH": folder, "API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000"}
     rounds: dict[str, list[dict[str, Any]]] = {"empty": [], "recommendations": []}
+    releases = _releases(plan) if plan.has_rules else None
+    if releases:
+        rounds["with rules"] = []
     with (
         granian(
             "apps.simulation.bench.empty_view:application",
@@ -80,10 +95,52 @@ def bench_serving(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
         for i in range(plan.repeat):
             _fill(snapshot, viewers, plan)
             rounds["empty"].append(_measure(*empty, plan, ["/"], {}))
+            if releases:
+                _go_live(releases[0], serving[0], plan, paths, key)
             rounds["recommendations"].append(_measure(*serving, plan, paths, key))
+            if releases:
+                _fill(snapshot, viewers, plan)
+                _go_live(releases[1], serving[0], plan, paths, key)
+                rounds["with rules"].append(_measure(*serving, plan, paths, key))
             say(_line(i + 1, rounds))
     _clean(viewers)
+    if releases:
+        say(_added(rounds))
     return {"plan": vars(plan) | {"candidates": members}, "rounds": rounds, "median": _medians(rounds)}
+
+
+def _releases(plan: Plan) -> tuple[Release, Release]:
+    """What is live without any rule, and the same with those of the plan."""
+    from apps.refresh.masks import ensure_masks_of_active
+    from apps.releases.publishing import publish_revision
+    from apps.releases.services import start_revision
+
+    made = []
+    counts = ({"rules": 0, "flags": 0, "experiments": 0}, {n: getattr(plan, n) for n in COUNTED})
+    for count in counts:
+        draft = start_revision(actor=None, title="Benchmark")
+        draft.content = with_rules(draft.content, SURFACE, **count)
+        draft.save()
+        ensure_masks_of_active(draft.content)
+        made.append(publish_revision(draft, actor=None, note="For a benchmark"))
+    return made[0], made[1]
+
+
+def _go_live(release: Release, port: int, plan: Plan, paths: list[str], headers: dict[str, str]) -> None:
+    """Moves the pointer, and waits until every worker follows and is warm."""
+    from apps.releases.publishing import roll_back
+    from apps.releases.selectors import live_release
+
+    if live_release().number != release.number:
+        roll_back(release, actor=None, note="For a benchmark")
+    time.sleep(FOLLOW_SECONDS)
+    drive(port, WARM_SECONDS, plan.connections, paths, headers)
+
+
+def _added(rounds: dict[str, list[dict[str, Any]]]) -> str:
+    pairs = zip(rounds["with rules"], rounds["recommendations"], strict=True)
+    added = sorted(one["cpu_ms"] - none["cpu_ms"] for one, none in pairs)
+    return f"rules, flags and experiments add {statistics.median(added):.3f} ms CPU a request ({added})"
 
 
 def _measure(port: int, pid: int, plan: Plan, paths: list[str], headers: dict[str, str]) -> dict[str, Any]:

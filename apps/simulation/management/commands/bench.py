@@ -28,6 +28,9 @@ class Command(BaseCommand):
         parser.add_argument("--held", type=int, default=Plan.held, help="people held back from each viewer")
         parser.add_argument("--connections", type=int, default=Plan.connections)
         parser.add_argument("--workers", type=int, default=Plan.workers)
+        parser.add_argument("--rules", type=int, default=Plan.rules, help="live rules, beside none")
+        parser.add_argument("--flags", type=int, default=Plan.flags)
+        parser.add_argument("--experiments", type=int, default=Plan.experiments)
         parser.add_argument("--json", type=Path, help="write all figures to this file")
 
     def handle(self, **options: Any) -> None:

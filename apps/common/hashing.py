@@ -23,4 +23,9 @@ def bucket(seed: str, value: str) -> float:
 
 def in_share(seed: str, value: str, percentage: float) -> bool:
     """Whether `value` is in the first `percentage` percent. Raising it only adds people; 0 is nobody."""
-    return bucket(seed, value) * 100 < percentage
+    return bucket(seed, value) < share_of(percentage)
+
+
+def share_of(percentage: float) -> float:
+    """The share of [0, 1) that a percentage is; rounded, so that a bucket at its very edge is outside."""
+    return round(percentage / 100, 6)

@@ -15,17 +15,16 @@ from typing import Any
 import numpy as np
 
 from apps.common.errors import NotFound
-from apps.common.hashing import in_share
-from apps.experiments.assignment import bucket_ranges, choose_variation, layer_seed
+from apps.common.hashing import in_share, share_of
 from apps.pipeline.hashing import Seeds, pack, places
 from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import PipelineParams
-from apps.pipeline.rules import U64, RuleSpec, SurfaceRules, is_met
-from apps.policies.experiments import salt_of
+from apps.pipeline.rules import U64, RuleSpec, SurfaceRules
 from apps.policies.fields import seconds
 from apps.policies.older import brought_up
 from apps.policies.schema import put
 from apps.policies.segments import expanded
+from apps.releases.dealing import Conditions, Experiment, Flag, experiment_of, experiment_seeds, flag_of
 from apps.releases.selectors import LiveRow
 
 LINEUP_OF = {lineup.kind: lineup.name for lineup in LINEUPS.values()}
@@ -38,51 +37,9 @@ KEPT_PARAMS = 512  # of one surface: assignments that were met
 NOBODY_KILLED: frozenset[str] = frozenset()
 NO_CONDITIONS: U64 = np.zeros(0, "u8")
 
-Assignment = tuple[Any, ...]
+NOTHING: Mapping[str, Any] = {}
 
-
-@dataclass(frozen=True)
-class Flag:
-    """A flag as it is decided for one member after another."""
-
-    said: Mapping[str, Any]
-    starts_at: float
-    ends_at: float
-    segments: tuple[int, ...]  # viewer conditions; empty: everybody
-    allowed: frozenset[int]
-
-    def is_on(self, *, number: int, place: float, met: U64, now: float, killed: frozenset[str]) -> bool:
-        """In the order of apps.policies.flags.DECIDED_BY."""
-        if f"flag:{self.said['key']}" in killed or not self.starts_at <= now < self.ends_at:
-            return False
-        if number in self.allowed:
-            return True
-        if self.segments and not is_met(np.array(self.segments, "i4"), met).any():
-            return False
-        return bool(place * 100 < self.said["percentage"])
-
-
-@dataclass(frozen=True)
-class Experiment:
-    """An experiment as members are dealt into it."""
-
-    said: Mapping[str, Any]
-    starts_at: float
-    ends_at: float
-    audience: int  # viewer condition; -1: everybody
-    ranges: tuple[tuple[float, float], ...]
-
-    def variant(
-        self, *, place: float, in_layer: float, met: U64, now: float, killed: frozenset[str]
-    ) -> Mapping[str, Any] | None:
-        """The variant, or None for who is not in it."""
-        if f"experiment:{self.said['key']}" in killed or not self.starts_at <= now < self.ends_at:
-            return None
-        start, end = self.said["layer_range"]
-        if not start <= in_layer < end or not is_met(np.array([self.audience], "i4"), met)[0]:
-            return None
-        chosen = choose_variation(place, self.ranges)
-        return self.said["variants"][chosen] if chosen >= 0 else None
+Assignment = tuple[Any, ...]  # the knobs that are turned, and to what
 
 
 @dataclass(frozen=True)
@@ -104,6 +61,7 @@ class CompiledSurface:
     experiments: tuple[Experiment, ...]
     seeds: Seeds  # the hold-out's, the flags', then per experiment its own and its layer's
     by_market: Mapping[str, Mapping[str, Any]]
+    salts: Mapping[str, str]  # of the flags
     _params: dict[Assignment, PipelineParams] = field(default_factory=dict, repr=False)
 
     def assign(
@@ -117,71 +75,36 @@ class CompiledSurface:
         killed: frozenset[str] = NOBODY_KILLED,
     ) -> Assigned:
         """`met`: [words] of rules.viewer_conditions. `killed`: "flag:key", "experiment:key" switched off."""
-        where = places(self.seeds, viewer)
-        if where[0] * 100 < self.policy.get("random_share", 0.0):
-            return Assigned(self._with(market, (), (), random_order=True), {})
-        on = tuple(
-            flag.is_on(number=number, place=where[1 + i], met=met, now=now, killed=killed)
-            for i, flag in enumerate(self.flags)
-        )
-        variants = tuple(self._variants(where[1 + len(self.flags) :], market, met, now, killed))
-        return Assigned(self._with(market, on, variants), self._said(on, variants))
-
-    def _variants(
-        self, where: Any, market: str | None, met: U64, now: float, killed: frozenset[str]
-    ) -> list[str | None]:
-        dealt = []
+        where = places(self.seeds, viewer).tolist()
+        by_market = self.by_market.get(market or "", NOTHING)
+        if where[0] < share_of(self.policy.get("random_share", 0.0)):
+            return Assigned(self._with(dict(by_market), random_order=True), {})
+        bits = int.from_bytes(met.tobytes(), "little")
+        overrides, said = dict(by_market), {}
+        for flag, place in zip(self.flags, where[1:], strict=False):
+            on = flag.is_on(number, place, bits, now, killed)
+            said[flag.key] = "on" if on else "off"
+            if on:
+                overrides |= flag.said["overrides"]
+        salts, at = dict(self.salts), 1 + len(self.flags)
         for i, one in enumerate(self.experiments):
-            place, in_layer = where[2 * i], where[2 * i + 1]
-            if one.said["unit"] == "market":  # the whole market is dealt, not the member
-                ours = places(_experiment_seeds(one.said), market or "")
-                place, in_layer = ours[0], ours[1]
-            found = one.variant(place=place, in_layer=in_layer, met=met, now=now, killed=killed)
-            dealt.append(
-                None if found is None or (one.said["unit"] == "market" and not market) else found["key"]
-            )
-        return dealt
+            chosen = one.variant((where[at + 2 * i], where[at + 2 * i + 1]), market, bits, now, killed)
+            if chosen >= 0:
+                variant = one.said["variants"][chosen]
+                said[one.key], salts[one.key] = variant["key"], one.salt
+                overrides |= variant["overrides"]
+        return Assigned(self._with(overrides), {**said, "salts": salts} if said else {})
 
-    def _said(self, on: tuple[bool, ...], variants: tuple[str | None, ...]) -> dict[str, Any]:
-        said: dict[str, Any] = {}
-        salts = {}
-        for flag, is_on in zip(self.flags, on, strict=True):
-            said[flag.said["key"]] = "on" if is_on else "off"
-            salts[flag.said["key"]] = flag.said["salt"]
-        for one, variant in zip(self.experiments, variants, strict=True):
-            if variant is not None:
-                said[one.said["key"]] = variant
-                salts[one.said["key"]] = salt_of(one.said)
-        return said | {"salts": salts} if said else {}
-
-    def _with(
-        self,
-        market: str | None,
-        on: tuple[bool, ...],
-        variants: tuple[str | None, ...],
-        *,
-        random_order: bool = False,
-    ) -> PipelineParams:
-        assignment = (market if market in self.by_market else None, on, variants, random_order)
-        params = self._params.get(assignment)
+    def _with(self, overrides: dict[str, Any], *, random_order: bool = False) -> PipelineParams:
+        """The policy so turned, built once. In the order of apps.policies.order.VALUE_ORDER."""
+        key = (random_order, *sorted(overrides.items()))
+        params = self._params.get(key)
         if params is None:
-            params = self._build(*assignment)
+            params = params_of(self.policy, overrides, random_order=random_order)
             while len(self._params) >= KEPT_PARAMS:
                 self._params.pop(next(iter(self._params)), None)
-            self._params[assignment] = params
+            self._params[key] = params
         return params
-
-    def _build(
-        self, market: str | None, on: tuple[bool, ...], variants: tuple[str | None, ...], random_order: bool
-    ) -> PipelineParams:
-        """In the order of apps.policies.order.VALUE_ORDER."""
-        overrides: dict[str, Any] = dict(self.by_market.get(market or "", {}))
-        for flag, is_on in zip(self.flags, on, strict=False):
-            overrides |= flag.said["overrides"] if is_on else {}
-        for one, key in zip(self.experiments, variants, strict=False):
-            chosen = next((v for v in one.said["variants"] if v["key"] == key), None)
-            overrides |= chosen["overrides"] if chosen else {}
-        return params_of(self.policy, overrides, random_order=random_order)
 
 
 @dataclass(frozen=True)
@@ -206,11 +129,10 @@ class CompiledContent:
         self, *, viewer: str, number: int, met: U64, now: float, killed: frozenset[str] = NOBODY_KILLED
     ) -> dict[str, Any]:
         """The value of every flag for a member. `met`: [words] of `flag_conditions`."""
-        where = places(self.seeds, viewer)
+        where, bits = places(self.seeds, viewer).tolist(), int.from_bytes(met.tobytes(), "little")
         return {
-            flag.said["key"]: flag.said["on"]
-            if not self._is_held_out(flag, viewer)
-            and flag.is_on(number=number, place=place, met=met, now=now, killed=killed)
+            flag.key: flag.said["on"]
+            if flag.is_on(number, place, bits, now, killed) and not self._is_held_out(flag, viewer)
             else flag.said["off"]
             for flag, place in zip(self.flags, where, strict=True)
         }
@@ -276,33 +198,12 @@ def holdout_seed(surface: str) -> str:
     return f"random-order:{surface}"
 
 
-class _Conditions:
-    """Distinct conditions, in the order in which they were first named."""
-
-    def __init__(self, segments: Mapping[str, Mapping[str, Any]]) -> None:
-        self.segments = segments
-        self.trees: dict[str, tuple[int, Mapping[str, Any]]] = {}
-
-    def index(self, tree: Mapping[str, Any] | None) -> int:
-        from apps.policies.conditions import expand
-
-        if tree is None:
-            return -1
-        whole = expand(tree, self.segments)
-        name = json.dumps(whole, sort_keys=True)
-        return self.trees.setdefault(name, (len(self.trees), whole))[0]
-
-    @property
-    def all(self) -> tuple[Mapping[str, Any], ...]:
-        return tuple(tree for _, tree in self.trees.values())
-
-
 def _compile(content: Mapping[str, Any]) -> CompiledContent:
     said_now = brought_up(content)
     segments = expanded(said_now.get("segments", []))
     surfaces = {key: _compile_surface(said_now, key, segments) for key in said_now["surfaces"]}
-    conditions = _Conditions(segments)
-    flags = tuple(_flag(said, conditions) for said in said_now.get("flags", []))
+    conditions = Conditions(segments)
+    flags = tuple(flag_of(said, conditions) for said in said_now.get("flags", []))
     seeds = pack([(flag.said["salt"], 2) for flag in flags])
     return CompiledContent(content, surfaces, flags, conditions.all, seeds)
 
@@ -311,24 +212,32 @@ def _compile_surface(
     content: Mapping[str, Any], key: str, segments: Mapping[str, Mapping[str, Any]]
 ) -> CompiledSurface:
     policy = content["surfaces"][key]
-    viewers, candidates = _Conditions(segments), _Conditions(segments)
+    viewers, candidates = Conditions(segments), Conditions(segments)
     specs = tuple(_spec(rule, viewers, candidates) for rule in policy.get("rules", []))
     flags = tuple(
-        _flag(said, viewers)
+        flag_of(said, viewers)
         for said in content.get("flags", [])
         if said["surface"] == key and said["overrides"]
     )
     experiments = tuple(
-        _experiment(said, viewers) for said in content.get("experiments", []) if said["surface"] == key
+        experiment_of(said, viewers) for said in content.get("experiments", []) if said["surface"] == key
     )
     seeds = [(holdout_seed(key), 2), *((flag.said["salt"], 2) for flag in flags)]
     for one in experiments:
-        seeds += [(salt_of(one.said), 2), (layer_seed(one.said["layer"]), 1)]
-    rules = SurfaceRules(specs, viewers.all, candidates.all)
-    return CompiledSurface(key, policy, rules, flags, experiments, pack(seeds), policy.get("markets", {}))
+        seeds += experiment_seeds(one.said)
+    return CompiledSurface(
+        key=key,
+        policy=policy,
+        rules=SurfaceRules(specs, viewers.all, candidates.all),
+        flags=flags,
+        experiments=experiments,
+        seeds=pack(seeds),
+        by_market=policy.get("markets", {}),
+        salts={flag.key: flag.said["salt"] for flag in flags},
+    )
 
 
-def _spec(rule: Mapping[str, Any], viewers: _Conditions, candidates: _Conditions) -> RuleSpec:
+def _spec(rule: Mapping[str, Any], viewers: Conditions, candidates: Conditions) -> RuleSpec:
     effect = rule["effect"]
     return RuleSpec(
         key=rule["id"],
@@ -346,28 +255,3 @@ def _spec(rule: Mapping[str, Any], viewers: _Conditions, candidates: _Conditions
         daily=effect.get("daily", 0),
         hourly=effect.get("hourly", 0),
     )
-
-
-def _flag(said: Mapping[str, Any], conditions: _Conditions) -> Flag:
-    return Flag(
-        said=said,
-        starts_at=seconds(said["starts_at"]),
-        ends_at=seconds(said["ends_at"]),
-        segments=tuple(conditions.index({"segment": key}) for key in said["segments"]),
-        allowed=frozenset(said["allow"]),
-    )
-
-
-def _experiment(said: Mapping[str, Any], conditions: _Conditions) -> Experiment:
-    weights = [variant["weight"] for variant in said["variants"]]
-    return Experiment(
-        said=said,
-        starts_at=seconds(said["starts_at"]),
-        ends_at=seconds(said["ends_at"]),
-        audience=conditions.index(said["audience"]),
-        ranges=tuple(bucket_ranges(weights, said["coverage"])),
-    )
-
-
-def _experiment_seeds(said: Mapping[str, Any]) -> Seeds:
-    return pack([(salt_of(said), 2), (layer_seed(said["layer"]), 1)])

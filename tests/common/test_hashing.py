@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.common.hashing import bucket, fnv1a_32, in_share
+from apps.common.hashing import bucket, fnv1a_32, in_share, share_of
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,10 @@ def test_another_salt_deals_everybody_anew():
 def test_the_very_first_bucket_is_still_nobody_at_zero_percent():
     assert bucket("flag", "m9670") == 0.0
     assert not in_share("flag", "m9670", 0)
+
+
+def test_a_percentage_holds_exactly_its_buckets():
+    assert all(
+        sum(i / 10_000 < share_of(hundredths / 100) for i in range(hundredths - 2, hundredths + 2)) == 2
+        for hundredths in range(2, 10_000, 7)
+    )

@@ -109,8 +109,8 @@ MUTATIONS = (
     Mutation(
         "a rule that staff switched off does nothing",
         "apps/pipeline/rules.py",
-        "s.key not in dead and ",
-        "",
+        "spec.key not in dead",
+        "True",
         "tests/pipeline/ranking/test_boosts.py::test_a_killed_boost_leaves_score_unchanged",
     ),
     Mutation(

@@ -34,8 +34,9 @@ class Capped:
         """Sorted numbers that are at a cap this request has."""
         if not len(self.records):
             return NOBODY
-        rules = request.rules.caps if request.rules is not None else ()
-        key = (id(request.snapshot), request.params.daily_cap, request.params.hourly_cap, rules)
+        rules = request.rules
+        by_rule = (rules.rules, rules.caps.tobytes()) if rules is not None else ()
+        key = (id(request.snapshot), request.params.daily_cap, request.params.hourly_cap, by_rule)
         found = self._over.get(key)
         if found is None:
             found = self._over_now(request)

@@ -146,7 +146,7 @@ def prepare(
             killed=killed,
             only_caps=params.random_order,
         )
-    if params.daily_cap or params.hourly_cap or (rules is not None and rules.caps):
+    if params.daily_cap or params.hourly_cap or (rules is not None and rules.caps.any()):
         runtime.caps.add(question.surface)
     found = _state(world, question, number, params, now)
     if found is None:

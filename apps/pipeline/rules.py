@@ -19,6 +19,7 @@ import numpy.typing as npt
 U64 = npt.NDArray[np.uint64]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
+Live = npt.NDArray[np.bool_]
 WORD = 64
 KINDS = ("boost", "bury", "pin", "cap", "floor", "share_target")
 
@@ -84,6 +85,36 @@ class SurfaceRules:
         """[rules] the viewer condition of each, in their order."""
         return np.array([spec.viewers for spec in self.in_order], "i4")
 
+    @cached_property
+    def conditions(self) -> I32:
+        """[rules] the candidate condition of each."""
+        return np.array([spec.candidates for spec in self.in_order], "i4")
+
+    @cached_property
+    def factors(self) -> F64:
+        """[rules] what each multiplies Phi with; 1: it doesn't."""
+        return np.array([s.factor if s.kind in ("boost", "bury") else 1.0 for s in self.in_order], "f8")
+
+    @cached_property
+    def limits(self) -> I32:
+        """[rules, 2] exposures in a day and in an hour that each caps; 0: it doesn't."""
+        found = [(s.daily, s.hourly) if s.kind == "cap" else (0, 0) for s in self.in_order]
+        return np.array(found, "i4").reshape(-1, 2)
+
+    def of_kind(self, kind: str) -> Live:
+        """[rules] which are of this kind."""
+        return self._kinds[kind]
+
+    @cached_property
+    def places(self) -> Live:
+        """[rules] which give places of the list, or limit them."""
+        found = [s.kind in ("boost", "bury") and (bool(s.slots) or s.share >= 0) for s in self.in_order]
+        return np.array(found, "?")
+
+    @cached_property
+    def _kinds(self) -> Mapping[str, Live]:
+        return {kind: np.array([s.kind == kind for s in self.in_order], "?") for kind in KINDS}
+
 
 NO_RULES = SurfaceRules()
 
@@ -107,38 +138,37 @@ class LiveRules:
     """The rules that are live for one viewer at one moment, in order, and how to tell whom they meet."""
 
     rules: SurfaceRules
-    specs: tuple[RuleSpec, ...]
+    live: Live  # [rules] in their order
     masks: RuleMasks | None = None  # of the request's snapshot; None: conditions are evaluated on the rows
     newcomers: U64 | None = None  # [rows of the request's newcomers, words]
 
-    def of(self, *kinds: str) -> tuple[RuleSpec, ...]:
-        """Those of these kinds."""
-        return tuple(spec for spec in self.specs if spec.kind in kinds)
-
     @cached_property
-    def conditions(self) -> I32:
-        """[rules] the candidate condition of each."""
-        return np.array([spec.candidates for spec in self.specs], "i4")
-
-    @cached_property
-    def factors(self) -> tuple[RuleSpec, ...]:
-        """Those that multiply Phi."""
-        return tuple(spec for spec in self.specs if spec.factor != 1.0 and spec.kind in ("boost", "bury"))
-
-    @cached_property
-    def placements(self) -> tuple[RuleSpec, ...]:
-        """Those that give places of the list, or limit them."""
-        return tuple(
-            spec for spec in self.specs if spec.kind in ("boost", "bury") and (spec.slots or spec.share >= 0)
-        )
+    def specs(self) -> tuple[RuleSpec, ...]:
+        """Those that are live."""
+        return self._those(self.live)
 
     @cached_property
     def pins(self) -> tuple[RuleSpec, ...]:
-        return self.of("pin")
+        return self._those(self.live & self.rules.of_kind("pin"))
 
     @cached_property
-    def caps(self) -> tuple[RuleSpec, ...]:
-        return self.of("cap")
+    def caps(self) -> Live:
+        """[rules] the live caps."""
+        return np.asarray(self.live & self.rules.of_kind("cap"))
+
+    @cached_property
+    def places(self) -> Live:
+        """[rules] the live ones about places."""
+        return np.asarray(self.live & self.rules.places)
+
+    @cached_property
+    def multiplies(self) -> bool:
+        """Whether a live rule multiplies Phi."""
+        return bool((self.rules.factors[self.live] != 1.0).any())
+
+    def _those(self, which: Live) -> tuple[RuleSpec, ...]:
+        specs = self.rules.in_order
+        return tuple(specs[i] for i in np.flatnonzero(which).tolist())
 
 
 def live_rules(
@@ -158,11 +188,11 @@ def live_rules(
     """
     starts, ends = rules.times
     live = (starts <= now) & (now < ends) & is_met(rules.viewers, met)
-    specs = rules.in_order
-    chosen = tuple(specs[i] for i in np.flatnonzero(live).tolist())
-    if dead or only_caps:
-        chosen = tuple(s for s in chosen if s.key not in dead and (s.kind == "cap" or not only_caps))
-    return LiveRules(rules, chosen, masks, newcomers)
+    if only_caps:
+        live &= rules.of_kind("cap")
+    for i, spec in enumerate(rules.in_order if dead else ()):
+        live[i] &= spec.key not in dead
+    return LiveRules(rules, live, masks, newcomers)
 
 
 def is_met(conditions: I32, met: U64) -> npt.NDArray[np.bool_]:

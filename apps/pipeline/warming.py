@@ -8,15 +8,14 @@ import numpy as np
 
 from apps.pipeline.contracts import Request, Viewer
 from apps.pipeline.params import PipelineParams
-from apps.pipeline.rules import LiveRules, RuleSpec, SurfaceRules
+from apps.pipeline.rules import RuleSpec, SurfaceRules, live_rules
 from apps.pipeline.snapshot import Snapshot, Table, table_from_columns
 
-EVERY_KIND = LiveRules(
-    SurfaceRules(),
+EVERY_KIND = SurfaceRules(
     tuple(
         RuleSpec(kind, kind, -1, -1, 0.0, 1.0, 1, factor=2.0, slots=(1,), share=0.1, pins=(0,), daily=1)
         for kind in ("boost", "bury", "pin", "cap")
-    ),
+    )
 )
 
 
@@ -37,7 +36,7 @@ def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
             now=snapshot.created_at,
             seed=0,
             market=int(row["market"][0]),
-            rules=EVERY_KIND,
+            rules=live_rules(EVERY_KIND, met=np.zeros(0, "u8"), now=0.5),
             newcomers=table_from_columns(data.kind, {"number": [-1], "market": row["market"]}, 1),
         )
 

@@ -17,8 +17,9 @@ from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.score import score_pool
 from apps.pipeline.reranking.order import by_score
 from apps.pipeline.retrieval.eligible import find_eligible
-from apps.pipeline.rules import LiveRules, SurfaceRules
+from apps.pipeline.rules import SurfaceRules, live_rules
 from tests.pipeline.markets import (
+    NOW,
     member_table,
     place_table,
     random_members,
@@ -67,9 +68,20 @@ def request_of(lineup, case, eligibility_set=None):
         weights=dict.fromkeys(LINEUPS[lineup].features, 0.1),
     )
     excluded = range(1, 401) if case == "everybody excluded" else [2]
-    pins = LiveRules(SurfaceRules(), (spec("pins", "pin", pins=(3, 5)), spec("slot", slots=(2,), share=0.5)))
+    pins = live_rules(
+        SurfaceRules((spec("pins", "pin", pins=(3, 5)), spec("slot", slots=(2,), share=0.5))),
+        met=np.zeros(0, "u8"),
+        now=NOW,
+    )
     return request_for(
-        snapshot, 1, rules=pins, params=params, excluded=excluded, liked_by=[5, 4, 400, 9], limit=5, reserve=5
+        snapshot,
+        1,
+        rules=rules,
+        params=params,
+        excluded=excluded,
+        liked_by=[5, 4, 400, 9],
+        limit=5,
+        reserve=5,
     )
 
 

@@ -16,11 +16,11 @@ MOST = 65_535  # the ledger counts this far
 def caps_of(request: Request, words: U64, n: int) -> I32:
     """[n, 2] the most exposures in 24 hours and in 60 minutes; 0: no cap of that kind."""
     caps = np.empty((n, 2), "i4")
-    caps[:] = min(request.params.daily_cap, MOST), min(request.params.hourly_cap, MOST)
-    rules = request.rules.caps if request.rules is not None else ()
-    if rules and n:
+    caps[:] = request.params.daily_cap, request.params.hourly_cap
+    rules = request.rules
+    if rules is not None and n and rules.caps.any():
         from apps.pipeline.ranking.multiply import tighten
 
-        limits = np.array([(min(r.daily, MOST), min(r.hourly, MOST)) for r in rules], "i4")
-        tighten(words, limits, np.array([rule.candidates for rule in rules], "i4"), caps)
-    return caps
+        book = rules.rules
+        tighten(words, rules.caps.view("u1"), book.limits, book.conditions, caps)
+    return np.minimum(caps, MOST)

@@ -5,21 +5,19 @@ Takes a request and rows, gives words of bits; counts how many rows each rule to
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Pool, Request
 from apps.pipeline.filters.eligibility import rows_of
 from apps.pipeline.masks import condition_words
-from apps.pipeline.rules import U64, WORD, RuleSpec
+from apps.pipeline.rules import U64, WORD, LiveRules
 from apps.pipeline.snapshot import Table
 
 
 def words_of(request: Request, table: Table) -> U64:
     """[words, n] of a table of candidates, in its order."""
     live = request.rules
-    if live is None or not live.specs or not live.rules.candidate_conditions:
+    if live is None or not live.rules.candidate_conditions or not live.live.any():
         return NO_WORDS
     if live.masks is None:
         conditions = live.rules.candidate_conditions
@@ -63,30 +61,29 @@ def meets(words: U64, condition: int, n: int) -> Mask:
     return np.asarray((bits & np.uint64(1)) == 1)
 
 
-def touched(words: U64, numbers: I32, specs: Sequence[RuleSpec], conditions: I32) -> I64:
-    """[rules] how many of the candidates each rule is about."""
-    from apps.pipeline.ranking.multiply import count_met
-
-    counts = np.zeros(len(specs), "i8")
-    count_met(words, len(numbers), conditions, counts)
-    for i, spec in enumerate(specs):
-        if spec.kind == "pin":
-            counts[i] = np.isin(spec.pins, numbers).sum()
-    return counts
-
-
 def effects(request: Request, pool: Pool, shown: I64) -> dict[str, list[int]]:
     """Rule -> how many candidates of the pool it is about, and how many of those at the rows `shown`."""
     live = request.rules
-    if live is None or not live.specs:
+    if live is None or not live.live.any():
         return {}
     numbers = pool.table["number"]
     words = pool.words if pool.words.size else words_of(request, pool.table)
-    among = touched(words, numbers, live.specs, live.conditions)
-    head = words[:, shown] if words.size else words
-    there = touched(np.ascontiguousarray(head), numbers[shown], live.specs, live.conditions)
-    pairs = zip(live.specs, among.tolist(), there.tolist(), strict=True)
-    return {spec.key: [whole, part] for spec, whole, part in pairs if whole}
+    head = np.ascontiguousarray(words[:, shown]) if words.size else words
+    among, there = _counts(live, words, numbers), _counts(live, head, numbers[shown])
+    specs, touched = live.rules.in_order, np.flatnonzero(among)
+    pairs = zip(touched.tolist(), among[touched].tolist(), there[touched].tolist(), strict=True)
+    return {specs[i].key: [whole, part] for i, whole, part in pairs}
+
+
+def _counts(live: LiveRules, words: U64, numbers: I32) -> I64:
+    """[rules] how many of the candidates each live rule is about."""
+    from apps.pipeline.ranking.multiply import count_met
+
+    counts = np.zeros(len(live.live), "i8")
+    count_met(words, len(numbers), live.live.view("u1"), live.rules.conditions, counts)
+    for i in np.flatnonzero(live.live & live.rules.of_kind("pin")).tolist():
+        counts[i] = np.isin(live.rules.in_order[i].pins, numbers).sum()
+    return counts
 
 
 def _of_newcomers(request: Request, table: Table) -> U64:

@@ -106,11 +106,12 @@ def limit_share(most: int, met: Any, at: Any, taken: Any, out: Any) -> None:
 
 
 @compiled(
-    *columns("u8:2", "i8", "i4", "i4", "i4", "i4", "i4", "f8", "i4", "i4", "=i4", "=i4"), returns="int64"
+    *columns("u8:2", "i8", "i4", "i4", "i4", "u1", "i4", "i4", "f8", "i4", "i4", "=i4", "=i4"),
+    returns="int64",
 )
 def arrange(
-    words: Any, positions: Any, numbers: Any, pins: Any, pin_places: Any, kinds: Any, conditions: Any,
-    shares: Any, slot_starts: Any, slots: Any, at: Any, line: Any,
+    words: Any, positions: Any, numbers: Any, pins: Any, pin_places: Any, live: Any, kinds: Any,
+    conditions: Any, shares: Any, slot_starts: Any, slots: Any, at: Any, line: Any,
 ) -> int:  # fmt: skip
     """Writes the places that rules gave into `at` (-1: none) and the whole list into `line`.
 
@@ -130,6 +131,8 @@ def arrange(
                 hold(i, place, at, taken)
                 break
     for r in range(len(kinds)):
+        if not live[r]:
+            continue
         for i in range(n):
             met[i] = is_met(words, positions[i], conditions[r])
         if kinds[r] == SLOTS:

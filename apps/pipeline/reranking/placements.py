@@ -9,15 +9,17 @@ places given alone and brings nobody up whom a bury keeps out, so that its prope
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
 import numpy as np
 
-from apps.pipeline.contracts import Pool, Request
+from apps.pipeline.contracts import F64, I32, I64, Pool, Request
 from apps.pipeline.ranking.matching import meets, words_of
 from apps.pipeline.reranking.order import Order
-from apps.pipeline.rules import U64, RuleSpec
+from apps.pipeline.rules import U64, RuleSpec, SurfaceRules
 
 SLOTS, AT_LEAST, AT_MOST = 0, 1, 2  # as in arrange.py
 
@@ -26,13 +28,13 @@ def place(request: Request, pool: Pool, order: Order) -> Order:
     """The order with the places that rules give; those kept out at its end."""
     rules = request.rules
     length = min(max(request.limit, 0), len(order))
-    steps = [step for spec in rules.placements for step in _steps(spec)] if rules else []
-    pins, places = _pins(rules.pins if rules else ())
-    if not length or not (steps or pins):
+    if rules is None or not length or not (rules.pins or rules.places.any()):
         return order
     from apps.pipeline.reranking.arrange import arrange
 
-    slots = [np.array(found, "i4") for _, _, _, found in steps]
+    steps = steps_of(rules.rules)
+    live = rules.live[steps.rule]
+    pins, places = _pins(rules.pins)
     at, line = np.empty(length, "i4"), np.empty(len(order), "i4")
     last = arrange(
         pool.words if pool.words.size else words_of(request, pool.table),
@@ -40,11 +42,12 @@ def place(request: Request, pool: Pool, order: Order) -> Order:
         pool.table["number"][order.positions],
         np.array(pins, "i4"),
         np.array(places, "i4"),
-        np.array([kind for kind, *_ in steps], "i4"),
-        np.array([condition for _, condition, *_ in steps], "i4"),
-        np.array([share for _, _, share, _ in steps], "f8"),
-        np.array([0, *accumulate(len(found) for found in slots)], "i4"),
-        np.concatenate(slots) if slots else np.zeros(0, "i4"),
+        live.view("u1"),
+        steps.kind,
+        steps.condition,
+        steps.share,
+        steps.slot_starts,
+        steps.slots,
         at,
         line,
     )
@@ -61,21 +64,46 @@ def places_for(request: Request, words: U64, number: int) -> list[dict[str, Any]
     met = [
         {"rule": spec.key, "kind": spec.kind, "slots": list(spec.slots)}
         | ({"share": spec.share} if spec.share >= 0 else {})
-        for spec in rules.placements
+        for spec in rules.specs
+        if spec.kind in ("boost", "bury") and (spec.slots or spec.share >= 0)
         if meets(words, spec.candidates, 1)[0]
     ]
     pins = (spec for spec in rules.pins if number in spec.pins)
     return met + [{"rule": s.key, "kind": s.kind, "slots": [s.position + s.pins.index(number)]} for s in pins]
 
 
-def _steps(spec: RuleSpec) -> list[tuple[int, int, float, list[int]]]:
-    """What a rule asks for: kind, condition, share, places from 0."""
-    steps = []
-    if spec.slots:
-        steps.append((SLOTS, spec.candidates, 0.0, [slot - 1 for slot in spec.slots if slot >= 1]))
-    if spec.share >= 0:
-        steps.append((AT_LEAST if spec.kind == "boost" else AT_MOST, spec.candidates, spec.share, []))
-    return steps
+@dataclass(frozen=True)
+class Steps:
+    """What a surface's rules ask for in order; slots of step i are slots[slot_starts[i]:slot_starts[i + 1]]."""
+
+    rule: I64
+    kind: I32
+    condition: I32
+    share: F64
+    slot_starts: I32
+    slots: I32  # places from 0
+
+
+@lru_cache(maxsize=128)
+def steps_of(rules: SurfaceRules) -> Steps:
+    """One step for a rule's slots, one for its share."""
+    found: list[tuple[int, int, int, float, list[int]]] = []
+    for i in np.flatnonzero(rules.places).tolist():
+        spec = rules.in_order[i]
+        if spec.slots:
+            slots = [slot - 1 for slot in spec.slots if slot >= 1]
+            found.append((i, SLOTS, spec.candidates, 0.0, slots))
+        if spec.share >= 0:
+            kind = AT_LEAST if spec.kind == "boost" else AT_MOST
+            found.append((i, kind, spec.candidates, spec.share, []))
+    return Steps(
+        np.array([step[0] for step in found], "i8"),
+        np.array([step[1] for step in found], "i4"),
+        np.array([step[2] for step in found], "i4"),
+        np.array([step[3] for step in found], "f8"),
+        np.array([0, *accumulate(len(step[4]) for step in found)], "i4"),
+        np.array([slot for step in found for slot in step[4]], "i4"),
+    )
 
 
 def _pins(specs: Sequence[RuleSpec]) -> tuple[list[int], list[int]]:

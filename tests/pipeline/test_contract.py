@@ -68,7 +68,7 @@ def request_of(lineup, case, eligibility_set=None):
         weights=dict.fromkeys(LINEUPS[lineup].features, 0.1),
     )
     excluded = range(1, 401) if case == "everybody excluded" else [2]
-    pins = live_rules(
+    rules = live_rules(
         SurfaceRules((spec("pins", "pin", pins=(3, 5)), spec("slot", slots=(2,), share=0.5))),
         met=np.zeros(0, "u8"),
         now=NOW,

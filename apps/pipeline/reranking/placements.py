@@ -74,7 +74,7 @@ def places_for(request: Request, words: U64, number: int) -> list[dict[str, Any]
 
 @dataclass(frozen=True)
 class Steps:
-    """What a surface's rules ask for in order; slots of step i are slots[slot_starts[i]:slot_starts[i + 1]]."""
+    """What a surface's rules ask for in order; step i has slots[slot_starts[i]:slot_starts[i + 1]]."""
 
     rule: I64
     kind: I32

@@ -80,6 +80,12 @@ class ListAnswer(Answer):
     items: list[ShownItem]
 
 
+class FlagsAnswer(Answer):
+    member: str
+    release: int
+    flags: dict[str, bool | float | str] = Field(description="By key; a killed flag has its value when off.")
+
+
 class FreeAnswer(BaseModel):
     """For staff's eyes; keys may be added."""
 

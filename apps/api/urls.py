@@ -3,7 +3,7 @@
 from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from apps.api import events, explain, health, members, places, problems
+from apps.api import events, explain, flags, health, members, places, problems
 from apps.api.hot_schema import RankingsSchema, RecommendationsSchema, shown_as
 from apps.api.recommendations import rankings, recommendations
 
@@ -23,6 +23,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path(V1 + "places/<str:place>", places.PlaceView.as_view()),
     path(V1 + "lists/<str:curated_list>", places.ListView.as_view()),
     path(V1 + "deliveries/<str:delivery>/trace", explain.TraceView.as_view()),
+    path(V1 + "flags", flags.FlagsView.as_view()),
     path(V1 + "explain", explain.ExplainView.as_view()),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),

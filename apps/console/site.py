@@ -19,10 +19,11 @@ class ConsoleSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         from apps.console.drafts.pages import PAGES as DRAFTS
+        from apps.console.experiments.pages import PAGES as EXPERIMENTS
         from apps.console.policies.pages import PAGES as POLICIES
         from apps.console.rules.pages import PAGES as RULES
 
-        pages = [*DRAFTS, *RULES, *POLICIES]
+        pages = [*DRAFTS, *RULES, *EXPERIMENTS, *POLICIES]
         return [path(route, self.admin_view(view), name=name) for route, name, view in pages]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -29,7 +29,12 @@ class Layer:
 
 def layer_place(name: str, value: str) -> float:
     """Where an id stands in a layer, in [0, 1), in steps of 1/1000 (GrowthBook's namespaces)."""
-    return fnv1a_32(value + layer_seed(name)) % NAMESPACE_BUCKETS / NAMESPACE_BUCKETS
+    return first_version(layer_seed(name), value)
+
+
+def first_version(seed: str, value: str) -> float:
+    """Version 1 of the hash, which layers use: 1,000 steps."""
+    return fnv1a_32(value + seed) % NAMESPACE_BUCKETS / NAMESPACE_BUCKETS
 
 
 def layer_seed(name: str) -> str:

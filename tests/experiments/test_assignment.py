@@ -12,6 +12,7 @@ from apps.experiments.assignment import (
     Layer,
     bucket_ranges,
     choose_variation,
+    first_version,
     layer_place,
     layer_seed,
     variation,
@@ -26,6 +27,40 @@ def dealt() -> np.ndarray:
     """[members, 4] places of 200,000 ids in two experiments and two layers."""
     seeds = pack([("one:1", 2), ("two:1", 2), (layer_seed("first"), 1), (layer_seed("second"), 1)])
     return np.array([places(seeds, f"member-{i}") for i in range(PEOPLE)])
+
+
+# From the test cases that GrowthBook's SDKs share (cases.json: hash, getBucketRange).
+@pytest.mark.parametrize(
+    ("seed", "value", "version", "expected"),
+    [
+        ("", "a", 1, 0.22), ("", "b", 1, 0.077), ("b", "a", 1, 0.946), ("ef", "d", 1, 0.652),
+        ("asdf", "8952klfjas09ujk", 1, 0.549), ("", "123", 1, 0.011), ("", '___)((*":&', 1, 0.563),
+        ("seed", "a", 2, 0.0505), ("seed", "b", 2, 0.2696), ("foo", "ab", 2, 0.2575),
+        ("foo", "def", 2, 0.2019),
+        ("89123klj", "8952klfjas09ujkasdf", 2, 0.124), ("90850943850283058242805", "123", 2, 0.7516),
+        ("()**(%$##$%#$#", '___)((*":&', 2, 0.0128), ("feature", "123", 2, 0.5231),
+        ("feature", "123", 1, 0.863), ("feature", "456", 1, 0.178), ("feature", "fds", 1, 0.514),
+    ],
+)  # fmt: skip
+def test_both_hashes_equal_the_published_vectors(seed, value, version, expected):
+    assert (bucket if version == 2 else first_version)(seed, value) == expected
+    assert places(pack([(seed, version)]), value)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("coverage", "weights", "expected"),
+    [
+        (1.0, [0.5, 0.5], [(0, 0.5), (0.5, 1)]),
+        (0.5, [0.5, 0.5], [(0, 0.25), (0.5, 0.75)]),
+        (0.0, [0.5, 0.5], [(0, 0), (0.5, 0.5)]),
+        (1.0, [0.25] * 4, [(0, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1)]),
+        (1.0, [0.4, 0.6], [(0, 0.4), (0.4, 1)]),
+        (0.2, [0.2, 0.3, 0.5], [(0, 0.04), (0.2, 0.26), (0.5, 0.6)]),
+        (1.0, [0.4, 0.5999], [(0, 0.4), (0.4, 0.9999)]),
+    ],
+)
+def test_ranges_equal_the_published_vectors(coverage, weights, expected):
+    assert np.array(bucket_ranges(weights, coverage)) == pytest.approx(np.array(expected, "f8"))
 
 
 def test_the_shares_of_200000_ids_lie_within_binomial_bounds(dealt):

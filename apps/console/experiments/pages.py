@@ -1,0 +1,107 @@
+"""The page of one experiment that is live: who saw what, whether the dealing is sound, and what it did.
+
+Reads results; the forms are with the other entries (apps.console.rules), the switch with releases.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.cache import cache
+from django.http import Http404, HttpRequest, HttpResponse
+
+from apps.common.clock import now
+from apps.console.page import Pages, needs, render
+from apps.experiments.results import Compared, Results, results
+from apps.experiments.statistics import FEW_CLUSTERS
+from apps.policies.conditions import in_words
+from apps.policies.experiments import METRICS, UNITS
+from apps.policies.fields import moment
+from apps.releases.selectors import live_release, switched_off
+
+KEPT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Line:
+    """One metric drawn: the interval as a bar around the difference, in percent of the drawn width."""
+
+    compared: Compared
+    left: float
+    width: float
+    point: float
+    zero: float
+    sentence: str
+
+
+@needs("releases.view_release")
+def experiment(request: HttpRequest, key: str) -> HttpResponse:
+    """One experiment of the live release."""
+    release = live_release()
+    found = next((one for one in release.content.get("experiments", []) if one["key"] == key), None)
+    if found is None:
+        raise Http404
+    shown = _results(release.number, found)
+    variants = [
+        (variant, count, 100 * count / max(*shown.exposed, 1))
+        for variant, count in zip(found["variants"], shown.exposed, strict=True)
+    ]
+    context: dict[str, Any] = {
+        "experiment": found,
+        "results": shown,
+        "variants": variants,
+        "lines": [_line(one) for one in shown.compared],
+        "metric": METRICS[found["metric"]],
+        "unit": UNITS[found["unit"]],
+        "audience": in_words(found["audience"], "member", _names(release.content)),
+        "starts_at": moment(found["starts_at"]),
+        "ends_at": moment(found["ends_at"]),
+        "is_over": moment(found["ends_at"]) <= now(),
+        "has_begun": moment(found["starts_at"]) <= now(),
+        "interferes": found["unit"] == "member" and _shows_people(release.content, found),
+        "few_clusters": found["unit"] == "market" and shown.clusters < 2 * FEW_CLUSTERS,
+        "off": switched_off().get(f"experiment:{key}"),
+    }
+    return render(request, "experiments/one", found["name"], **context)
+
+
+def _results(release: int, found: dict[str, Any]) -> Results:
+    """Kept for a minute: everybody who looks sees the same figures."""
+    name = f"experiment-{release}-{found['key']}-{found['phase']}"
+    kept = cache.get(name)
+    if kept is None:
+        kept = results(found, now=now())
+        cache.set(name, kept, KEPT_SECONDS)
+    assert isinstance(kept, Results)
+    return kept
+
+
+def _names(content: dict[str, Any]) -> dict[str, str]:
+    return {one["key"]: one["name"] for one in content.get("segments", [])}
+
+
+def _shows_people(content: dict[str, Any], found: dict[str, Any]) -> bool:
+    return bool(content["surfaces"][found["surface"]]["kind"] == "member")
+
+
+def _line(one: Compared) -> Line:
+    estimate = one.estimate
+    if estimate is None:
+        return Line(one, 0, 0, 50, 50, "Too few were exposed to say anything.")
+    reach = max(abs(estimate.low), abs(estimate.high), 1e-9) * 1.1
+    left, right = (50 + 50 * value / reach for value in (estimate.low, estimate.high))
+    return Line(one, left, right - left, 50 + 50 * estimate.difference / reach, 50, _sentence(one))
+
+
+def _sentence(one: Compared) -> str:
+    estimate = one.estimate
+    assert estimate is not None
+    lift = f" ({estimate.lift:+.1%})" if estimate.lift is not None else ""
+    said = f"{estimate.control:.3f} with the control, {estimate.treatment:.3f} with {one.variant}{lift}."
+    if estimate.is_clear:
+        return f"{said} The interval leaves out no difference."
+    return f"{said} No difference lies within the interval: it may be chance."
+
+
+PAGES: Pages = [("experiments/<slug:key>/", "experiment", experiment)]

@@ -1,1 +1,38 @@
-"""No tables: delivery rows belong to apps.interactions, so that learning and experiments may read them."""
+"""Studies of drafts: what they would do to lists that were asked for of late."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+from apps.releases.models import Revision
+
+
+class DraftStudy(models.Model):
+    """One study: asked for in the console, done by a worker, `done` of `sample` so far."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waiting for a worker"
+        RUNNING = "running", "Running"
+        DONE = "done", "Done"
+        CANCELLED = "cancelled", "Cancelled"
+        FAILED = "failed", "Failed"
+
+    revision = models.ForeignKey(Revision, on_delete=models.CASCADE, related_name="studies")
+    version = models.PositiveIntegerField()  # of the draft that was studied
+    status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
+    sample = models.PositiveIntegerField()
+    done = models.PositiveIntegerField(default=0)
+    result = models.JSONField(null=True, blank=True)
+    message = models.CharField(max_length=200, blank=True)
+    asked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    asked_at = models.DateTimeField(db_default=Now(), editable=False)
+    alive_at = models.DateTimeField(null=True, blank=True)  # the worker's last sign of life
+
+    class Meta:
+        ordering = ["-asked_at"]
+        verbose_name_plural = "draft studies"
+
+    def __str__(self) -> str:
+        return f"study of {self.revision}"

@@ -47,11 +47,13 @@ def measure_reach(revision: Revision) -> Reach:
 
 def ready_to_serve(revision: Revision) -> None:
     """What a publish needs: a fresh reach, and the rules' masks, so that web processes find them."""
+    from apps.refresh.masks import ensure_masks_of_active
     from apps.releases.approvals import fresh_reach
     from apps.releases.selectors import live_release
 
     if fresh_reach(revision, live_release()) is None:
         measure_reach(revision)
+    ensure_masks_of_active(revision.content)
 
 
 def reach(snapshot: Snapshot | None, before: Content, after: Content) -> dict[str, tuple[int, int]]:

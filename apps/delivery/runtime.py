@@ -21,6 +21,7 @@ from apps.common import online
 from apps.common.valkey import background_client
 from apps.delivery import truth
 from apps.delivery.capped import read_capped
+from apps.delivery.health import counts
 from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
 from apps.delivery.rules import OverlayWords
 from apps.delivery.world import World
@@ -201,6 +202,7 @@ class Runtime:
         try:
             marker = int(cast("bytes | None", client.get(online.MARKER)) or -1)
             self._set(valkey_here=True, capped=read_capped(client, tuple(self.caps)))
+            counts.flush(client, time.time())
         except redis.RedisError as error:
             self._set(valkey_here=False)
             self._say_once(f"Valkey is away: {error!r}")

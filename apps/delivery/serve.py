@@ -7,6 +7,7 @@ safety facts come from Postgres within the request; with neither store nobody is
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,21 +18,40 @@ import orjson
 import redis
 
 from apps.common import clock
-from apps.common.errors import NotFound, Unprocessable
+from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.delivery import ledger, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
+from apps.delivery.health import counts
 from apps.delivery.ledger import Answered, NotBelieved, Order
 from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, rank_pool
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import I32, ViewerState, is_in, pack, with_facts
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
+from apps.releases.params import release_for
 
 log = logging.getLogger(__name__)
 
 
 def serve(runtime: Runtime, question: Question) -> dict[str, Any]:
-    """The answer to a question. Raises NotFound, Problem, Unprocessable."""
+    """The answer to a question, counted under its release. Raises NotFound, Problem, Unprocessable."""
+    if question.dry_run:
+        return _serve(runtime, question)
+    started = time.perf_counter()
+    try:
+        answer = _serve(runtime, question)
+    except Problem:
+        raise
+    except Exception:
+        live = runtime.world.live
+        counts.failed(release_for(live, question.member)[0] if live is not None else 0)
+        raise
+    ms = 1000 * (time.perf_counter() - started)
+    counts.answered(answer["release"], shown=len(answer["items"]), wanted=question.limit, ms=ms)
+    return answer
+
+
+def _serve(runtime: Runtime, question: Question) -> dict[str, Any]:
     world = runtime.world
     if question.surface not in world.surfaces:
         raise NotFound(f"There is no surface {question.surface}.", code="unknown_surface", field="surface")

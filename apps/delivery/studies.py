@@ -1,0 +1,163 @@
+"""Studies a draft on lists that were asked for of late: each is drawn twice, by what is live and by the
+draft.
+
+Takes a DraftStudy row, fills it in as it goes, and stops when it is cancelled. Both lists have the same seed
+and the state of now; nothing is reserved or logged.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.db.models import Q
+
+from apps.common.clock import now
+from apps.common.errors import Conflict, Problem
+from apps.delivery.comparison import exposure, gini, histogram, rank_biased_overlap
+from apps.delivery.models import DraftStudy
+from apps.delivery.preview import preview_list
+from apps.interactions.models import Delivery
+from apps.members.models import Member
+from apps.releases.models import Revision
+from apps.surfaces.models import Market
+
+SAMPLE, MOST = 500, 5000
+RECENT = timedelta(days=7)
+LEASE = timedelta(seconds=60)  # a worker that says nothing for so long has died
+SAVE_EVERY = 20
+NEW = timedelta(days=14)
+ACTIVE = (DraftStudy.Status.WAITING, DraftStudy.Status.RUNNING)
+
+
+def ask_for_study(revision: Revision, *, actor: User | None, sample: int = SAMPLE) -> DraftStudy:
+    """A row for a worker to take up. Conflict while another study of this draft is under way."""
+    if not 1 <= sample <= MOST:
+        raise Problem(f"Study 1 to {MOST:,} requests.", code="out_of_range", field="sample")
+    with transaction.atomic():
+        row = Revision.objects.select_for_update().get(pk=revision.pk)
+        alive = Q(alive_at__gt=now() - LEASE) | Q(alive_at=None, asked_at__gt=now() - timedelta(minutes=10))
+        if DraftStudy.objects.filter(alive, revision=row, status__in=ACTIVE).exists():
+            raise Conflict("A study of this draft is under way.", code="study_running")
+        return DraftStudy.objects.create(revision=row, version=row.version, sample=sample, asked_by=actor)
+
+
+def cancel_study(study: DraftStudy) -> bool:
+    """Asks the worker to stop; False when it has ended already."""
+    return bool(
+        DraftStudy.objects.filter(pk=study.pk, status__in=ACTIVE).update(status=DraftStudy.Status.CANCELLED)
+    )
+
+
+def run_study(pk: int) -> DraftStudy | None:
+    """Does the work; None when somebody else does it, or it has ended. Safe to repeat."""
+    taken = DraftStudy.objects.filter(pk=pk, status__in=ACTIVE).filter(
+        Q(alive_at=None) | Q(alive_at__lt=now() - LEASE)
+    )
+    if not taken.update(status=DraftStudy.Status.RUNNING, alive_at=now(), done=0):
+        return None
+    study = DraftStudy.objects.select_related("revision").get(pk=pk)
+    try:
+        pairs = list(_pairs(study))
+    except Exception as error:
+        _end(study, DraftStudy.Status.FAILED, message=f"{type(error).__name__}: {error}"[:200])
+        raise
+    _end(study, DraftStudy.Status.DONE, result=_result(pairs), done=len(pairs))
+    study.refresh_from_db()
+    return study
+
+
+def _pairs(study: DraftStudy) -> Iterator[dict[str, Any]]:
+    """One per request that could be drawn again: both lists and what each cost."""
+    content = study.revision.content
+    rows = _sample(study.sample)
+    DraftStudy.objects.filter(pk=study.pk).update(sample=len(rows))
+    for i, (surface, member, seed, limit) in enumerate(rows, 1):
+        pair: dict[str, Any] = {"surface": surface, "limit": limit}
+        try:
+            for side, said in (("before", None), ("after", content)):
+                started = time.thread_time()
+                answer = preview_list(
+                    surface=surface, member=member, content=said, seed=seed, limit=min(max(limit, 1), 100)
+                )
+                pair[f"{side}_ms"] = 1000 * (time.thread_time() - started)
+                pair[side] = [item["id"] for item in answer["items"]]
+                pair[f"{side}_capped"] = "capped" in answer["shortfall"]["reasons"]
+        except Problem:
+            continue  # erased or gone since
+        yield pair
+        if i % SAVE_EVERY == 0 and not _is_wanted(study, i):
+            return
+
+
+def _sample(size: int) -> list[tuple[str, str, int, int]]:
+    """Surface, member, seed and limit of recent requests, spread over the last days."""
+    rows = Delivery.objects.filter(served_at__gte=now() - RECENT, random_order=False).exclude(candidates=[])
+    found = list(
+        rows.order_by("-served_at").values_list("surface", "viewer", "seed", "requested")[: size * 4]
+    )
+    chosen = found[:: max(len(found) // max(size, 1), 1)][:size]
+    ids = dict(
+        Member.objects.filter(number__in={row[1] for row in chosen}).values_list("number", "external_id")
+    )
+    return [(s, ids[viewer], seed, limit) for s, viewer, seed, limit in chosen if viewer in ids]
+
+
+def _is_wanted(study: DraftStudy, done: int) -> bool:
+    connection.ensure_connection()
+    running = DraftStudy.objects.filter(pk=study.pk, status=DraftStudy.Status.RUNNING)
+    return bool(running.update(done=done, alive_at=now()))
+
+
+def _end(study: DraftStudy, status: str, **values: Any) -> None:
+    DraftStudy.objects.filter(pk=study.pk, status=DraftStudy.Status.RUNNING).update(status=status, **values)
+
+
+def _result(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    """By surface, so that people and places are never counted together."""
+    return {
+        surface: _of_surface([pair for pair in pairs if pair["surface"] == surface])
+        for surface in sorted({pair["surface"] for pair in pairs})
+    }
+
+
+def _of_surface(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+    before, after = exposure(pair["before"] for pair in pairs), exposure(pair["after"] for pair in pairs)
+    overlaps = [rank_biased_overlap(pair["before"], pair["after"]) for pair in pairs]
+    wanted = sum(pair["limit"] for pair in pairs) or 1
+    n = len(pairs) or 1
+    return {
+        "lists": len(pairs),
+        "changed": sum(pair["before"] != pair["after"] for pair in pairs),
+        "overlap": sum(overlaps) / n,
+        "overlaps": histogram(overlaps),
+        "gini": [gini(before.values()), gini(after.values())],
+        "shown": [len(before), len(after)],
+        "fill": [sum(before.values()) / wanted, sum(after.values()) / wanted],
+        "capped": [sum(pair[f"{side}_capped"] for pair in pairs) for side in ("before", "after")],
+        "cpu_ms": [sum(pair[f"{side}_ms"] for pair in pairs) / n for side in ("before", "after")],
+        "groups": _groups(before, after),
+    }
+
+
+def _groups(before: Any, after: Any) -> list[dict[str, Any]]:
+    """Exposure of newcomers and of each market before and after; of places nobody is in a group."""
+    rows = Member.objects.filter(external_id__in={*before, *after})
+    markets = dict(Market.objects.values_list("id", "name"))
+    groups: dict[str, list[float]] = {}
+    for external_id, joined_at, market in rows.values_list("external_id", "joined_at", "home_market_id"):
+        names = [markets.get(market, "No market")]
+        names += ["Newcomers (14 days)"] if joined_at and joined_at > now() - NEW else []
+        for name in names:
+            sums = groups.setdefault(name, [0, 0])
+            sums[0] += before[external_id]
+            sums[1] += after[external_id]
+    totals = sum(before.values()) or 1, sum(after.values()) or 1
+    return [
+        {"name": name, "before": sums[0] / totals[0], "after": sums[1] / totals[1]}
+        for name, sums in sorted(groups.items(), key=lambda item: -abs(item[1][1] - item[1][0]))
+    ][:12]

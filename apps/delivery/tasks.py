@@ -1,0 +1,43 @@
+"""Background work of delivery and publishing. Celery only wakes it; each is safe to repeat."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+
+log = logging.getLogger(__name__)
+
+
+@shared_task(name="delivery.study_draft")  # type: ignore[untyped-decorator]
+def study_draft_task(pk: int) -> None:
+    """Draws recent lists again under a draft."""
+    from apps.delivery.studies import run_study
+
+    run_study(pk)
+
+
+@shared_task(name="releases.publish_due")  # type: ignore[untyped-decorator]
+def publish_due_task() -> int:
+    """Publishes drafts whose time has come."""
+    from apps.delivery.reach import ready_to_serve
+    from apps.releases.services import publish_due
+
+    return publish_due(ready_to_serve)
+
+
+@shared_task(name="releases.send_notices")  # type: ignore[untyped-decorator]
+def send_notices_task() -> int:
+    """Mails that wait, and rules that end soon."""
+    from apps.releases.notices import send_notices, tell_what_ends_soon
+
+    tell_what_ends_soon()
+    return send_notices()
+
+
+@shared_task(name="delivery.watch_rollout")  # type: ignore[untyped-decorator]
+def watch_rollout_task() -> str:
+    """Walks a staged rollout on, or back."""
+    from apps.delivery.rollout import watch_rollout
+
+    return watch_rollout()

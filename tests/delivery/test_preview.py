@@ -1,0 +1,125 @@
+"""A preview keeps nothing and says what is served after publishing; studies of a draft on recent requests."""
+
+from __future__ import annotations
+
+import pytest
+import redis
+from django.conf import settings
+
+from apps.common.errors import Conflict
+from apps.delivery.comparison import gini, histogram, rank_biased_overlap
+from apps.delivery.models import DraftStudy
+from apps.delivery.preview import compared, lost, preview_list
+from apps.delivery.reach import reach
+from apps.delivery.services import recommend
+from apps.delivery.studies import ask_for_study, cancel_study, run_study
+from apps.interactions.copier import copy_all
+from apps.interactions.models import Delivery
+from apps.policies.schema import validate_content
+from apps.releases import services
+from apps.releases.selectors import live_release
+from tests.delivery.publishing import age_at_most, rule
+
+
+def test_overlap_is_that_worked_out_by_hand():
+    assert rank_biased_overlap([], []) == 1.0
+    assert rank_biased_overlap("abc", "abc") == pytest.approx(1.0)
+    assert rank_biased_overlap("abc", "xyz") == 0.0
+    assert rank_biased_overlap("ab", "") == 0.0
+    # agreement 0, 1 at depths 1, 2: (1 - p)/p * p^2 + p^2 at p = 0.9
+    assert rank_biased_overlap("ab", "ba") == pytest.approx(0.1 / 0.9 * 0.81 + 0.81)
+    assert rank_biased_overlap("abcd", "abdc") > rank_biased_overlap("abcd", "bacd")
+    assert rank_biased_overlap("abc", "abcdef") == pytest.approx(rank_biased_overlap("abcdef", "abc"))
+
+
+def test_gini_and_histogram():
+    assert gini([]) == 0.0
+    assert gini([3, 3, 3]) == pytest.approx(0.0)
+    assert gini([0, 0, 0, 8]) == pytest.approx(0.75)
+    assert histogram([0.0, 0.05, 0.95, 1.0]) == [2, 0, 0, 0, 0, 0, 0, 0, 0, 2]
+
+
+def everything_in(client: redis.Redis) -> dict[bytes, object]:
+    return {key: client.dump(key) for key in client.keys("o:*") if not key.startswith(b"o:health")}
+
+
+def changed(**values: object) -> dict:
+    content = validate_content(live_release().content)
+    content["surfaces"]["dating"] |= {"random_share": 0.0, **values}
+    return validate_content(content)
+
+
+def test_a_preview_reserves_and_logs_nothing(serving):
+    client = redis.Redis.from_url(settings.REDIS_URL)
+    recommend(surface="dating", member="adam", limit=1)
+    before = everything_in(client)
+    shown = preview_list(surface="dating", member="adam", content=changed(diversity=0.9), seed=3)
+    assert shown["items"]
+    assert everything_in(client) == before
+    copy_all()
+    assert Delivery.objects.count() == 1
+
+
+def test_a_pin_moves_somebody_up_and_rules_off_puts_them_back(serving):
+    first = preview_list(surface="dating", member="adam", content=changed(exploration=0.0), seed=3)
+    last = first["items"][-1]["id"]
+    from tests.delivery.conftest import number
+
+    pin = rule("top", "pin", effect={"candidates": [number(last)], "position": 1})
+    content = changed(rules=[pin], exploration=0.0)
+    after = preview_list(surface="dating", member="adam", content=content, seed=3)
+    places = compared(first, after)
+    assert (places[0].id, places[0].before, places[0].moved) == (last, len(places), len(places) - 1)
+    off = preview_list(surface="dating", member="adam", content=content, seed=3, rules_off=True)
+    assert [item["id"] for item in off["items"]] == [item["id"] for item in first["items"]]
+    assert lost(first, after) == []
+
+
+def test_reach_is_everybody_for_a_knob_and_those_in_the_condition_for_a_rule(serving):
+    snapshot = serving.world.snapshot
+    live = live_release().content
+    viewers = len(snapshot.surfaces["dating"].viewers)
+    assert reach(snapshot, live, live)["dating"] == (0, viewers)
+    knob = {**live, "surfaces": {**live["surfaces"], "dating": changed(diversity=0.9)["surfaces"]["dating"]}}
+    assert reach(snapshot, live, knob)["dating"] == (viewers, viewers)
+    assert reach(snapshot, live, knob)["networking"][0] == 0
+    base = changed()
+    nobody = changed(rules=[rule("none", viewers=age_at_most(5))])
+    assert reach(snapshot, base, nobody)["dating"] == (0, viewers)
+    everybody = changed(rules=[rule("all")])
+    assert reach(snapshot, base, everybody)["dating"] == (viewers, viewers)
+    assert reach(None, live, knob) == {}
+
+
+def test_a_study_draws_recent_requests_again_and_says_what_differs(serving):
+    for _ in range(3):
+        recommend(surface="dating", member="adam", limit=2)
+    copy_all()
+    draft = services.start_revision(actor=None)
+    draft = services.edit_revision(draft, 1, {"dating.reciprocity": "viewer_only", "dating.diversity": 1.0})
+    study = ask_for_study(draft, actor=None, sample=10)
+    with pytest.raises(Conflict):
+        ask_for_study(draft, actor=None)
+    done = run_study(study.pk)
+    assert done is not None
+    lists = Delivery.objects.exclude(candidates=[]).count()
+    assert (done.status, done.done, done.result["dating"]["lists"]) == ("done", lists, lists)
+    assert 0 <= done.result["dating"]["overlap"] <= 1
+    assert sum(done.result["dating"]["overlaps"]) == lists
+    assert run_study(study.pk) is None
+
+
+def test_a_cancelled_study_does_no_work_and_another_may_be_asked_for(serving):
+    draft = services.start_revision(actor=None)
+    study = ask_for_study(draft, actor=None)
+    assert cancel_study(study)
+    assert run_study(study.pk) is None
+    assert not cancel_study(study)
+    assert ask_for_study(draft, actor=None).status == DraftStudy.Status.WAITING
+
+
+def test_a_study_without_any_recent_request_ends_empty(serving):
+    study = ask_for_study(services.start_revision(actor=None), actor=None)
+    done = run_study(study.pk)
+    assert done is not None
+    assert (done.status, done.result) == ("done", {})

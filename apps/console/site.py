@@ -20,10 +20,12 @@ class ConsoleSite(UnfoldAdminSite):
     def extra_urls(self) -> list[URLPattern]:
         from apps.console.drafts.pages import PAGES as DRAFTS
         from apps.console.experiments.pages import PAGES as EXPERIMENTS
+        from apps.console.inspect.why_not import PAGES as INSPECT
         from apps.console.policies.pages import PAGES as POLICIES
+        from apps.console.preview.pages import PAGES as PREVIEW
         from apps.console.rules.pages import PAGES as RULES
 
-        pages = [*DRAFTS, *RULES, *EXPERIMENTS, *POLICIES]
+        pages = [*DRAFTS, *RULES, *EXPERIMENTS, *INSPECT, *PREVIEW, *POLICIES]
         return [path(route, self.admin_view(view), name=name) for route, name, view in pages]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

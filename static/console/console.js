@@ -22,3 +22,17 @@ document.addEventListener("DOMContentLoaded", () => {
     time.textContent = form.format(new Date(time.dateTime));
   });
 });
+// A study's progress, until it ends: then the page shows its result.
+document.addEventListener("DOMContentLoaded", () => {
+  const box = document.querySelector("[data-progress]");
+  if (!box) return;
+  const look = async () => {
+    const found = await (await fetch(box.dataset.progress)).json();
+    if (!["waiting", "running"].includes(found.status)) return location.reload();
+    const bar = box.querySelector("progress");
+    bar.max = found.sample; bar.value = found.done;
+    box.querySelector("[data-done]").textContent = found.done;
+    setTimeout(look, 1000);
+  };
+  setTimeout(look, 1000);
+});

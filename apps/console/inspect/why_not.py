@@ -1,0 +1,82 @@
+"""Why somebody is, or is not, shown to a member: the first stage that lost them and the smallest change.
+
+One side's secrets (a block, a pass, a preference) are for trust and safety alone; everybody else reads "not
+eligible". Each look has a reason (looks.py).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from apps.common.errors import Problem
+from apps.console.inspect.looks import log_look, reason_of
+from apps.console.page import Pages, needs, render
+from apps.delivery.services import explain
+from apps.surfaces.selectors import active_surfaces
+
+PRIVATE = "interactions.see_private"
+STAGES = {
+    "snapshot": "Not known yet", "filters": "Lost by a filter", "retrieval": "No source found them",
+    "ranking": "Ranked too low", "cap": "At an exposure cap", "shown": "Shown",
+}  # fmt: skip
+
+
+@needs("members.view_member")
+def why_not(request: HttpRequest) -> HttpResponse:
+    """The form, and the answer under it."""
+    names = ("surface", "viewer", "candidate", "reason")
+    given = {name: request.POST.get(name, "").replace("\x00", "").strip()[:200] for name in names}
+    context: dict[str, Any] = {"given": given, "surfaces": sorted(active_surfaces()), "answer": None}
+    context["kept_reason"] = reason_of(request, given["viewer"])
+    context["sees_private"] = request.user.has_perm(PRIVATE)
+    status = 200
+    if request.method == "POST":
+        try:
+            context |= _answer(request, given)
+        except Problem as problem:
+            context["problem"], status = problem, problem.status
+    return render(request, "inspect/why_not", "Why not", status, **context)
+
+
+def _answer(request: HttpRequest, given: dict[str, str]) -> dict[str, Any]:
+    log_look(request, given["viewer"], "why not", given["reason"])
+    told = explain(
+        surface=given["surface"],
+        viewer=given["viewer"],
+        candidate=given["candidate"],
+        private=request.user.has_perm(PRIVATE),
+    )
+    return {
+        "answer": told,
+        "stage": STAGES.get(told["stage"], told["stage"]),
+        "bars": _bars(told["waterfall"] or {}),
+        "kept_reason": reason_of(request, given["viewer"]),
+    }
+
+
+def _bars(waterfall: dict[str, Any]) -> list[tuple[str, str, float]]:
+    """What made the score, step by step: label, number, width in percent."""
+    steps: list[tuple[str, float]] = []
+    for name, label in (
+        ("p", "Viewer may like them"),
+        ("q", "They may like the viewer"),
+        ("phi", "Both, by the rule"),
+    ):
+        if isinstance(waterfall.get(name), float):
+            steps.append((label, waterfall[name]))
+    for rule in waterfall.get("rules") or []:
+        if isinstance(rule, dict):
+            steps.append((f"Rule {rule.get('rule') or rule.get('key')} ×", float(rule.get("factor", 1))))
+    for name, feature in (waterfall.get("features") or {}).items():
+        if feature.get("contribution"):
+            steps.append((name.replace("_", " ").capitalize(), float(feature["contribution"])))
+    for name in ("price", "score"):
+        if isinstance(waterfall.get(name), float):
+            steps.append((name.capitalize(), waterfall[name]))
+    most = max([abs(value) for _, value in steps] or [1.0]) or 1.0
+    return [(label, f"{value:+.4f}", 100 * abs(value) / most) for label, value in steps]
+
+
+PAGES: Pages = [("inspect/why-not/", "why_not", why_not)]

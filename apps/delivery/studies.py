@@ -42,7 +42,7 @@ def ask_for_study(revision: Revision, *, actor: User | None, sample: int = SAMPL
         row = Revision.objects.select_for_update().get(pk=revision.pk)
         alive = Q(alive_at__gt=now() - LEASE) | Q(alive_at=None, asked_at__gt=now() - timedelta(minutes=10))
         if DraftStudy.objects.filter(alive, revision=row, status__in=ACTIVE).exists():
-            raise Conflict("A study of this draft is under way.", code="study_running")
+            raise Conflict("A study of this draft is under way.")
         return DraftStudy.objects.create(revision=row, version=row.version, sample=sample, asked_by=actor)
 
 

@@ -1,4 +1,4 @@
-"""From a draft to what is live: publish, schedule, staged rollout, roll back, and the emergency door.
+"""From a draft to what is live: publish, staged rollout, roll back, and the emergency door.
 
 Everything that moves the pointer takes its lock first and writes the audit entry in the same transaction, so
 that readers see one release or the other, whole, and never one that nobody allowed.
@@ -6,8 +6,6 @@ that readers see one release or the other, whole, and never one that nobody allo
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -47,9 +45,9 @@ def publish_revision(
     with transaction.atomic():
         pointer = locked_pointer()
         draft = locked_draft(revision, version)
-        _must_be_current(draft, pointer)
+        must_be_current(draft, pointer)
         if actor is not None:
-            _must_be_allowed(draft, pointer, actor, emergency=emergency, note=note)
+            must_be_allowed(draft, pointer, actor, emergency=emergency, note=note)
         release = _new_release(validate_content(draft.content), note=note, actor=actor)
         draft.status, draft.release, draft.publish_at = Revision.Status.PUBLISHED, release, None
         draft.save(update_fields=["status", "release", "publish_at", "updated_at"])
@@ -60,54 +58,6 @@ def publish_revision(
         if emergency and actor is not None:
             _emergency(release, actor, note)
     return release
-
-
-def schedule_revision(
-    revision: Revision, *, actor: User | None, at: datetime, note: str, version: int | None = None
-) -> Revision:
-    """Publishes an allowed draft at a time to come; all is checked again then."""
-    must_be_approver(actor)
-    if at <= now():
-        raise Problem("The time must be in the future.", code="in_the_past", field="publish_at")
-    with transaction.atomic():
-        pointer = locked_pointer()
-        draft = locked_draft(revision, version)
-        _must_be_current(draft, pointer)
-        if actor is not None:
-            _must_be_allowed(draft, pointer, actor, emergency=False, note=note)
-        draft.status, draft.publish_at = Revision.Status.SCHEDULED, at
-        draft.scheduled_by, draft.note = actor, note[:200]
-        draft.save(update_fields=["status", "publish_at", "scheduled_by", "note", "updated_at"])
-        record(actor, "revision.scheduled", f"draft {draft.pk}", None, {"at": at.isoformat()})
-    return draft
-
-
-def unschedule_revision(revision: Revision, *, actor: User | None) -> Revision:
-    """Back to approved."""
-    must_be_approver(actor)
-    with transaction.atomic():
-        draft = locked_draft(revision)
-        if draft.status != Revision.Status.SCHEDULED:
-            raise Conflict("It is not scheduled any more.", code="not_scheduled")
-        _unschedule(draft)
-        record(actor, "revision.unscheduled", f"draft {draft.pk}", None, None)
-    return draft
-
-
-def publish_due(prepare: Callable[[Revision], None] = lambda _: None) -> int:
-    """Publishes what is due; how many. Run twice, or late, it does the same. One that may no longer be
-    published goes back to approved, and its approvers are told why. `prepare` brings up to date what a
-    publish needs."""
-    done = 0
-    for draft in Revision.objects.filter(status=Revision.Status.SCHEDULED, publish_at__lte=now()):
-        try:
-            prepare(draft)
-            with transaction.atomic():
-                publish_revision(draft, actor=draft.scheduled_by, note=draft.note, version=draft.version)
-            done += 1
-        except Problem as problem:
-            _refuse_scheduled(draft, problem)
-    return done
 
 
 def roll_back(
@@ -190,7 +140,8 @@ def first_release(content: dict[str, Any]) -> None:
     record(None, "release.published", f"release {release.number}", None, {"note": release.note})
 
 
-def _must_be_current(draft: Revision, pointer: LiveRelease) -> None:
+def must_be_current(draft: Revision, pointer: LiveRelease) -> None:
+    """Raises Conflict `rollout_running`, `release_changed`."""
     if pointer.candidate_id is not None:
         raise Conflict(
             f"Release {pointer.candidate_id} is being rolled out in stages: finish that or turn it back.",
@@ -204,9 +155,11 @@ def _must_be_current(draft: Revision, pointer: LiveRelease) -> None:
         )
 
 
-def _must_be_allowed(
+def must_be_allowed(
     draft: Revision, pointer: LiveRelease, actor: User, *, emergency: bool, note: str
 ) -> None:
+    """Raises Denied `second_person_needed`, and what must_be_publishable does. Whoever did not write in the
+    draft approves it by this."""
     must_be_publishable(draft, pointer.stable)
     if emergency:
         if not note.strip():
@@ -276,23 +229,3 @@ def _emergency(release: Release, actor: User, reason: str) -> None:
         f"{actor.get_username()} published it alone: {reason}\nSomebody else must review it.",
         permission=PUBLISH,
     )
-
-
-def _unschedule(draft: Revision) -> None:
-    draft.status, draft.publish_at = Revision.Status.APPROVED, None
-    draft.save(update_fields=["status", "publish_at", "updated_at"])
-
-
-def _refuse_scheduled(draft: Revision, problem: Problem) -> None:
-    with transaction.atomic():
-        row = Revision.objects.select_for_update().get(pk=draft.pk)
-        if row.status != Revision.Status.SCHEDULED:
-            return  # somebody was faster
-        _unschedule(row)
-        record(None, "revision.schedule_refused", f"draft {row.pk}", None, {"why": problem.detail})
-        notify(
-            f"refused {row.pk} {row.version} {draft.publish_at}",
-            f"{row.title} was not published as scheduled",
-            problem.detail,
-            permission=PUBLISH,
-        )

@@ -23,15 +23,13 @@ from apps.releases.drafts import (
 from apps.releases.models import LiveRelease
 from apps.releases.publishing import (
     first_release,
-    publish_due,
     publish_revision,
     review_emergency,
     roll_back,
-    schedule_revision,
     step_up,
     turn_back,
-    unschedule_revision,
 )
+from apps.releases.schedule import publish_due, schedule_revision, unschedule_revision
 from apps.releases.switches import lift, switch_off
 from apps.surfaces.selectors import active_surfaces
 

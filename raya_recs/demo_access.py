@@ -1,11 +1,14 @@
-"""Who may use the demo: two staff logins, a service key, and a few viewers to try.
+"""Who may use the demo: a staff login for each role, a service key, and a few viewers to try.
 
 Gives a dict that the demo prints; secrets are made once and kept in the caller's file, since the database has
 only their hashes.
 """
 
 import secrets
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apps.console.roles import Role
 
 SCOPES = ["members:read", "members:write", "places:write", "events:write", "recommend:read", "explain:read"]
 VIEWERS = 5
@@ -13,21 +16,19 @@ VIEWERS = 5
 
 def ensure_access(known: dict[str, Any]) -> dict[str, Any]:
     """`known` is what an earlier call gave; what is still good stays."""
+    from apps.console.roles import ROLES
     from apps.surfaces.models import Surface
 
     passwords = known.get("logins", {})
     return {
-        "logins": {
-            "editor": _ensure_login("editor", passwords.get("editor")),
-            "approver": _ensure_login("approver", passwords.get("approver")),
-        },
+        "logins": {role: _ensure_login(role, passwords.get(role)) for role in ROLES},
         "service_key": _ensure_service_key(known.get("service_key", "")),
         "surfaces": list(Surface.objects.filter(is_active=True).values_list("key", flat=True)),
         "viewers": _viewers(),
     }
 
 
-def _ensure_login(role: Literal["editor", "approver"], known_password: str | None) -> str:
+def _ensure_login(role: "Role", known_password: str | None) -> str:
     """The password stays while it fits: setting it anew would end the browser's session."""
     from django.contrib.auth.models import User
 

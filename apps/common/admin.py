@@ -14,10 +14,32 @@ from apps.common.models import AuditEntry
 from apps.common.staff import Grid, Heading, LargeInspectAdmin, Section
 
 
+class KindFilter(admin.SimpleListFilter):
+    """What people did; or also every row that changed underneath."""
+
+    title = "kind"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("row", "Rows that changed"), ("all", "Both")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:
+        if self.value() == "all":
+            return queryset
+        return queryset.filter(kind=self.value() or AuditEntry.Kind.ACT)
+
+    def choices(self, changelist: Any) -> Any:
+        """The first one is what people did, not everything."""
+        found = list(super().choices(changelist))
+        found[0]["display"] = "What people did"
+        return found
+
+
 @admin.register(AuditEntry)
 class AuditEntryAdmin(LargeInspectAdmin):
     keyset = ("-at", "-id")
     list_display = ("when", "who", "action", "subject")
+    list_filter = (KindFilter,)
     search_fields = ("subject",)
     search_help_text = "Start of an action, a subject or a name"
 

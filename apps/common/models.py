@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 
@@ -36,8 +36,16 @@ class Change(models.Model):
 
 
 class AuditEntry(models.Model):
-    """Who changed what, when, in the transaction of the change. For members: field names, never values."""
+    """Who changed what, when, in the transaction of the change. For members: field names, never values.
 
+    An act is what somebody did, in the service's words; a row is what a trigger saw change in a table.
+    """
+
+    class Kind(models.TextChoices):
+        ACT = "act", "Acts"
+        ROW = "row", "Rows that changed"
+
+    kind = models.CharField(max_length=3, choices=Kind, default=Kind.ACT, db_default=Kind.ACT)
     at = models.DateTimeField(db_default=Now(), editable=False, db_index=True)
     actor = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
@@ -51,6 +59,10 @@ class AuditEntry(models.Model):
     class Meta:
         ordering = ["-at"]
         verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=["subject"], opclasses=["varchar_pattern_ops"], name="audit_subject"),
+            models.Index(fields=["-at", "-id"], condition=Q(kind="act"), name="audit_acts"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M} {self.action} {self.subject}"

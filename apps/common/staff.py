@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -19,6 +20,15 @@ from unfold.admin import ModelAdmin
 
 from apps.common.errors import Problem
 from apps.common.keyset import KeysetChangeList
+
+
+def acting_user(request: HttpRequest) -> User:
+    return cast(User, request.user)  # the admin lets nobody else in
+
+
+def note_of(request: HttpRequest) -> str:
+    """The line that was posted with a button."""
+    return request.POST.get("note", "").replace("\x00", "").strip()
 
 
 @dataclass(frozen=True)
@@ -43,12 +53,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Button:
-    """Something staff can do here. `consequence` is what they read before they confirm."""
+    """Something staff can do here. `consequence` is what they read before they confirm; `note` asks for one
+    line more. With `href` it leads to a page of its own."""
 
     name: str
     label: str
-    consequence: str
+    consequence: str = ""
     danger: bool = False
+    note: str = ""
+    href: str = ""
 
 
 @dataclass

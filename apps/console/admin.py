@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
@@ -19,15 +20,17 @@ from django_celery_beat.admin import CrontabScheduleAdmin as StockCrontabAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as StockPeriodicTaskAdmin
 from django_celery_beat.admin import PeriodicTaskForm as StockPeriodicTaskForm
 from django_celery_beat.admin import TaskSelectWidget
-from unfold.admin import ModelAdmin
-from unfold.decorators import display
+from unfold.admin import ModelAdmin, StackedInline
+from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from apps.common.staff import Heading, LargeInspectAdmin, Section
+from apps.common.staff import Heading, LargeInspectAdmin, Section, acting_user
 from apps.console.inspect.delivery_page import delivery_sections
 from apps.interactions.admin import as_uuid, link_to, names_of, number_of
 from apps.interactions.models import Delivery
+from apps.releases.models import SurfaceLimit
+from apps.surfaces.selectors import active_surfaces
 
 
 @admin.register(Delivery)
@@ -106,10 +109,39 @@ for model in (
         admin.site.unregister(model)
 
 
+class SurfaceLimitForm(forms.ModelForm):
+    """The surfaces that exist, to tick."""
+
+    surfaces = forms.MultipleChoiceField(
+        widget=forms.CheckboxSelectMultiple,
+        help_text="May change these surfaces' parts of a draft alone. Delete this limit to allow all.",
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["surfaces"].choices = [(key, one.name) for key, one in active_surfaces().items()]  # type: ignore[attr-defined]
+
+
+class SurfaceLimitInline(StackedInline):
+    model = SurfaceLimit
+    form = SurfaceLimitForm
+    extra = 0
+    verbose_name_plural = "limited to some surfaces"
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.has_perm("auth.change_user"))
+
+    has_change_permission = has_delete_permission = has_view_permission = has_add_permission
+
+
 @admin.register(User)
 class UserAdmin(StockUserAdmin, ModelAdmin):
+    """Staff. Nobody changes their own roles, and only a superuser makes superusers."""
+
     form = UserChangeForm
     add_form = UserCreationForm
+    inlines = (SurfaceLimitInline,)
+    actions = ("reset_second_step",)
     change_password_form = AdminPasswordChangeForm
     list_display = ("username", "roles", "is_active", "last_login")
     list_filter = ("groups", "is_active")
@@ -124,6 +156,31 @@ class UserAdmin(StockUserAdmin, ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
+
+    def get_inlines(self, request: HttpRequest, obj: User | None) -> Any:
+        return self.inlines if obj is not None else ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> tuple[str, ...]:
+        if request.user.is_superuser:
+            return self.readonly_fields
+        own = ("groups", "is_active", "is_staff") if obj is not None and obj.pk == request.user.pk else ()
+        return (*self.readonly_fields, "is_superuser", *own)
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        may = bool(super().has_change_permission(request, obj))
+        above = obj is not None and obj.is_superuser and not request.user.is_superuser
+        return may and not above
+
+    @action(description="Reset two-factor login", permissions=["change"])
+    def reset_second_step(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
+        from apps.console.access.second_step import reset_second_step
+
+        for user in queryset:
+            if not self.has_change_permission(request, user):
+                messages.error(request, f"You may not change {user}.")
+                continue
+            reset_second_step(user, actor=acting_user(request))
+            messages.success(request, f"{user} sets up two-factor login anew at the next login.")
 
     @display(description="Roles")
     def roles(self, obj: User) -> str:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from apps.common.staff import acting_user as actor
+from apps.common.staff import note_of as posted_note
 from apps.releases.services import PUBLISH
 
 View = Callable[..., HttpResponse]
 Pages = list[tuple[str, str, View]]  # route, name in admin:, view
 EDIT = "releases.change_revision"
+
+__all__ = ["EDIT", "Pages", "View", "actor", "needs", "posted_note", "posted_number", "render"]
 
 
 def needs(permission: str) -> Callable[[View], View]:
@@ -42,14 +45,6 @@ def render(
     both["may_edit"] = request.user.has_perm(EDIT)
     both["may_publish"] = request.user.has_perm(PUBLISH)
     return TemplateResponse(request, f"console/{template}.html", both, status=status)
-
-
-def actor(request: HttpRequest) -> User:
-    return cast(User, request.user)  # admin_view lets nobody else in
-
-
-def posted_note(request: HttpRequest) -> str:
-    return request.POST.get("note", "").replace("\x00", "").strip()
 
 
 def posted_number(request: HttpRequest, name: str) -> int | None:

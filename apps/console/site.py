@@ -18,15 +18,23 @@ class ConsoleSite(UnfoldAdminSite):
     index_title = "Today"
 
     def extra_urls(self) -> list[URLPattern]:
+        from apps.console.access.second_step import second_step
         from apps.console.drafts.pages import PAGES as DRAFTS
         from apps.console.experiments.pages import PAGES as EXPERIMENTS
         from apps.console.inspect.why_not import PAGES as INSPECT
         from apps.console.policies.pages import PAGES as POLICIES
         from apps.console.preview.pages import PAGES as PREVIEW
         from apps.console.rules.pages import PAGES as RULES
+        from apps.console.safety.pages import PAGES as SAFETY
 
-        pages = [*DRAFTS, *RULES, *EXPERIMENTS, *INSPECT, *PREVIEW, *POLICIES]
-        return [path(route, self.admin_view(view), name=name) for route, name, view in pages]
+        pages = [*DRAFTS, *RULES, *EXPERIMENTS, *INSPECT, *PREVIEW, *SAFETY, *POLICIES]
+        inside = [path(route, self.admin_view(view), name=name) for route, name, view in pages]
+        return [path("second-step/", second_step, name="second_step"), *inside]
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        from apps.console.access.verified import is_verified
+
+        return super().has_permission(request) and is_verified(request.user)
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         from apps.console.today import today_page

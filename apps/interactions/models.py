@@ -153,6 +153,7 @@ class Delivery(models.Model):
     class Meta:
         db_table = "interactions_delivery"
         verbose_name_plural = "deliveries"
+        permissions = [("see_private", "Can see private facts of one side: a block, a pass")]
 
     def __str__(self) -> str:
         return str(self.id)

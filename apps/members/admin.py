@@ -7,12 +7,22 @@ from typing import Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from apps.common.audit import checked_reason
 from apps.common.clock import today
-from apps.common.staff import Button, Grid, Heading, LargeInspectAdmin, Section
+from apps.common.staff import (
+    Button,
+    Grid,
+    Heading,
+    LargeInspectAdmin,
+    Section,
+    acting_user,
+    note_of,
+)
 from apps.members.models import Connection, Member
 
 STATUS_COLOURS = {
@@ -64,42 +74,42 @@ class MemberAdmin(LargeInspectAdmin):
         return Heading(obj.display_name, f"{obj.external_id} · number {obj.number}", obj.photo_url, marks)
 
     def buttons(self, request: HttpRequest, obj: Member) -> list[Button]:
-        if not request.user.has_perm("members.change_member"):
-            return []
-        if obj.visibility == "visible":
-            visibility = Button(
-                "hide", "Hide", "Nobody is shown this member from the next list on. They still get lists."
-            )
-        else:
-            visibility = Button(
-                "show", "Show again", "This member can be shown again, wherever they are eligible."
-            )
-        if obj.stopped_at:
-            return [
-                visibility,
-                Button(
-                    "unstop",
-                    "Lift the stop",
-                    "This member can be shown again if they are active and visible.",
-                ),
-            ]
-        stop = "Shown nowhere from the next list on, whatever their profile says, until the stop is lifted."
-        return [visibility, Button("stop", "Stop", stop, danger=True)]
+        found = [self._visibility(obj)] if request.user.has_perm("members.change_member") else []
+        if request.user.has_perm("members.stop_member"):
+            found.append(_stop_button(obj))
+        if request.user.has_perm("members.erase_member"):
+            page = reverse("admin:member_data", args=[obj.external_id])
+            found.append(Button("data", "Export or erase", href=page))
+        return found
 
     def press(self, request: HttpRequest, obj: Member, name: str) -> str:
         from apps.members import services
 
-        if name == "stop":
-            services.stop_member(obj.external_id)
-            return f"{obj.display_name} was stopped and is shown nowhere."
-        if name == "unstop":
-            services.unstop_member(obj.external_id)
+        if name in ("stop", "unstop"):
+            call = services.stop_member if name == "stop" else services.unstop_member
+            call(obj.external_id, actor=acting_user(request), reason=checked_reason(note_of(request)))
+            if name == "stop":
+                return f"{obj.display_name} was stopped and is shown nowhere. Undo it with Lift the stop."
             return f"The stop of {obj.display_name} was lifted."
         services.patch_member(obj.external_id, {"visibility": "hidden" if name == "hide" else "visible"})
         return f"{obj.display_name} is {'hidden' if name == 'hide' else 'visible'} now."
 
+    def _visibility(self, obj: Member) -> Button:
+        if obj.visibility == "visible":
+            said = "Nobody is shown this member from the next list on. They still get lists."
+            return Button("hide", "Hide", said)
+        return Button("show", "Show again", "This member can be shown again, wherever they are eligible.")
+
     def sections(self, request: HttpRequest, obj: Member) -> list[Section]:
         return [_profile(obj), _wishes(obj), _places(obj), _graph(obj)]
+
+
+def _stop_button(member: Member) -> Button:
+    if member.stopped_at:
+        said = "This member can be shown again if they are active and visible."
+        return Button("unstop", "Lift the stop", said, note="Why?")
+    said = "Shown nowhere from the next list on, whatever their profile says, until the stop is lifted."
+    return Button("stop", "Stop", said, danger=True, note="Why?")
 
 
 def avatar(photo: str, name: str) -> SafeString:

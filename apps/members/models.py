@@ -81,6 +81,10 @@ class Member(models.Model):
 
     class Meta:
         ordering = ["number"]
+        permissions = [
+            ("stop_member", "Can stop a member everywhere, and lift it"),
+            ("erase_member", "Can erase a member and hand out what is stored about them"),
+        ]
         indexes = [
             models.Index(
                 fields=["display_name"], opclasses=["varchar_pattern_ops"], name="member_name_prefix"

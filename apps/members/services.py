@@ -11,9 +11,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from apps.common import clock
+from apps.common.audit import must_have, record
 from apps.common.bodies import RowResult, parse
 from apps.common.changes import record_changes
 from apps.common.errors import Problem, Unprocessable
@@ -86,14 +88,14 @@ def patch_member(external_id: str, patch: Any) -> Member:
     return member_by_id(external_id)
 
 
-def stop_member(external_id: str) -> None:
-    """By trust and safety: shown nowhere from the moment this returns. Raises NotFound."""
-    _stop(external_id, stopped=True)
+def stop_member(external_id: str, *, actor: User | None = None, reason: str = "") -> None:
+    """By trust and safety: shown nowhere from the moment this returns. Raises NotFound, Denied."""
+    _stop(external_id, stopped=True, actor=actor, reason=reason)
 
 
-def unstop_member(external_id: str) -> None:
-    """Raises NotFound."""
-    _stop(external_id, stopped=False)
+def unstop_member(external_id: str, *, actor: User | None = None, reason: str = "") -> None:
+    """Raises NotFound, Denied."""
+    _stop(external_id, stopped=False, actor=actor, reason=reason)
 
 
 def set_trips(external_id: str, trips: Sequence[TripBody]) -> None:
@@ -219,7 +221,8 @@ def _trips_result(
     return RowResult(external_id, "updated")
 
 
-def _stop(external_id: str, *, stopped: bool) -> None:
+def _stop(external_id: str, *, stopped: bool, actor: User | None, reason: str) -> None:
+    must_have(actor, "members.stop_member", "Only trust and safety may stop a member, or lift a stop.")
     with transaction.atomic():
         member = Member.objects.select_for_update().filter(external_id=external_id).first()
         if member is None:
@@ -227,6 +230,8 @@ def _stop(external_id: str, *, stopped: bool) -> None:
         member.stopped_at = (member.stopped_at or clock.now()) if stopped else None
         member.save(update_fields=["stopped_at", "updated_at"])
         record_changes("member.saved", [member.number])
+        action = "member.stopped" if stopped else "member.stop_lifted"
+        record(actor, action, f"member {member.number}", None, {"reason": reason} if reason else None)
     _publish({external_id: (member.number, False)})
 
 

@@ -11,8 +11,17 @@ from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
+from apps.common.audit import checked_reason
 from apps.common.geo import centre_of
-from apps.common.staff import Button, Grid, Heading, LargeInspectAdmin, Section
+from apps.common.staff import (
+    Button,
+    Grid,
+    Heading,
+    LargeInspectAdmin,
+    Section,
+    acting_user,
+    note_of,
+)
 from apps.places.models import CuratedList, CuratedListItem, Place
 
 
@@ -52,17 +61,31 @@ class PlaceAdmin(LargeInspectAdmin):
         )
 
     def buttons(self, request: HttpRequest, obj: Place) -> list[Button]:
-        if not request.user.has_perm("places.change_place"):
-            return []
-        if obj.visibility == "visible":
-            return [Button("hide", "Hide", "Nobody is shown this place from the next list on.")]
-        return [Button("show", "Show again", "This place can be shown again, if it is open.")]
+        found = []
+        if request.user.has_perm("places.change_place"):
+            hide = Button("hide", "Hide", "Nobody is shown this place from the next list on.")
+            show = Button("show", "Show again", "This place can be shown again, if it is open.")
+            found.append(hide if obj.visibility == "visible" else show)
+        if request.user.has_perm("places.stop_place"):
+            said = (
+                "Shown nowhere from the next list on, whatever is saved about it, until the stop is lifted."
+            )
+            stop = Button("stop", "Stop", said, danger=True, note="Why?")
+            said = "This place can be shown again if it is open and visible."
+            found.append(Button("unstop", "Lift the stop", said, note="Why?") if obj.stopped_at else stop)
+        return found
 
     def press(self, request: HttpRequest, obj: Place, name: str) -> str:
         from apps.places.bodies import PlaceBody
         from apps.places.selectors import place_body
-        from apps.places.services import put_place
+        from apps.places.services import put_place, stop_place, unstop_place
 
+        if name in ("stop", "unstop"):
+            call = stop_place if name == "stop" else unstop_place
+            call(obj.external_id, actor=acting_user(request), reason=checked_reason(note_of(request)))
+            if name == "stop":
+                return f"{obj.name} was stopped and is shown nowhere. Undo it with Lift the stop."
+            return f"The stop of {obj.name} was lifted."
         body = {**place_body(obj), "visibility": "hidden" if name == "hide" else "visible"}
         put_place(obj.external_id, PlaceBody.model_validate(body))
         return f"{obj.name} is {'hidden' if name == 'hide' else 'visible'} now."

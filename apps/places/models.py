@@ -28,6 +28,7 @@ class Place(models.Model):
 
     class Meta:
         ordering = ["number"]
+        permissions = [("stop_place", "Can stop a place everywhere, and lift it")]
         indexes = [
             models.Index(fields=["name"], opclasses=["varchar_pattern_ops"], name="place_name_prefix"),
             models.Index(fields=["market", "number"], name="place_market"),

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from django.contrib.auth.models import User
 from django.db import connection, transaction
 
+from apps.common import clock
+from apps.common.audit import must_have, record
 from apps.common.bodies import RowResult
 from apps.common.changes import record_changes
 from apps.common.errors import NotFound, Problem, Unprocessable
@@ -69,6 +72,16 @@ def save_places(rows: Sequence[tuple[str, PlaceBody]]) -> list[RowResult]:
     ]
 
 
+def stop_place(external_id: str, *, actor: User | None = None, reason: str = "") -> None:
+    """By trust and safety: shown nowhere from the moment this returns. Raises NotFound, Denied."""
+    _stop(external_id, stopped=True, actor=actor, reason=reason)
+
+
+def unstop_place(external_id: str, *, actor: User | None = None, reason: str = "") -> None:
+    """Raises NotFound, Denied."""
+    _stop(external_id, stopped=False, actor=actor, reason=reason)
+
+
 def delete_place(external_id: str) -> None:
     """Raises NotFound. Events about the place keep its number."""
     from apps.common.online import publish_gone
@@ -115,6 +128,20 @@ def delete_list(external_id: str) -> None:
             raise NotFound("There is no such list.", code="unknown_list")
         record_changes("place.saved", list(curated.items.values_list("place_id", flat=True)))
         curated.delete()
+
+
+def _stop(external_id: str, *, stopped: bool, actor: User | None, reason: str) -> None:
+    must_have(actor, "places.stop_place", "Only trust and safety may stop a place, or lift a stop.")
+    with transaction.atomic():
+        place = Place.objects.select_for_update().filter(external_id=external_id).first()
+        if place is None:
+            raise NotFound("There is no such place.", code="unknown_place")
+        place.stopped_at = (place.stopped_at or clock.now()) if stopped else None
+        place.save(update_fields=["stopped_at", "updated_at"])
+        record_changes("place.saved", [place.number])
+        action = "place.stopped" if stopped else "place.stop_lifted"
+        record(actor, action, f"place {place.number}", None, {"reason": reason} if reason else None)
+    _publish({external_id: (place.number, False)})
 
 
 def _row(external_id: str, body: PlaceBody, where: Whereabouts) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from apps.releases.locks import locked_draft
 from apps.releases.models import Approval, Reach, Release, Revision
 from apps.releases.notices import notify
 from apps.releases.params import digest_of
+from apps.releases.rights import must_be_editor
 from apps.releases.selectors import live_release
 
 REACH_FRESH = timedelta(hours=24)
@@ -44,8 +45,7 @@ def ask_for_approval(revision: Revision, version: int, *, actor: User | None) ->
         draft = locked_draft(revision, version)
         if draft.status != Revision.Status.DRAFT:
             raise Conflict("Approval was asked for already.", code="asked_already")
-        if actor is not None and not actor.has_perm("releases.change_revision"):
-            raise Denied("Only editors may ask for approval.", code="editor_needed")
+        must_be_editor(actor, "Only editors may ask for approval.")
         draft.status = Revision.Status.REVIEW
         draft.save(update_fields=["status", "updated_at"])
         record(actor, "revision.approval_asked", f"draft {draft.pk}", None, {"version": draft.version})

@@ -1,27 +1,13 @@
-"""The audit entry of everything done to drafts, releases and switches, in the transaction of the change."""
+"""Who may publish, and the audit entry of everything done to drafts, releases and switches."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib.auth.models import User
 
+from apps.common.audit import record as record
 from apps.common.errors import Denied
-from apps.common.models import AuditEntry
 
 PUBLISH = "releases.publish_release"
-
-
-def record(actor: User | None, action: str, subject: str, before: Any, after: Any) -> None:
-    """Who did what to what; nobody is the system itself."""
-    AuditEntry.objects.create(
-        actor=actor,
-        actor_name=actor.get_username() if actor else "system",
-        action=action,
-        subject=subject,
-        before=before,
-        after=after,
-    )
 
 
 def must_be_approver(actor: User | None) -> None:

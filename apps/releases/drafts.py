@@ -20,6 +20,7 @@ from apps.policies.schema import PARTS, carry_over, put, validate_content
 from apps.releases.audit import record
 from apps.releases.locks import locked_draft
 from apps.releases.models import Comment, Revision
+from apps.releases.rights import must_be_theirs, surfaces_touched
 from apps.releases.selectors import live_release
 from apps.surfaces.selectors import active_surfaces
 
@@ -47,7 +48,8 @@ def edit_revision(revision: Revision, version: int, change: Change, *, actor: Us
     """Changes a draft: by path ("dating.weights.affinity", "dating.rules", "flags",
     "governance.small_reach"), or by a function of its content. `version` is the one the editor saw.
 
-    Raises Conflict on another version, PolicyInvalid with all refusals at once; then nothing is saved.
+    Raises Conflict on another version, Denied on another surface than the editor's, PolicyInvalid with all
+    refusals at once; then nothing is saved.
     """
     with transaction.atomic():
         draft = locked_draft(revision, version)
@@ -57,7 +59,9 @@ def edit_revision(revision: Revision, version: int, change: Change, *, actor: Us
         else:
             for path, value in change.items():
                 _put(content, path, value)
-        _save(draft, validate_content(content), actor=actor, action="revision.edited")
+        content = validate_content(content)
+        must_be_theirs(actor, surfaces_touched(difference(draft.content, content)))
+        _save(draft, content, actor=actor, action="revision.edited")
     return draft
 
 

@@ -1,6 +1,7 @@
 """Drafts (revisions) on their way to members, numbered releases that never change, and what is live."""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -228,3 +229,15 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return self.subject
+
+
+class SurfaceLimit(models.Model):
+    """Which surfaces' parts somebody may change. Without a row: all, and what all surfaces share."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="surface_limit"
+    )
+    surfaces = ArrayField(models.CharField(max_length=40), default=list)
+
+    def __str__(self) -> str:
+        return ", ".join(self.surfaces) or "none"

@@ -9,18 +9,17 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from apps.common.clock import now
-from apps.common.errors import Denied, NotFound, Problem
+from apps.common.errors import NotFound, Problem
 from apps.releases.audit import PUBLISH, record
 from apps.releases.models import Switch
 from apps.releases.notices import notify
+from apps.releases.rights import must_be_editor, must_be_theirs
 from apps.releases.selectors import live_release
-
-EDIT = "releases.change_revision"
 
 
 def switch_off(kind: str, key: str, *, actor: User | None, reason: str) -> Switch:
     """Off from now on; safe to repeat. Raises NotFound when the live release has no such thing."""
-    _may(actor)
+    _may(actor, kind, key)
     reason = reason.replace("\x00", "").strip()
     if not 1 <= len(reason) <= 200:
         raise Problem("Say why, in 1 to 200 letters.", code="reason_missing", field="reason")
@@ -41,7 +40,7 @@ def switch_off(kind: str, key: str, *, actor: User | None, reason: str) -> Switc
 
 def lift(kind: str, key: str, *, actor: User | None) -> bool:
     """As the release says again; False when it was not switched off."""
-    _may(actor)
+    _may(actor, kind, key)
     with transaction.atomic():
         switch = Switch.objects.select_for_update().filter(kind=kind, key=key, lifted_at=None).first()
         if switch is None:
@@ -66,6 +65,7 @@ def known(kind: str) -> set[str]:
     return set()
 
 
-def _may(actor: User | None) -> None:
-    if actor is not None and not actor.has_perm(EDIT):
-        raise Denied("Only editors may switch something off.", code="editor_needed")
+def _may(actor: User | None, kind: str, key: str) -> None:
+    must_be_editor(actor, "Only editors may switch something off.")
+    if kind == Switch.Kind.RULE:
+        must_be_theirs(actor, [key.partition("/")[0]])

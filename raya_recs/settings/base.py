@@ -4,6 +4,7 @@ RAYA_RECS_PROCESS says which half a web process serves: `api` (lean: no sessions
 `admin`, or `all` (the default: commands, workers, tests).
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 from raya_recs.env import BASE_DIR, env
@@ -40,6 +41,8 @@ ADMIN_APPS = [
     "unfold.contrib.filters",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
+    "csp",
     "raya_recs.admin_config.RayaAdminConfig",
 ]
 INSTALLED_APPS = [
@@ -52,6 +55,9 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "django_celery_beat",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "raya_recs",
     "apps.common",
     "apps.surfaces",
@@ -77,8 +83,13 @@ ADMIN_MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "apps.console.access.middleware.second_step",
+    "apps.console.access.middleware.named_changes",
+    "axes.middleware.AxesMiddleware",
 ]
 MIDDLEWARE = ADMIN_MIDDLEWARE if SERVES_ADMIN else API_MIDDLEWARE
 
@@ -115,6 +126,46 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
 LOGIN_URL = "admin:login"
+SESSION_COOKIE_AGE = 12 * 3600
+AUTHENTICATION_BACKENDS = [
+    *(["axes.backends.AxesStandaloneBackend"] if SERVES_ADMIN else []),
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+# Staff sign in with a password and a code. Off only in the demo.
+TWO_FACTOR = env.bool("TWO_FACTOR", True)
+OTP_TOTP_ISSUER = "raya_recs"
+# Before a publish, an erasure or an export staff say again who they are, unless they just did.
+CONFIRMED_SECONDS = env.int("CONFIRMED_SECONDS", 600)
+# Five wrong passwords lock this name out from this address alone: nobody can lock somebody else out.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_LOCKOUT_CALLABLE = "apps.console.access.lockout.locked_out"
+AXES_CLIENT_IP_CALLABLE = "apps.console.access.lockout.client_address"
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+# How many proxies of ours stand before the web processes; each adds one address to X-Forwarded-For.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", 0)
+
+# Alpine, which Unfold's pages use, compiles its attributes: hence unsafe-eval. Nothing inline runs.
+CONTENT_SECURITY_POLICY = {
+    "EXCLUDE_URL_PREFIXES": ["/api/"],
+    "DIRECTIVES": {
+        "default-src": ["'self'"],
+        "script-src": ["'self'", "'unsafe-eval'"],
+        "style-src": ["'self'", "'unsafe-inline'"],
+        "img-src": ["'self'", "data:", "https:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "object-src": ["'none'"],
+        "base-uri": ["'none'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+    },
+}
 
 # Limits of the API, in one place; docs/api.md prints them.
 API_MAX_BODY_BYTES = 1024 * 1024
@@ -167,5 +218,9 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": "INFO"},
-    "loggers": {"django.request": {"level": "ERROR"}, "numba": {"level": "WARNING"}},
+    "loggers": {
+        "django.request": {"level": "ERROR"},
+        "numba": {"level": "WARNING"},
+        "axes": {"level": "WARNING"},
+    },
 }

@@ -12,3 +12,4 @@ SNAPSHOT_DIR = VAR_DIR / "snapshots"
 MODEL_DIR = VAR_DIR / "models"
 STATIC_ROOT = VAR_DIR / "static"
 API_KEYS_POLLED = False
+TWO_FACTOR = False

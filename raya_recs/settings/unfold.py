@@ -76,6 +76,7 @@ UNFOLD = {
                 "separator": True,
                 "items": [
                     _item("Why not", "help", "why_not"),
+                    _item("Safety", "shield", "safety", "members.stop_member"),
                     _item("Deliveries", "move_to_inbox", "interactions_delivery_changelist"),
                     _item("Events", "bolt", "interactions_event_changelist"),
                     _item("Relationships", "handshake", "interactions_relationship_changelist"),

@@ -22,3 +22,13 @@ def editor(db: None) -> Client:
 @pytest.fixture
 def approver(db: None) -> Client:
     return staff("approver")
+
+
+@pytest.fixture
+def safety(db: None) -> Client:
+    return staff("safety")
+
+
+@pytest.fixture
+def administrator(db: None) -> Client:
+    return staff("administrator")

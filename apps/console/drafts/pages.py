@@ -16,6 +16,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from apps.common.errors import Conflict, Problem
+from apps.console.access.confirm import confirmed
 from apps.console.page import EDIT, Pages, actor, needs, posted_note, posted_number, render
 from apps.console.policies.cards import cards, lines
 from apps.delivery.reach import measure_reach, ready_to_serve
@@ -60,6 +61,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
 
 @needs(services.PUBLISH)
 @require_POST
+@confirmed
 def publish(request: HttpRequest, pk: int) -> HttpResponse:
     """Now for all, now in stages, in an emergency, or at a time to come."""
     draft, how = get_object_or_404(Revision, pk=pk), request.POST.get("how", "now")
@@ -224,6 +226,7 @@ def release(request: HttpRequest, number: int) -> HttpResponse:
 
 @needs(services.PUBLISH)
 @require_POST
+@confirmed
 def step(request: HttpRequest) -> HttpResponse:
     """The next stage of the rollout."""
     seen = posted_number(request, "expected")

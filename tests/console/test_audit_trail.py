@@ -1,0 +1,212 @@
+"""Every change of a row leaves an entry, by whatever path it came; and no entry can be changed."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.core.management import CommandError, call_command
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.urls import reverse
+
+from apps.common.audit import acting
+from apps.common.models import AuditEntry
+from apps.console.roles import ensure_staff
+from apps.members.models import Member
+from apps.places.models import Place
+from tests.console.people import staff
+from tests.console.town import build_town
+
+pytestmark = pytest.mark.django_db
+
+# Tables without triggers, and why.
+UNWATCHED = {
+    "what happened, not what was set": {
+        "interactions_event", "interactions_eventkey", "interactions_undone", "interactions_relationship",
+        "interactions_delivery", "common_change", "common_auditentry", "members_erasure", "api_keptanswer",
+        "delivery_draftstudy", "releases_notice", "releases_comment", "releases_reach", "axes_accessattempt",
+        "axes_accesslog", "axes_accessfailurelog", "axes_accessattemptexpiration", "django_admin_log",
+    },
+    "never changed once written": {"releases_release", "releases_revision_contributors"},
+    "the machine's own": {
+        "common_onlinestate", "django_session", "django_migrations", "django_content_type", "auth_permission",
+        "refresh_snapshot", "refresh_refreshjob", "django_celery_beat_periodictasks",
+        "otp_static_statictoken",
+    },
+    "not in use": {
+        "django_celery_beat_solarschedule", "django_celery_beat_clockedschedule",
+        "rest_framework_api_key_apikey",
+    },
+}  # fmt: skip
+
+
+def rows_about(subject: str) -> list[AuditEntry]:
+    return list(AuditEntry.objects.filter(subject=subject, kind="row").order_by("id"))
+
+
+def test_every_table_is_watched_or_has_a_reason_not_to_be():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT DISTINCT event_object_table FROM information_schema.triggers "
+                       "WHERE trigger_name = 'audit_update'")  # fmt: skip
+        watched = {name for (name,) in cursor.fetchall()}
+        cursor.execute("SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+                       "AND relnamespace = 'public'::regnamespace")  # fmt: skip
+        tables = {name for (name,) in cursor.fetchall()}
+    excused = set().union(*UNWATCHED.values())
+    assert tables - watched - excused == set()
+    assert watched & excused == set()
+
+
+@pytest.mark.parametrize("path", ["queryset", "raw", "model", "bulk"])
+def test_a_place_that_changes_leaves_before_and_after_whatever_the_path(path):
+    build_town(members=10, days=1)
+    place = Place.objects.order_by("number").first()
+    assert place is not None
+    was = place.name
+    if path == "queryset":
+        Place.objects.filter(pk=place.pk).update(name="New")
+    elif path == "raw":
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE places_place SET name = 'New' WHERE number = %s", [place.pk])
+    elif path == "model":
+        place.name = "New"
+        place.save()
+    else:
+        place.name = "New"
+        Place.objects.bulk_update([place], ["name"])
+    entry = rows_about(f"place {place.pk}")[-1]
+    assert (entry.action, entry.before, entry.after) == ("place.changed", {"name": was}, {"name": "New"})
+    assert entry.actor_name == "system"
+
+
+def test_of_members_only_the_names_of_fields_are_kept():
+    build_town(members=10, days=1)
+    member = Member.objects.order_by("number").first()
+    assert member is not None
+    Member.objects.filter(pk=member.pk).update(bio="A secret", display_name="Another")
+    entry = rows_about(f"member {member.pk}")[-1]
+    assert (entry.before, entry.after) == (None, {"fields": ["bio", "display_name"]})
+    Member.objects.filter(pk=member.pk).delete()
+    last = rows_about(f"member {member.pk}")[-1]
+    assert (last.action, last.before, last.after) == ("member.deleted", None, None)
+    said = str(list(AuditEntry.objects.filter(subject__startswith="member ").values_list("before", "after")))
+    assert "secret" not in said
+
+
+def test_a_change_that_changes_nothing_leaves_nothing():
+    build_town(members=10, days=1)
+    member = Member.objects.order_by("number").first()
+    assert member is not None
+    before = AuditEntry.objects.count()
+    Member.objects.filter(pk=member.pk).update(bio=member.bio)
+    assert AuditEntry.objects.count() == before
+
+
+def test_secrets_are_named_never_kept():
+    user = ensure_staff("ann", "a long pass phrase", "editor")
+    user.set_password("another pass phrase")
+    user.save()
+    entry = rows_about(f"user {user.pk}")[-1]
+    assert (entry.before, entry.after) == ({"password": "secret"}, {"password": "changed"})
+
+
+def test_what_staff_change_stands_under_their_name_and_ends_with_the_request():
+    boss, user = staff("administrator"), ensure_staff("ann", "a long pass phrase", "viewer")
+    page = reverse("admin:auth_user_change", args=[user.pk])
+    data = {"username": "ann", "groups": [Group.objects.get(name="Editor").pk], "is_active": "on"}
+    data |= {"is_staff": "on", "email": "", "first_name": "", "last_name": ""}
+    data |= {f"surface_limit-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS", "MIN_NUM_FORMS")}
+    data["surface_limit-MAX_NUM_FORMS"] = "1"
+    assert boss.post(page, data).status_code == 302
+    assert [group.name for group in user.groups.all()] == ["Editor"]
+    entries = rows_about(f"role of user {user.pk}")[-2:]
+    assert {(entry.actor, entry.actor_name) for entry in entries} == {(boss.user, "administrator")}
+    Place.objects.update(name="Later")
+    User.objects.filter(pk=user.pk).update(first_name="Ann")
+    assert rows_about(f"user {user.pk}")[-1].actor_name == "system"
+
+
+def test_a_name_with_a_colon_stays_whole():
+    user = ensure_staff("ann", "a long pass phrase", "viewer")
+    with acting("key a: b"):
+        User.objects.filter(pk=user.pk).update(first_name="Ann")
+    assert rows_about(f"user {user.pk}")[-1].actor_name == "key a: b"
+
+
+def test_nobody_gives_themselves_a_role_or_makes_a_superuser():
+    boss = staff("administrator")
+    page = reverse("admin:auth_user_change", args=[boss.user.pk])
+    data = {"username": "administrator", "groups": [Group.objects.get(name="Approver").pk]}
+    data |= {"is_active": "on", "is_staff": "on", "is_superuser": "on"}
+    data |= {f"surface_limit-{name}": "0" for name in ("TOTAL_FORMS", "INITIAL_FORMS", "MIN_NUM_FORMS")}
+    data["surface_limit-MAX_NUM_FORMS"] = "1"
+    boss.post(page, data)
+    boss.user.refresh_from_db()
+    assert [group.name for group in boss.user.groups.all()] == ["Administrator"]
+    assert not boss.user.is_superuser
+
+
+def test_an_entry_can_not_be_changed_or_deleted():
+    AuditEntry.objects.create(action="a", subject="s")
+    for change in (AuditEntry.objects.all().delete, lambda: AuditEntry.objects.update(action="b")):
+        with pytest.raises(DatabaseError, match="never changed or deleted"), transaction.atomic():
+            change()
+
+
+def test_for_the_applications_role_the_trail_is_append_only():
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE application_of_a_test NOLOGIN")
+        call_command("grant_app_role", "application_of_a_test")
+        cursor.execute("SET LOCAL ROLE application_of_a_test")
+        AuditEntry.objects.create(action="a", subject="s")
+        User.objects.create(username="made by the application")
+        assert AuditEntry.objects.filter(kind="row", action="user.created").exists()
+        for statement in (
+            "UPDATE common_auditentry SET action = 'b'",
+            "DELETE FROM common_auditentry",
+            "TRUNCATE common_auditentry",
+            "ALTER TABLE common_auditentry DISABLE TRIGGER ALL",
+            "DROP TRIGGER audit_append_only ON common_auditentry",
+            "DROP TABLE common_auditentry",
+            "UPDATE releases_release SET note = 'b'",
+        ):
+            with pytest.raises(DatabaseError, match=r"permission denied|must be owner"), transaction.atomic():
+                cursor.execute(statement)
+        cursor.execute("RESET ROLE")
+
+
+def test_the_owner_can_not_be_limited():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (owner,) = cursor.fetchone()
+    with pytest.raises(CommandError, match="can't be limited"):
+        call_command("grant_app_role", owner)
+    with pytest.raises(CommandError, match="no role nobody_at_all"):
+        call_command("grant_app_role", "nobody_at_all")
+
+
+def test_the_page_shows_what_people_did_and_on_demand_every_row():
+    client = staff("viewer")
+    AuditEntry.objects.create(action="done.by_somebody", subject="s")
+    list_page = reverse("admin:common_auditentry_changelist")
+    page = client.get(list_page).content.decode()
+    assert "done.by_somebody" in page
+    assert "user.created" not in page
+    assert "user.created" in client.get(list_page, {"kind": "row"}).content.decode()
+
+
+def test_a_service_keys_change_stands_under_the_keys_name(client: Client):
+    from apps.api.models import Scope
+    from apps.api.services import create_service_key
+
+    build_town(members=10, days=1)
+    _, secret = create_service_key("The app", Scope.values)
+    headers = {"authorization": f"Api-Key {secret}"}
+    answer = client.patch(
+        "/api/v1/members/m-00001", {"bio": "New words"}, "application/merge-patch+json", headers=headers
+    )
+    assert answer.status_code == 200, answer.content
+    member = Member.objects.get(external_id="m-00001")
+    assert rows_about(f"member {member.pk}")[-1].actor_name == "key The app"
+    Member.objects.filter(pk=member.pk).update(bio="By hand")
+    assert rows_about(f"member {member.pk}")[-1].actor_name == "system"

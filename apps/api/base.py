@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.db import connection
@@ -58,7 +58,7 @@ class ApiView(APIView):
         super().initial(request, *args, **kwargs)
         if request.method not in SAFE_METHODS and self.takes_idempotency_key:  # events' tables have no trail
             self._named = True
-            act_as(f"key {request.user.name}")
+            act_as(f"key {cast(LiveKey, request.user).name}")
         if request.method in self.allowed_methods:
             self.given = read_parameters(request._request, self.parameters)
             for name, text in kwargs.items():

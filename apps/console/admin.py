@@ -20,6 +20,8 @@ from django_celery_beat.admin import CrontabScheduleAdmin as StockCrontabAdmin
 from django_celery_beat.admin import PeriodicTaskAdmin as StockPeriodicTaskAdmin
 from django_celery_beat.admin import PeriodicTaskForm as StockPeriodicTaskForm
 from django_celery_beat.admin import TaskSelectWidget
+from django_otp.plugins.otp_static.models import StaticDevice
+from django_otp.plugins.otp_totp.models import TOTPDevice
 from unfold.admin import ModelAdmin, StackedInline
 from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
@@ -104,6 +106,8 @@ for model in (
     beat.CrontabSchedule,
     beat.ClockedSchedule,
     beat.SolarSchedule,
+    TOTPDevice,  # their pages would show the secrets
+    StaticDevice,
 ):
     if admin.site.is_registered(model):
         admin.site.unregister(model)

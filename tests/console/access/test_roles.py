@@ -1,0 +1,196 @@
+"""Which role gets in where: every address of the admin, as the URL configuration lists them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.contrib.contenttypes.models import ContentType
+from django.db import transaction
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+
+from apps.api.models import Scope
+from apps.api.services import create_service_key
+from apps.common.errors import Denied
+from apps.console.roles import ROLES, Role, ensure_roles, ensure_staff
+from apps.delivery.models import DraftStudy
+from apps.releases.models import Emergency, Revision, SurfaceLimit
+from apps.releases.selectors import live_release
+from apps.releases.services import edit_revision, start_revision
+from tests.console.people import staff
+from tests.console.town import build_town
+
+pytestmark = pytest.mark.django_db
+
+
+# v: viewer, e: editor, a: approver, s: trust and safety, d: administrator, 0: nobody signed in
+LETTERS: dict[str, Role | None] = {
+    "0": None, "v": "viewer", "e": "editor", "a": "approver", "s": "safety", "d": "administrator",
+}  # fmt: skip
+NOBODY, EVERYBODY, STAFF = "", "0veasd", "veasd"
+SHOWN = (
+    "common_auditentry", "surfaces_surface", "surfaces_market", "places_place", "places_curatedlist",
+    "members_member", "interactions_event", "interactions_relationship", "interactions_delivery",
+    "refresh_snapshotrow", "refresh_refreshjob", "django_celery_beat_periodictask",
+    "django_celery_beat_intervalschedule", "django_celery_beat_crontabschedule",
+    "django_celery_beat_clockedschedule", "django_celery_beat_solarschedule",
+)  # fmt: skip
+ADMINISTRATORS = ("api_servicekey", "auth_user", "auth_group")
+
+
+def table(*rows: tuple[str, str]) -> dict[str, str]:
+    return {name: who for who, names in rows for name in names.split()}
+
+
+def of(models: tuple[str, ...], *pages: str) -> str:
+    return " ".join(f"{model}_{page}" for model in models for page in pages)
+
+
+MAY_SEE = table(
+    (EVERYBODY, "login"),
+    ("0", "logout"),  # says goodbye once more; whoever is signed in has to post
+    (STAFF, of(SHOWN, "changelist", "history", "change")),
+    (STAFF, "search index app_list jsi18n second_step password_change password_change_done"),
+    (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
+    (STAFF, "experiment why_not"),
+    ("ea", "draft_edit draft_entry places_curatedlist_add places_curatedlist_delete"),
+    ("s", "safety member_data"),
+    ("d", of(ADMINISTRATORS, "changelist", "history", "change")),
+    ("d", "api_servicekey_add auth_user_add auth_user_password_change"),
+    ("d", of(("surfaces_surface", "surfaces_market"), "add")),
+    ("d", "django_celery_beat_intervalschedule_add django_celery_beat_crontabschedule_add"),
+)
+MAY_DO = table(
+    (EVERYBODY, "login logout"),
+    (STAFF, of(SHOWN, "changelist", "history")),  # a post there only reads
+    (STAFF, "search index app_list second_step password_change"),
+    (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
+    (STAFF, "experiment why_not match draft_comment"),
+    ("ea", "draft_start draft_edit draft_entry draft_entry_remove entries_begin draft_ask draft_measure"),
+    ("ea", "draft_discard draft_update switch study_begin study_cancel"),
+    ("ea", "places_curatedlist_add places_curatedlist_change places_curatedlist_delete"),
+    ("a", "draft_publish draft_approve draft_unschedule rollout_step rollout_back release_roll_back"),
+    ("a", "emergency_review"),
+    ("ead", "refresh_refreshjob_changelist"),
+    ("s", "safety safety_stop member_data member_export member_erase"),
+    ("d", of(ADMINISTRATORS, "changelist", "history")),
+    ("d", "api_servicekey_add auth_user_add auth_user_change auth_user_password_change"),
+    ("d", of(("surfaces_surface", "surfaces_market"), "add", "change")),
+    ("d", "django_celery_beat_intervalschedule_add django_celery_beat_crontabschedule_add"),
+    ("d", "django_celery_beat_periodictask_change"),
+)
+
+
+def addresses() -> Iterator[tuple[str, URLPattern]]:
+    """Every named page of the admin."""
+
+    def walk(resolver: URLResolver) -> Iterator[URLPattern]:
+        for one in resolver.url_patterns:
+            yield from walk(one) if isinstance(one, URLResolver) else [one]
+
+    (site,) = [one for one in get_resolver().url_patterns if getattr(one, "app_name", "") == "admin"]
+    yield from ((one.name, one) for one in walk(site) if one.name)
+
+
+def arguments(name: str, pattern: URLPattern) -> dict[str, Any]:
+    names = pattern.pattern.regex.groupindex
+    draft = Revision.objects.get(status="draft")
+    known: dict[str, Any] = {
+        "pk": _row_of(name, draft),
+        "number": 2, "part": "rules", "surface": "dating", "name": "new", "key": "spread",
+        "member": "m-00001",
+        "app_label": "members", "content_type_id": ContentType.objects.get_for_model(User).pk,
+        "id": User.objects.get(username="viewer").pk, "object_id": 1,
+    }  # fmt: skip
+    if "object_id" in names and name != "view_on_site":
+        kinds = {f"{one.app_label}_{one.model}": one for one in ContentType.objects.all()}
+        kind = kinds[name.rpartition("_")[0]]
+        row = kind.model_class().objects.order_by("pk").first()
+        if kind.model == "user":
+            row = User.objects.get(username="viewer")
+        known["object_id"] = row.pk if row else 1
+    return {one: known[one] for one in names}
+
+
+def _row_of(name: str, draft: Revision) -> int:
+    if name in ("study_cancel", "study_progress"):
+        return DraftStudy.objects.get().pk
+    return Emergency.objects.get().pk if name == "emergency_review" else draft.pk
+
+
+def let_in(client: Client, method: str, address: str) -> bool:
+    """Whether the page opens, or the post is acted upon (or refused for its content alone)."""
+    try:
+        with transaction.atomic():
+            answer = getattr(client, method)(address)
+            transaction.set_rollback(True)
+    except LookupError:
+        return True
+    to_the_login = answer.status_code == 302 and answer["Location"].startswith(reverse("admin:login"))
+    return not to_the_login and answer.status_code not in (403, 404, 405)
+
+
+@pytest.fixture
+def town() -> None:
+    build_town(members=12, days=1)
+    for role in ROLES:
+        ensure_staff(role, "a long pass phrase", role)
+    create_service_key("App", Scope.values)
+    draft = Revision.objects.filter(status="draft").first()
+    assert draft is not None
+    DraftStudy.objects.create(revision=draft, version=1, sample=10, asked_by=None)
+    Emergency.objects.create(
+        release=live_release(), by=User.objects.get(username="editor"), reason="For a test"
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "expected"), [("get", MAY_SEE), ("post", MAY_DO)])
+def test_every_address_lets_in_exactly_the_roles_that_the_table_names(town, method, expected):
+    """A new address is open to nobody until the table says who may come in."""
+    wrong = {}
+    for name, pattern in addresses():
+        address = reverse(f"admin:{name}", kwargs=arguments(name, pattern))
+        found = "".join(
+            letter for letter, role in LETTERS.items() if let_in(signed_in(role), method, address)
+        )
+        if found != expected.get(name, NOBODY):
+            wrong[name] = f"lets in {found or 'nobody'} instead of {expected.get(name) or 'nobody'}"
+    assert wrong == {}
+    assert set(expected) <= {name for name, _ in addresses()}, "the table names an address that is gone"
+
+
+def test_an_editor_of_one_surface_changes_nothing_of_another(db):
+    editor = staff("editor")
+    SurfaceLimit.objects.create(user=editor.user, surfaces=["dating"])
+    draft = start_revision(actor=editor.user)
+    edit_revision(draft, draft.version, {"dating.daily_cap": 150}, actor=editor.user)
+    draft.refresh_from_db()
+    others = (
+        ("networking.daily_cap", 5, "the surface networking"),
+        ("governance.small_reach", 0.01, "share"),
+    )
+    for path, value, what in others:
+        with pytest.raises(Denied, match=what):
+            edit_revision(draft, draft.version, {path: value}, actor=editor.user)
+    draft.refresh_from_db()
+    assert draft.content["surfaces"]["dating"]["daily_cap"] == 150
+    assert draft.content["surfaces"]["networking"] == live_release().content["surfaces"]["networking"]
+
+
+def test_a_right_taken_out_of_the_code_is_gone_after_the_next_migrate(db):
+    viewer = Group.objects.get(name="Viewer")
+    right = Permission.objects.get(codename="publish_release")
+    viewer.permissions.add(right)
+    ensure_roles()
+    assert right not in viewer.permissions.all()
+
+
+def signed_in(role: Role | None) -> Client:
+    client = Client(raise_request_exception=False)
+    if role is not None:
+        client.force_login(User.objects.get(username=role))
+    return client

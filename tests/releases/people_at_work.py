@@ -1,0 +1,227 @@
+"""What people do with drafts and releases. Each deed is asked of the model and of the services alike."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib.auth.models import Permission
+from hypothesis import strategies as st
+
+from apps.common.clock import now
+from apps.releases import services
+from apps.releases.models import Emergency, Release, Revision
+from tests.releases.walk import CLOSED, Walk, deed, happened, row_of
+from tests.releases.workflow import SWITCHES
+
+WRITERS = st.sampled_from(["ed", "eve", "ann", "bea"])
+APPROVERS = st.sampled_from(["ann", "bea"] * 3 + ["ed", "vic"])  # two are none: they must be refused
+ANYBODY = st.sampled_from(["ed", "eve", "ann", "bea", "vic"])
+WHICH = st.sampled_from([0, 0, 0, 0, 1, 1, 2, CLOSED])
+IS_LATE = st.sampled_from([False] * 5 + [True])  # whether they act on a page that is old by now
+SHARES = st.sampled_from([0.05, 0.1, 0.11, 0.5])
+CHANGES = st.one_of(
+    st.fixed_dictionaries({"diversity": st.sampled_from([0.1, 0.3, 0.5])}),
+    st.fixed_dictionaries({"daily_cap": st.sampled_from([0, 100, 200])}),
+    st.fixed_dictionaries({"small_reach": st.sampled_from([0.0, 0.1])}),
+    st.fixed_dictionaries({"with_rule": st.booleans(), "with_flag": st.booleans()}),
+)
+
+
+class PeopleAtWork(Walk):
+    @deed(who=WRITERS, change=CHANGES, share=SHARES)
+    def start(self, who: str, change: dict[str, Any], share: float) -> None:
+        if len(self.open) < 3:
+            self._start(who, change, share)
+
+    @deed(which=WHICH, who=WRITERS, change=CHANGES, late=IS_LATE)
+    def edit(self, which: int, who: str, change: dict[str, Any], late: bool) -> None:
+        draft = self.draft(which)
+        self.attempt("edit", draft.is_open and not late, self._edit, draft, who, change, late=late)
+
+    @deed(which=WHICH, share=SHARES)
+    def measure(self, which: int, share: float) -> None:
+        self._measure(self.draft(which), share)
+
+    @deed(which=WHICH, who=WRITERS, share=st.none() | SHARES, late=IS_LATE)
+    def bring_up_to_date(self, which: int, who: str, share: float | None, late: bool) -> None:
+        draft, model = self.draft(which), self.model
+        may, seen = draft.is_open and not late, draft.version - late
+        act = services.bring_up_to_date
+        if self.attempt("bring up to date", may, act, row_of(draft), seen, actor=self.user(who)):
+            says = draft.says.upon(model.releases[draft.base], model.releases[model.stable])
+            draft.written(says, who)
+            draft.base = model.stable
+            if share is not None:
+                self._measure(draft, share)
+
+    @deed(which=WHICH, who=ANYBODY, late=IS_LATE)
+    def ask_for_approval(self, which: int, who: str, late: bool) -> None:
+        draft = self.draft(which)
+        may = draft.status == "draft" and who in self.model.editors and not late
+        act, seen = services.ask_for_approval, draft.version - late
+        if self.attempt("ask", may, act, row_of(draft), seen, actor=self.user(who)):
+            draft.status = "review"
+
+    @deed(which=WHICH, who=APPROVERS, late=IS_LATE)
+    def approve(self, which: int, who: str, late: bool) -> None:
+        draft = self.draft(which)
+        may = draft.is_open and who in self.model.approvers - draft.writers and not late
+        seen = draft.version - late
+        if self.attempt("approve", may, services.approve, row_of(draft), seen, actor=self.user(who)):
+            self.model.agree(draft, who)
+            draft.status = draft.status if draft.status == "scheduled" else "approved"
+
+    @deed(which=WHICH, who=APPROVERS, staged=st.booleans(), late=IS_LATE, alone=IS_LATE, note=st.booleans())
+    def publish(self, which: int, who: str, staged: bool, late: bool, alone: bool, note: bool) -> None:
+        draft = self.draft(which)
+        why = self.model.why_allowed(draft, who, now(), emergency=alone)
+        if not self.attempt(
+            "publish", why is not None and not late and (note or not alone), services.publish_revision,
+            row_of(draft), actor=self.user(who), note="Lists are empty" if note else "",
+            version=draft.version - late, staged=staged, emergency=alone,
+        ):  # fmt: skip
+            return
+        assert why is not None
+        happened[f"published by {why}"] += 1
+        happened["rollout started"] += staged
+        self.model.publish(draft, why, staged=staged)
+        if why == "second person":
+            self.model.agree(draft, who)
+        if alone:
+            self.model.unreviewed[max(self.model.releases)] = who
+
+    @deed(often=2, which=WHICH, who=APPROVERS, share=SHARES, staged=st.booleans(), alone=st.booleans())
+    def make_ready_and_publish(self, which: int, who: str, share: float, staged: bool, alone: bool) -> None:
+        self._make_ready(which, share)
+        self.publish(which=which, who=who, staged=staged, late=False, alone=alone, note=True)
+
+    @deed(often=2, which=WHICH, who=APPROVERS, share=SHARES, stages=st.integers(0, 5))
+    def make_ready_and_roll_out(self, which: int, who: str, share: float, stages: int) -> None:
+        self._make_ready(which, share)
+        self.publish(which=which, who=who, staged=True, late=False, alone=False, note=True)
+        for _ in range(stages):
+            self.step_up(who=who, late=False)
+
+    @deed(often=2, which=WHICH, one=APPROVERS, other=APPROVERS, share=SHARES)
+    def make_ready_agree_and_publish(self, which: int, one: str, other: str, share: float) -> None:
+        self._make_ready(which, share)
+        self.approve(which=which, who=one, late=False)
+        self.publish(which=which, who=other, staged=False, late=False, alone=False, note=True)
+
+    @deed(
+        often=3,
+        which=WHICH,
+        who=APPROVERS,
+        share=SHARES,
+        hours=st.sampled_from([1, 5, 30]),
+        wait=st.booleans(),
+    )
+    def make_ready_and_schedule(self, which: int, who: str, share: float, hours: int, wait: bool) -> None:
+        self._make_ready(which, share)
+        self.schedule(which=which, who=who, hours=hours, late=False)
+        if wait:
+            self.clock_goes_on(hours=5, share=share)
+
+    @deed(which=WHICH, who=APPROVERS, hours=st.sampled_from([0, 1, 5, 30]), late=IS_LATE)
+    def schedule(self, which: int, who: str, hours: int, late: bool) -> None:
+        draft, at = self.draft(which), now() + timedelta(hours=hours)
+        may = self.model.why_allowed(draft, who, now()) is not None and hours > 0 and not late
+        if self.attempt(
+            "schedule", may, services.schedule_revision,
+            row_of(draft), actor=self.user(who), at=at, note="", version=draft.version - late,
+        ):  # fmt: skip
+            self.model.agree(draft, who)
+            draft.status, draft.due, draft.scheduled_by = "scheduled", at, who
+
+    @deed(which=WHICH, who=APPROVERS)
+    def unschedule(self, which: int, who: str) -> None:
+        draft = self.draft(which)
+        may = draft.status == "scheduled" and who in self.model.approvers
+        if self.attempt("unschedule", may, services.unschedule_revision, row_of(draft), actor=self.user(who)):
+            draft.status, draft.due = "approved", None
+
+    @deed(which=WHICH, who=WRITERS)
+    def discard(self, which: int, who: str) -> None:
+        draft = self.draft(which)
+        if len(self.open) < 3 and which != CLOSED:
+            return
+        act = services.discard_revision
+        if self.attempt("discard", draft.is_open, act, row_of(draft), actor=self.user(who)):
+            draft.status, draft.due = "discarded", None
+
+    @deed(often=3, hours=st.sampled_from([1, 5, 25]), share=st.none() | SHARES)
+    def clock_goes_on(self, hours: int, share: float | None) -> None:
+        """What the clock's task does: measures what is due, where `share` says so, and publishes it."""
+        self.time.shift(timedelta(hours=hours))
+
+        def prepare(row: Revision) -> None:
+            if share is not None:
+                self._measure(next(one for one in self.model.drafts if one.pk == row.pk), share)
+
+        before = {one.pk for one in self.model.drafts if one.status == "scheduled"}
+        done = services.publish_due(prepare)
+        assert done == self.model.beat(now())
+        happened["published by the clock"] += done
+        after = {one.pk for one in self.model.drafts if one.status == "approved"}
+        happened["refused by the clock"] += len(before & after)
+
+    @deed(often=2, who=st.sampled_from(["ann", "bea", None, "ed"]), late=IS_LATE)
+    def step_up(self, who: str | None, late: bool) -> None:
+        model = self.model
+        may = model.candidate is not None and (who is None or who in model.approvers) and not late
+        seen = model.percentage - late
+        if self.attempt("step up", may, services.step_up, actor=self.user(who), expected=seen):
+            model.step_up()
+            happened["rollout finished"] += model.candidate is None
+
+    @deed(who=st.sampled_from(["ann", "bea", None, "ed"]), late=IS_LATE)
+    def turn_back(self, who: str | None, late: bool) -> None:
+        model = self.model
+        if model.candidate is None and not late:
+            return
+        may = model.candidate is not None and (who is None or who in model.approvers) and not late
+        said = {"actor": self.user(who), "reason": "Slow", "expected": model.percentage - late}
+        if self.attempt("turn back", may, services.turn_back, **said):
+            model.move(model.stable)
+
+    @deed(who=APPROVERS, back=st.integers(0, 3), late=IS_LATE)
+    def roll_back(self, who: str, back: int, late: bool) -> None:
+        model = self.model
+        to = max(1, max(model.releases) - back)
+        is_new = to != model.stable or model.candidate is not None
+        may = who in model.approvers and to in model.been_live and is_new and not late
+        release, seen = Release.objects.get(number=to), model.stable + late
+        said = {"actor": self.user(who), "note": "", "expected_live": seen}
+        if self.attempt("roll back", may, services.roll_back, release, **said):
+            model.move(to)
+
+    @deed(who=APPROVERS)
+    def review(self, who: str) -> None:
+        if not self.model.unreviewed:
+            return
+        number, by = next(iter(self.model.unreviewed.items()))
+        row = Emergency.objects.get(release_id=number)
+        may = who in self.model.approvers and who != by
+        said = {"actor": self.user(who), "review": "Fine"}
+        if self.attempt("review", may, services.review_emergency, row, **said):
+            del self.model.unreviewed[number]
+
+    @deed(switch=st.sampled_from(SWITCHES), who=ANYBODY)
+    def switch_off(self, switch: tuple[str, str], who: str) -> None:
+        may = who in self.model.editors and self.model.can_be_switched(*switch)
+        said = {"actor": self.user(who), "reason": "Complaints"}
+        if self.attempt("switch off", may, services.switch_off, *switch, **said):
+            self.model.off.add(switch)
+
+    @deed(switch=st.sampled_from(SWITCHES), who=ANYBODY)
+    def lift(self, switch: tuple[str, str], who: str) -> None:
+        if self.attempt("lift", who in self.model.editors, services.lift, *switch, actor=self.user(who)):
+            self.model.off.discard(switch)
+
+    @deed(who=st.sampled_from(["ann", "bea"]), has=st.sampled_from([True] * 5 + [False]))
+    def rights(self, who: str, has: bool) -> None:
+        right = Permission.objects.get(codename="publish_release")
+        rights = self.user(who).user_permissions
+        rights.add(right) if has else rights.remove(right)
+        (self.model.approvers.add if has else self.model.approvers.discard)(who)

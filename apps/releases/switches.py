@@ -14,7 +14,7 @@ from apps.releases.audit import PUBLISH, record
 from apps.releases.models import Switch
 from apps.releases.notices import notify
 from apps.releases.rights import must_be_editor, must_be_theirs
-from apps.releases.selectors import live_release
+from apps.releases.selectors import live
 
 
 def switch_off(kind: str, key: str, *, actor: User | None, reason: str) -> Switch:
@@ -52,16 +52,18 @@ def lift(kind: str, key: str, *, actor: User | None) -> bool:
 
 
 def known(kind: str) -> set[str]:
-    """The keys that can be switched off: those of the live release."""
-    content = live_release().content
+    """The keys that can be switched off: what some viewers get, by the live release or one in its rollout."""
+    row = live()
+    contents = [row.stable_content] + ([row.candidate_content] if row.candidate_content else [])
     if kind == Switch.Kind.RULE:
         return {
             f"{surface}/{rule['id']}"
+            for content in contents
             for surface, policy in content["surfaces"].items()
             for rule in policy.get("rules", [])
         }
     if kind in (Switch.Kind.FLAG, Switch.Kind.EXPERIMENT):
-        return {one["key"] for one in content.get(f"{kind}s", [])}
+        return {one["key"] for content in contents for one in content.get(f"{kind}s", [])}
     return set()
 
 

@@ -165,7 +165,7 @@ class Model:
         return done
 
     def can_be_switched(self, kind: str, key: str) -> bool:
-        said = self.releases[self.stable]
+        said = [self.releases[number] for number in (self.stable, self.candidate) if number is not None]
         if kind == "flag":
-            return key == "bolder" and said.with_flag
-        return key == "dating/newcomers" and said.with_rule
+            return key == "bolder" and any(one.with_flag for one in said)
+        return key == "dating/newcomers" and any(one.with_rule for one in said)

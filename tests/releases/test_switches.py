@@ -1,0 +1,40 @@
+"""What can be switched off at once: everything that some viewers get."""
+
+from __future__ import annotations
+
+import pytest
+
+from apps.common.errors import NotFound
+from apps.releases import services
+from apps.releases.selectors import live
+from tests.policies.examples import flag, rule
+from tests.releases.people import an_approver, an_editor, measured
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_rule_and_a_flag_of_a_release_that_is_rolled_out_can_be_switched_off_too():
+    draft = services.start_revision(actor=an_editor())
+    changes = {"dating.rules": [rule()], "flags": [flag()]}
+    draft = measured(services.edit_revision(draft, 1, changes, actor=an_editor()))
+    services.publish_revision(draft, actor=an_approver(), note="", staged=True)
+    services.switch_off("rule", "dating/newcomers", actor=an_editor(), reason="Complaints")
+    services.switch_off("flag", "bolder", actor=an_editor(), reason="Complaints")
+    assert live().killed == {"rule:dating/newcomers", "flag:bolder"}
+
+
+def test_a_switch_holds_from_one_release_to_the_next_until_it_is_lifted():
+    draft = services.edit_revision(services.start_revision(actor=None), 1, {"dating.rules": [rule()]})
+    services.publish_revision(draft, actor=None, note="")
+    services.switch_off("rule", "dating/newcomers", actor=an_editor(), reason="Complaints")
+    draft = services.edit_revision(services.start_revision(actor=None), 1, {"dating.diversity": 0.6})
+    services.publish_revision(draft, actor=None, note="")
+    assert (live().stable_number, live().killed) == (3, {"rule:dating/newcomers"})
+
+
+def test_what_only_a_rollout_that_was_turned_back_had_can_not_be_switched_off():
+    draft = services.edit_revision(services.start_revision(actor=None), 1, {"dating.rules": [rule()]})
+    services.publish_revision(draft, actor=None, note="", staged=True)
+    services.turn_back(actor=None, reason="Slow")
+    with pytest.raises(NotFound):
+        services.switch_off("rule", "dating/newcomers", actor=an_editor(), reason="Complaints")

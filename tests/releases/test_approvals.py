@@ -53,6 +53,15 @@ def test_who_once_edited_a_draft_of_another_is_no_second_person():
         services.publish_revision(draft, actor=ann, note="")
 
 
+def test_an_approval_by_who_wrote_in_it_afterwards_is_worth_nothing():
+    ann, bea = an_approver(), an_approver("bea")
+    draft = services.approve(draft := a_draft(ann), draft.version, actor=bea)
+    for value in (0.7, 0.6):  # there and back: the content is the one that she approved
+        draft = services.edit_revision(draft, draft.version, {"dating.diversity": value}, actor=bea)
+    with pytest.raises(Denied):
+        services.publish_revision(measured(draft), actor=ann, note="")
+
+
 def test_the_author_publishes_once_another_approver_said_yes():
     ann, bea = an_approver(), an_approver("bea")
     draft = services.approve(draft := a_draft(ann), draft.version, actor=bea)
@@ -108,6 +117,17 @@ def test_without_a_reach_of_this_very_content_nothing_is_published():
     measured(draft)
     with time_machine.travel(now() + timedelta(hours=25)), pytest.raises(Unprocessable):
         services.publish_revision(draft, actor=an_approver(), note="")
+
+
+def test_a_reach_that_was_measured_against_another_release_is_worth_nothing():
+    draft = a_draft(an_editor())
+    publish_content(**{"dating.exploration": 0.3})
+    draft = services.bring_up_to_date(draft, draft.version)
+    start = default_content()["surfaces"]["dating"]["exploration"]
+    draft = services.edit_revision(draft, draft.version, {"dating.exploration": start})  # as it was measured
+    with pytest.raises(Unprocessable) as refusal:
+        services.publish_revision(draft, actor=an_approver(), note="")
+    assert refusal.value.code == "reach_missing"
 
 
 def test_a_draft_that_turns_a_knob_of_a_running_experiment_is_refused_until_it_starts_anew():

@@ -1,7 +1,8 @@
 """`manage.py demo_prepare`: what the demo does once its stores run. `demo` calls it; nobody else needs to.
 
-Migrates, simulates a market into an empty database, refreshes when no snapshot is active, makes the logins
-and the service key, and leaves what `demo` prints in VAR_DIR/demo.json. Safe to repeat: what is there stays;
+Migrates, simulates a market into an empty database, refreshes when no snapshot is active, starts an A/A
+experiment and has members visit, makes the logins and the service key, and leaves what `demo` prints in
+VAR_DIR/demo.json. Safe to repeat: what is there stays;
 only a market whose simulation was interrupted is made anew, and only in the demo's own stores.
 """
 
@@ -17,8 +18,10 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from raya_recs.demo_access import ensure_access
+from raya_recs.demo_experiment import start_aa_experiment
 
 NUMBERS = ("members", "places", "days", "seed")
+VISITS = {"dating": 300, "networking": 100, "travel": 60}
 
 
 class Command(BaseCommand):
@@ -41,6 +44,7 @@ class Command(BaseCommand):
         call_command("migrate", verbosity=0, interactive=False)
         self._simulate(interrupted, {name: options[name] for name in NUMBERS})
         self._refresh()
+        self._check_of_the_experiments(options["seed"])
         self._step("Collecting static files")
         call_command("collectstatic", verbosity=0, interactive=False)
         self._step("Making logins and a service key")
@@ -75,6 +79,16 @@ class Command(BaseCommand):
             return
         self._step("Refreshing: learning from the events and building the first snapshot")
         call_command("refresh")
+
+    def _check_of_the_experiments(self, seed: int) -> None:
+        from apps.releases.models import Release
+
+        if Release.objects.count() > 1:
+            return
+        self._step("Starting an A/A experiment; members visit for the first time")
+        start_aa_experiment()
+        for surface, visits in VISITS.items():
+            call_command("traffic", surface=surface, visits=visits, market_seed=seed, seed=seed)
 
     def _step(self, line: str) -> None:
         self.stdout.write(line)

@@ -33,6 +33,13 @@ def test_an_approver_who_wrote_nothing_in_it_approves_by_publishing():
     assert Approval.objects.get().approver.username == "ann"
 
 
+def test_an_editor_can_not_publish_what_another_wrote():
+    draft = a_draft(an_editor())
+    with pytest.raises(Denied):
+        services.publish_revision(draft, actor=an_editor("eve"), note="")
+    assert live().stable_number == 1
+
+
 def test_whoever_wrote_in_a_draft_can_neither_approve_nor_publish_it_alone():
     ann = an_approver()
     draft = a_draft(ann)

@@ -94,7 +94,8 @@ def test_of_two_edits_of_one_version_exactly_one_wins_a_thousand_times(two: Two)
             for by, number in zip(editors, numbers, strict=True)
         )
         results = two.at_the_same_moment(*edits)
-        (winner,) = [i for i in (0, 1) if isinstance(results[i], Revision)]
+        assert [isinstance(one, Revision) for one in results].count(True) == 1
+        winner = int(isinstance(results[1], Revision))
         loser = results[1 - winner]
         assert isinstance(loser, Conflict)
         assert loser.code == "draft_changed"

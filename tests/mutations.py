@@ -1,0 +1,286 @@
+"""The guards that `make mutation-proof` breaks on purpose, and the test that must notice each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A guard, the line that keeps it, what stands there when it is broken, and the test that must notice."""
+
+    guard: str
+    file: str
+    line: str
+    broken: str
+    test: str
+
+
+MUTATIONS = (
+    Mutation(
+        "nobody under 18 is eligible",
+        "apps/pipeline/filters/predicates.py",
+        "(today - birth_date < ADULT * YEAR)",
+        "(today - birth_date < 0)",
+        "tests/pipeline/filters/test_rules.py::test_eighteen_today_is_adult_and_eighteen_tomorrow_is_not",
+    ),
+    Mutation(
+        "without a birth date nobody is eligible",
+        "apps/pipeline/filters/predicates.py",
+        "NOT_ADULT * ((birth_date <= 0) | ",
+        "NOT_ADULT * ((birth_date < 0) & ",
+        "tests/pipeline/filters/test_rules.py",
+    ),
+    Mutation(
+        "a block is honoured both ways by the next request",
+        "apps/delivery/state.py",
+        "np.concatenate([self.blocked, self.related, self.seen, self.held])",
+        "np.concatenate([self.related, self.seen, self.held])",
+        "tests/delivery/test_services.py::test_a_block_is_honoured_at_once_both_ways",
+    ),
+    Mutation(
+        "whoever was blocked is told of it too",
+        "apps/interactions/online.py",
+        "    _add(facts, online.global_key(effect.target), theirs, effect.at)\n",
+        "",
+        "tests/delivery/test_services.py::test_a_block_is_honoured_at_once_both_ways",
+    ),
+    Mutation(
+        "the last guard drops whoever is gone",
+        "apps/delivery/ledger.py",
+        "if gone[i] == 1 then",
+        "if gone[i] == 2 then",
+        "tests/delivery/test_ledger.py::test_the_reserve_fills_the_place_of_whoever_is_gone",
+    ),
+    Mutation(
+        "hidden and stopped members are published as gone",
+        "apps/common/online.py",
+        '        write_safely("gone", lambda client: client.sadd(GONE[kind], *wanted), safety=True)',
+        "        pass",
+        "tests/members/test_members.py::test_who_may_not_be_shown_is_gone_before_it_is_acknowledged_and_back_after",
+    ),
+    Mutation(
+        "a repeated request leaves out whoever was blocked since",
+        "apps/delivery/serve.py",
+        "lost = gone | _blocked(prepared.state, numbers)",
+        "lost = gone & False",
+        "tests/delivery/test_services.py::test_a_repeat_leaves_out_whoever_was_blocked_or_hidden_since",
+    ),
+    Mutation(
+        "the cap is never overshot",
+        "apps/delivery/ledger.py",
+        "used + current >= daily",
+        "used + current > daily",
+        "tests/delivery/test_ledger.py::test_the_cap_is_exact_under_64_callers",
+    ),
+    Mutation(
+        "each candidate has a cap of their own",
+        "apps/delivery/ledger.py",
+        "if each then daily, hourly = struct.unpack('<I2I2', ARGV[3], i * 4 - 3) end",
+        "",
+        "tests/delivery/test_ledger.py::test_caps_of_their_own_are_exact_under_64_callers",
+    ),
+    Mutation(
+        "an hourly cap is never overshot",
+        "apps/delivery/ledger.py",
+        "last + current >= hourly",
+        "current >= hourly",
+        "tests/delivery/test_ledger.py::test_an_hourly_cap_holds_in_any_60_minutes",
+    ),
+    Mutation(
+        "a rule that ended does nothing",
+        "apps/pipeline/rules.py",
+        "(now < ends)",
+        "(now <= ends)",
+        "tests/pipeline/ranking/test_boosts.py::test_expired_boost_leaves_score_unchanged",
+    ),
+    Mutation(
+        "a rule that staff switched off does nothing",
+        "apps/pipeline/rules.py",
+        "spec.key not in dead",
+        "True",
+        "tests/pipeline/ranking/test_boosts.py::test_a_killed_boost_leaves_score_unchanged",
+    ),
+    Mutation(
+        "masks that are not whole are refused",
+        "apps/pipeline/masks.py",
+        "if _checksum(path) != checksums[name]:",
+        "if False:",
+        "tests/pipeline/test_masks.py::test_a_file_that_is_not_whole_is_refused_and_built_again",
+    ),
+    Mutation(
+        "another generation of the online state is refused",
+        "apps/delivery/ledger.py",
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end",
+        "",
+        "tests/delivery/test_ledger.py::test_another_generation_refuses_and_leaves_nothing_behind",
+    ),
+    Mutation(
+        "an id used at once for two things is given to one",
+        "apps/interactions/services.py",
+        "digests.get(row.body.id) == row.digest",
+        "True",
+        "tests/interactions/test_concurrency.py::test_an_id_used_at_once_for_two_things_is_given_to_one",
+    ),
+    Mutation(
+        "an accepted event is stored",
+        "apps/interactions/services.py",
+        "        _store_events(kept.values(), now)\n",
+        "        pass\n",
+        "tests/interactions/test_events.py::test_an_event_sent_again_is_a_duplicate_and_stored_once",
+    ),
+    Mutation(
+        "the same id with other content is refused",
+        "apps/interactions/checks.py",
+        "known.digests[body.id] == digest",
+        "True",
+        "tests/interactions/test_events.py::test_an_id_used_again_with_other_content_is_refused_within_and_across_batches",
+    ),
+    Mutation(
+        "only an approver publishes",
+        "apps/releases/audit.py",
+        "if actor is not None and not actor.has_perm(PUBLISH):",
+        "if False:",
+        "tests/releases/test_approvals.py::test_an_editor_can_not_publish_what_another_wrote",
+    ),
+    Mutation(
+        "what an approver did not see is not published",
+        "apps/releases/locks.py",
+        "draft.version != version",
+        "False",
+        "tests/releases/test_services.py::test_publishing_a_version_that_the_approver_did_not_see_is_a_conflict",
+    ),
+    Mutation(
+        "a second edit of one version overwrites nothing",
+        "apps/releases/locks.py",
+        "draft.version != version",
+        "False",
+        "tests/releases/test_services.py::test_an_edit_of_another_version_is_a_conflict_and_saves_nothing",
+    ),
+    Mutation(
+        "of two edits at the same moment one wins",
+        "apps/releases/locks.py",
+        'Revision.objects.select_for_update(of=("self",))',
+        "Revision.objects",
+        "tests/releases/test_races.py::test_of_two_edits_of_one_version_exactly_one_wins_a_thousand_times",
+    ),
+    Mutation(
+        "whoever wrote in a draft does not approve it",
+        "apps/releases/approvals.py",
+        "if draft.contributors.filter(pk=actor.pk).exists():",
+        "if False:",
+        "tests/releases/test_approvals.py::"
+        "test_whoever_wrote_in_a_draft_can_neither_approve_nor_publish_it_alone",
+    ),
+    Mutation(
+        "an approval by somebody who wrote in it later is worth nothing",
+        "apps/releases/approvals.py",
+        "one.approver_id not in writers",
+        "True",
+        "tests/releases/test_approvals.py::test_an_approval_by_who_wrote_in_it_afterwards_is_worth_nothing",
+    ),
+    Mutation(
+        "an author who approves publishes only with somebody else's yes",
+        "apps/releases/publishing.py",
+        "    elif missing := second_person_missing(draft, pointer.stable):",
+        '    elif missing := "":',
+        "tests/releases/test_approvals.py::"
+        "test_whoever_wrote_in_a_draft_can_neither_approve_nor_publish_it_alone",
+    ),
+    Mutation(
+        "a lowered guard needs a second person however few it reaches",
+        "apps/releases/approvals.py",
+        "if lowered := lowers_a_guard(live.content, revision.content):",
+        "if lowered := []:",
+        "tests/releases/test_approvals.py::"
+        "test_a_lowered_cap_guard_needs_a_second_person_however_small_the_reach",
+    ),
+    Mutation(
+        "a reach of yesterday is not believed",
+        "apps/releases/approvals.py",
+        "        measured_at__gte=now() - REACH_FRESH,\n",
+        "",
+        "tests/releases/test_approvals.py::test_without_a_reach_of_this_very_content_nothing_is_published",
+    ),
+    Mutation(
+        "a reach against another release is not believed",
+        "apps/releases/approvals.py",
+        "        based_on=live,\n",
+        "",
+        "tests/releases/test_approvals.py::"
+        "test_a_reach_that_was_measured_against_another_release_is_worth_nothing",
+    ),
+    Mutation(
+        "a candidate that was turned back is not rolled back to",
+        "apps/releases/publishing.py",
+        "        _must_have_been_live(to)\n",
+        "",
+        "tests/releases/test_approvals.py::"
+        "test_a_rollout_turned_back_leaves_the_stable_release_and_can_not_be_rolled_back_to",
+    ),
+    Mutation(
+        "what was taken off the schedule stays off",
+        "apps/releases/schedule.py",
+        "    return row.status == Revision.Status.SCHEDULED and row.publish_at == draft.publish_at\n",
+        "    return True\n",
+        "tests/releases/test_schedule.py::test_a_draft_taken_off_the_schedule_while_it_is_prepared_stays_off",
+    ),
+    Mutation(
+        "a kill switch reaches the next list",
+        "apps/releases/selectors.py",
+        "        killed=frozenset(row.killed),\n",
+        "",
+        "tests/delivery/test_rules.py::"
+        "test_a_rule_that_is_switched_off_does_nothing_and_works_again_when_that_is_lifted",
+    ),
+    Mutation(
+        "a killed flag is off",
+        "apps/releases/dealing.py",
+        "now < self.ends_at or self.switch in killed:\n            return False",
+        "now < self.ends_at:\n            return False",
+        "tests/delivery/test_flags.py::test_values_have_their_types_and_a_killed_flag_is_off_at_once",
+    ),
+    Mutation(
+        "no condition asks for gender or orientation",
+        "apps/pipeline/conditions.py",
+        'Attribute("age", NUMBER, _age),\n',
+        'Attribute("age", NUMBER, _age),\n        Attribute("gender", NUMBER, _plain("gender")),\n',
+        "tests/policies/test_conditions.py::test_what_is_for_mutual_eligibility_alone_is_no_attribute",
+    ),
+    Mutation(
+        "no condition asks for a word that stands in for them",
+        "apps/policies/conditions.py",
+        "        if is_sensitive(value):\n",
+        "        if False:\n",
+        "tests/policies/test_conditions.py::test_words_that_stand_in_for_orientation_or_gender_are_refused",
+    ),
+    Mutation(
+        "a filter always wins over a boost, a share and a pin",
+        "apps/pipeline/filters/eligibility.py",
+        '    rows = np.empty(stop - start, "i4")\n',
+        "    refused = refused if request.rules is None else refused * 0\n"
+        '    rows = np.empty(stop - start, "i4")\n',
+        "tests/pipeline/ranking/test_boosts.py::test_a_filter_always_wins_over_a_boost",
+    ),
+    Mutation(
+        "a rule is only about those whom its mask holds",
+        "apps/pipeline/ranking/boosts.py",
+        "multiply(words, rules",
+        "multiply(words | ~words, rules",
+        "tests/pipeline/ranking/test_boosts.py::test_a_boost_multiplies_phi_of_whom_it_is_about",
+    ),
+    Mutation(
+        "the policy's hourly cap stands",
+        "apps/pipeline/ranking/caps.py",
+        "caps[:] = request.params.daily_cap, request.params.hourly_cap",
+        "caps[:] = request.params.daily_cap, 0",
+        "tests/pipeline/ranking/test_caps.py",
+    ),
+    Mutation(
+        "of several caps the tightest applies",
+        "apps/pipeline/ranking/multiply.py",
+        "limit < caps[i, k]",
+        "limit > caps[i, k]",
+        "tests/pipeline/ranking/test_caps.py",
+    ),
+)

@@ -247,7 +247,7 @@ class _Parser:
         if kind == NUMBER:
             if isinstance(value, bool) or not isinstance(value, int | float) or not -FAR <= value <= FAR:
                 raise ConditionInvalid("Is a number.", path)
-            return value
+            return value + 0  # no -0.0: Postgres keeps none
         if kind == SET or operator == "in":
             return self._words(value, path)
         assert kind == CHOICE

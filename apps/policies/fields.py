@@ -58,7 +58,7 @@ class Refusals:
         if whole and value != int(value):
             self.add(name, "Must be a whole number.")
             return low
-        return int(value) if whole else round(float(value), 4)
+        return int(value) if whole else round(float(value), 4) + 0  # no -0.0: Postgres keeps none
 
     def one_of(self, name: str, value: Any, choices: Mapping[str, Any] | tuple[str, ...]) -> str:
         if not isinstance(value, str) or value not in choices:

@@ -63,7 +63,8 @@ class Knob:
         """The one spelling of a value that was not refused."""
         if isinstance(value, str):
             return value
-        return int(value) if self.kind is Kind.WHOLE else round(float(value), 4)
+        # + 0: Postgres keeps no -0.0, and the digest must be that of what is stored
+        return int(value) if self.kind is Kind.WHOLE else round(float(value), 4) + 0
 
 
 def _number(key: str, label: str, sentence: str, group: str, default: float, **more: object) -> Knob:

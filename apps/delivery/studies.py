@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from statistics import median
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -139,7 +140,7 @@ def _of_surface(pairs: list[dict[str, Any]]) -> dict[str, Any]:
         "shown": [len(before), len(after)],
         "fill": [sum(before.values()) / wanted, sum(after.values()) / wanted],
         "capped": [sum(pair[f"{side}_capped"] for pair in pairs) for side in ("before", "after")],
-        "cpu_ms": [sum(pair[f"{side}_ms"] for pair in pairs) / n for side in ("before", "after")],
+        "cpu_ms": [median(pair[f"{side}_ms"] for pair in pairs) for side in ("before", "after")],
         "groups": _groups(before, after),
     }
 

@@ -23,6 +23,7 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
+BIN = Path(sys.executable).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENS = ROOT / "var" / "screens"
 WIDTHS = {"desktop": (1440, 1000), "phone": (390, 844)}
@@ -52,10 +53,13 @@ class Demo:
 
     def get(self, path: str, **params: Any) -> Any:
         """What the API answers as JSON; fails on any other status than 200."""
-        headers = {"Authorization": f"Api-Key {self.service_key}"}
-        answer = requests.get(f"{self.api}/api/v1/{path}", params=params, headers=headers, timeout=10)
+        answer = self.ask(path, **params)
         assert answer.status_code == 200, answer.text
         return answer.json()
+
+    def ask(self, path: str, **params: Any) -> requests.Response:
+        headers = {"Authorization": f"Api-Key {self.service_key}"}
+        return requests.get(f"{self.api}/api/v1/{path}", params=params, headers=headers, timeout=10)
 
     def manage(self, *command: str) -> str:
         """Runs a management command against the demo's stores."""

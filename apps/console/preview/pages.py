@@ -50,7 +50,8 @@ def study(request: HttpRequest, pk: int) -> HttpResponse:
     """The latest study of a draft, and the way to ask for one."""
     draft = get_object_or_404(Revision, pk=pk)
     found = DraftStudy.objects.filter(revision=draft).select_related("asked_by").first()
-    context: dict[str, Any] = {"draft": draft, "study": found, "sample": SAMPLE, "most": MOST}
+    sample = found.sample if found is not None else SAMPLE
+    context: dict[str, Any] = {"draft": draft, "study": found, "sample": sample, "most": MOST}
     context["is_active"] = found is not None and found.status in ACTIVE
     context["surfaces"] = _pictures(found.result) if found is not None and found.result else []
     return render(request, "preview/study", f"Study: {draft.title}", **context)
@@ -157,7 +158,7 @@ def _pictures(result: dict[str, Any]) -> list[dict[str, Any]]:
                 ("Exposure Gini", *(f"{value:.3f}" for value in found["gini"])),
                 ("Shown at least once", *(f"{value:,}" for value in found["shown"])),
                 ("Lists shortened by caps", *(f"{value:,}" for value in found["capped"])),
-                ("CPU per list", *(f"{value:.2f} ms" for value in found["cpu_ms"])),
+                ("CPU per list, median", *(f"{value:.2f} ms" for value in found["cpu_ms"])),
             ],
             "groups": [
                 (

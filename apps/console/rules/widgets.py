@@ -64,7 +64,8 @@ def _finite(text: str, one: Field) -> Any:
 
 
 def _time(text: str, _: Field) -> str:
-    return f"{text}:00Z" if len(text) == 16 else text
+    """A moment as contents spell it; the browser sends seconds only when somebody typed them."""
+    return {16: f"{text}:00Z", 19: f"{text}Z"}.get(len(text), text)
 
 
 def _json(text: str, _: Field) -> Any:

@@ -12,7 +12,7 @@ DEMO_READY := $(VENV)/.demo-ready
 DEV_READY := $(VENV)/.dev-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor test test-browser test-faults mutation-proof check check-format check-lint check-types check-layers \
+.PHONY: help demo doctor pictures test test-browser test-faults mutation-proof check check-format check-lint check-types check-layers \
 	check-migrations check-deploy check-templates check-openapi openapi bench fmt lock clean
 
 help: ## Print the targets
@@ -29,6 +29,9 @@ test: $(DEV_READY) ## The whole suite, on servers of its own (ARGS="tests/api -k
 
 test-faults: $(DEV_READY) ## Only the tests that kill real processes
 	$(VENV)/bin/pytest -m faults $(ARGS)
+
+pictures: $(DEV_READY) ## Take the guide's pictures anew, from the running demo
+	GUIDE_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/pytest tests/browser/test_journey.py $(ARGS)
 
 test-browser: $(DEV_READY) ## Only the tests that drive a browser
 	$(VENV)/bin/pytest tests/browser $(ARGS)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import re
+import shutil
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
-from tests.browser.conftest import SCREENS, WIDTHS, Demo
+from tests.browser.conftest import ROOT, SCREENS, WIDTHS, Demo
 
 T = TypeVar("T")
+GUIDE = ROOT / "docs" / "admin-guide.md"
+PICTURES = os.environ.get("GUIDE_PICTURES", "")  # a folder: the guide's pictures are taken anew
+
+
+def of_the_guide() -> set[str]:
+    """The names of the pictures that the guide shows."""
+    return set(re.findall(r"\(pictures/([\w-]+)\.png\)", GUIDE.read_text()))
 
 
 class Staff:
@@ -68,7 +79,11 @@ class Staff:
     def picture(self, name: str) -> Staff:
         Staff.steps += 1
         SCREENS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=str(SCREENS / f"journey-{Staff.steps:02d}-{name}.png"), full_page=True)
+        kept = SCREENS / f"journey-{Staff.steps:02d}-{name}.png"
+        self.page.evaluate("window.scrollTo(0, 0)")  # what sticks to the edge stands where it belongs
+        self.page.screenshot(path=str(kept), full_page=True)
+        if PICTURES and name in of_the_guide():
+            shutil.copy(kept, Path(PICTURES) / f"{name}.png")
         return self
 
     def draft_number(self) -> int:
@@ -82,8 +97,6 @@ class Staff:
 
 def wait_for(what: Callable[[], T | None], seconds: float, sentence: str) -> tuple[T, float]:
     """The first thing that is there, and the seconds it took."""
-    import time
-
     began = time.monotonic()
     while time.monotonic() - began < seconds:
         if found := what():

@@ -212,6 +212,14 @@ class PeriodicTaskForm(StockPeriodicTaskForm):
 @admin.register(beat.PeriodicTask)
 class PeriodicTaskAdmin(StockPeriodicTaskAdmin, ModelAdmin):
     form = PeriodicTaskForm
+    change_form_template = None  # the stock one puts a crontab into words by a script that the policy refuses
+    readonly_fields = ("last_run_at",)
+    fieldsets = (
+        (None, {"fields": ("name", "regtask", "task", "enabled", "description")}),
+        ("When", {"fields": ("interval", "crontab", "clocked", "start_time", "last_run_at", "one_off")}),
+        ("With", {"fields": ("args", "kwargs")}),
+        ("How", {"fields": ("expires", "expire_seconds", "queue", "priority")}),
+    )
     list_display = ("name", "enabled", "interval", "crontab", "last_run_at", "total_run_count")
     list_filter = ("enabled",)
     list_select_related = ("interval", "crontab", "clocked", "solar")

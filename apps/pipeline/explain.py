@@ -17,7 +17,7 @@ import numpy as np
 from apps.pipeline.contracts import Explanation, Pool, Request, Slate
 from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.changes import change_for
-from apps.pipeline.filters.rules import RULES
+from apps.pipeline.filters.rules import CODE, RULES
 from apps.pipeline.lineup import PINNED_SOURCE, lineup_for
 from apps.pipeline.ranking.boosts import steps_of
 from apps.pipeline.ranking.caps import caps_of
@@ -99,6 +99,8 @@ def _refused(request: Request, candidate: int, row: Table) -> Explanation | None
     bits = int(eligibility.refusals(request, row)[0])
     if bits == 0:
         return None
+    if bits >> CODE["other_market"] & 1:  # two markets have no common plane, and no distance to judge
+        bits &= ~(1 << CODE["distance_of_viewer"] | 1 << CODE["distance_of_candidate"])
     rules = [rule for rule in RULES if bits >> rule.code & 1]
     changes = [change_for(rule.name, request, row) for rule in rules]
     return Explanation(

@@ -63,9 +63,9 @@ def addresses() -> list[str]:
     for member in Member.objects.order_by("number"):
         found.append(reverse("admin:members_member_change", args=[member.pk]))
         found.append(reverse("admin:member_data", args=[member.external_id]))
-    first = {row.viewer: row for row in Delivery.objects.defer("viewer_state")}
+    first = {row.viewer: row for row in Delivery.objects.defer("viewer_state").order_by("id")}
     found += [reverse("admin:interactions_delivery_change", args=[row.pk]) for row in first.values()]
-    events = {row.actor: row for row in Event.objects.all()}
+    events = {row.actor: row for row in Event.objects.order_by("id")}
     return found + [reverse("admin:interactions_event_change", args=[row.pk]) for row in events.values()]
 
 

@@ -63,6 +63,13 @@ def test_a_private_rule_beside_an_open_one_makes_the_answer_private():
     assert [change["field"] for change in told.change] == ["market", "age_min"]
 
 
+def test_two_markets_have_no_distance_to_tell_of():
+    snapshot, _ = people(viewer={"max_distance": 5}, candidate={"market": 1, "x": 9000, "max_distance": 5})
+    told = explain(request_for(snapshot, 1), 2)
+    assert (told.code, told.private) == ("other_market", False)
+    assert [change["field"] for change in told.change] == ["market"]
+
+
 def changed(request: Request, candidate: int, changes) -> Request:
     """The request after these changes to the two members."""
     table = request.data.candidates

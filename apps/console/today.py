@@ -1,4 +1,4 @@
-"""The figures of the first page: what the lists led to, per surface and day, over the last 30 days.
+"""The first page: what waits for staff (waiting.py), and what the lists led to over the last 30 days.
 
 One set-based query per figure, from events, relationships and deliveries; figures.py turns them into charts.
 Days are UTC.
@@ -18,6 +18,7 @@ from apps.common.clock import now, today
 from apps.common.models import OnlineState
 from apps.common.valkey import background_client
 from apps.console.figures import draw
+from apps.console.waiting import waiting
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.releases.models import Release
 from apps.releases.selectors import live_release
@@ -78,7 +79,12 @@ def today_page() -> dict[str, Any]:
         draw(title, sentence, values, surfaces, days, releases, percent=percent)
         for title, sentence, values, percent in figures
     ]
-    return {"tiles": tiles(), "charts": charts, "is_empty": not any(chart.series for chart in charts)}
+    return {
+        "waiting": waiting(),
+        "tiles": tiles(),
+        "charts": charts,
+        "is_empty": not any(chart.series for chart in charts),
+    }
 
 
 def daily_figures(since: datetime) -> list[tuple[str, str, Daily, bool]]:

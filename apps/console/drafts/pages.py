@@ -14,12 +14,14 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
+from redis import RedisError
 
 from apps.common.errors import Conflict, Problem
 from apps.console.access.confirm import confirmed
 from apps.console.page import EDIT, Pages, actor, needs, posted_note, posted_number, render
 from apps.console.policies.cards import cards, lines
 from apps.delivery.reach import measure_reach, ready_to_serve
+from apps.delivery.rollout import watched
 from apps.policies.difference import difference
 from apps.releases import services
 from apps.releases.approvals import fresh_reach
@@ -207,6 +209,7 @@ def releases(request: HttpRequest) -> HttpResponse:
         "rows": rows,
         "live": live_release(),
         "rollout": rollout(),
+        "health": rollout_health(),
         "emergencies": unreviewed_emergencies(),
     }
     return render(request, "releases", "Releases", **context, switches=switched_off())
@@ -218,6 +221,7 @@ def release(request: HttpRequest, number: int) -> HttpResponse:
     shown = get_object_or_404(Release.objects.select_related("published_by"), pk=number)
     live, before = live_release(), release_before(shown)
     context: dict[str, Any] = {"release": shown, "live": live, "before": before, "rollout": rollout()}
+    context["health"] = rollout_health() if context["rollout"] else []
     context["changes"] = lines(difference(before.content, shown.content)) if before else []
     context["back_changes"] = lines(difference(live.content, shown.content))
     context["cards"] = cards(shown.content)
@@ -296,6 +300,27 @@ def roll_back(request: HttpRequest, number: int) -> HttpResponse:
     except Problem as problem:
         messages.error(request, f"{problem.detail} Nothing was changed.")
     return redirect("admin:release", number=number)
+
+
+def rollout_health() -> list[dict[str, Any]]:
+    """Both releases of the rollout under way over the same minutes; empty without one, or without Valkey."""
+    pointer = rollout()
+    if pointer is None:
+        return []
+    try:
+        seen = watched(pointer)
+    except RedisError:
+        return []
+    return [
+        {
+            "release": number,
+            "answers": one.answers,
+            "error_share": f"{one.error_rate:.2%}",
+            "fill_share": f"{one.fill:.1%}",
+            "p99": f"{one.p99_ms:,.0f} ms",
+        }
+        for number, one in ((pointer.stable_id, seen.stable), (pointer.candidate_id, seen.candidate))
+    ]
 
 
 def conflict_page(request: HttpRequest, problem: Problem, draft: Revision) -> HttpResponse:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django import template
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -41,6 +42,22 @@ def shown(value: Any) -> Any:
 def is_long(value: Any) -> bool:
     """Whether a fact wants the whole width."""
     return isinstance(value, str) and len(value) > 60
+
+
+@register.simple_tag
+def emergency_banner() -> SafeString | str:
+    """Names the releases that one person published alone and nobody has reviewed; else nothing."""
+    from apps.releases.selectors import unreviewed_emergencies
+
+    numbers = [one.release_id for one in unreviewed_emergencies()]
+    if not numbers:
+        return ""
+    return format_html(
+        '<section class="rc-card rc-banner" role="note"><p><strong>Release {} was published in an emergency, '
+        'by one person.</strong> Somebody else must <a href="{}">review it</a>.</p></section>',
+        ", ".join(map(str, numbers)),
+        reverse("admin:releases"),
+    )
 
 
 @register.simple_tag

@@ -2,8 +2,13 @@
 
 import os
 import time
+from uuid import UUID
 
+import numpy as np
+
+from apps.interactions.bodies import EventBody
 from apps.simulation.bench.driver import summary
+from apps.simulation.bench.events import MIX, Person, make_batch
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
 
 
@@ -36,3 +41,13 @@ def test_the_empty_view_answers_under_load() -> None:
         found = drive(port, 0.5, 2, ["/"], {})
         assert cpu_seconds(pid) > 0
     assert set(found["statuses"]) == {"200"}
+
+
+def test_a_batch_of_events_is_the_mix_with_new_ids_and_undoes_only_what_it_holds() -> None:
+    people = [Person(f"m{i}", i + 1) for i in range(50)]
+    batch = make_batch(people, 1000, np.random.default_rng(1))
+    bodies = {body.id: body for body in map(EventBody.model_validate, batch)}
+    assert len(bodies) == 1000
+    assert {body.type.value for body in bodies.values()} == set(MIX)
+    undos = [body for body in bodies.values() if body.type == "undo"]
+    assert all(bodies[UUID(undo.target)].actor == undo.actor for undo in undos)

@@ -26,8 +26,10 @@ from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import runtime
 from apps.pipeline.snapshot import Snapshot
 from apps.releases.models import Release
+from apps.simulation.bench.market import ensure_market_of
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
 from apps.simulation.bench.rulebook import with_rules
+from apps.simulation.bench.servers import valkey_cpu_seconds
 
 SURFACE = "dating"
 VIEWERS = 2000
@@ -144,11 +146,11 @@ def _added(rounds: dict[str, list[dict[str, Any]]]) -> str:
 
 
 def _measure(port: int, pid: int, plan: Plan, paths: list[str], headers: dict[str, str]) -> dict[str, Any]:
-    workers, valkey = cpu_seconds(pid), _valkey_seconds()
+    workers, valkey = cpu_seconds(pid), valkey_cpu_seconds()
     seen = drive(port, plan.seconds, plan.connections, paths, headers)
     if set(seen["statuses"]) != {"200"}:
         raise CommandError(f"Expected only status 200, got {seen['statuses']}")
-    workers, valkey = cpu_seconds(pid) - workers, _valkey_seconds() - valkey
+    workers, valkey = cpu_seconds(pid) - workers, valkey_cpu_seconds() - valkey
     per_request = 1000 / seen["requests"]
     return seen | {
         "workers_cpu_ms": round(workers * per_request, 3),
@@ -158,18 +160,7 @@ def _measure(port: int, pid: int, plan: Plan, paths: list[str], headers: dict[st
 
 
 def _prepare(plan: Plan, say: Callable[[str], object]) -> None:
-    """A market of the asked size, simulated when the database holds nobody."""
-    from apps.members.models import Member
-
-    found = Member.objects.count()
-    if not found:
-        say(f"Simulating {plan.members:,} members")
-        call_command("simulate", members=plan.members, stdout=StringIO())
-        call_command("refresh", stdout=StringIO())
-    elif abs(found - plan.members) > plan.members * 0.1:
-        raise CommandError(
-            f"The database holds {found:,} members: give --members {found}, or an empty database."
-        )
+    ensure_market_of(plan.members, say)
     world = runtime().world
     if world.snapshot is None or world.live is None:
         raise CommandError("There is no active snapshot or no release: run `manage.py refresh` first.")
@@ -221,11 +212,6 @@ def _key() -> dict[str, str]:
     out = StringIO()
     call_command("create_service_key", "bench", scopes=["recommend:read"], stdout=out)
     return {"Authorization": f"Api-Key {out.getvalue().strip()}"}
-
-
-def _valkey_seconds() -> float:
-    info: dict[str, Any] = background_client().info("cpu")
-    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
 def _line(i: int, rounds: dict[str, list[dict[str, Any]]]) -> str:

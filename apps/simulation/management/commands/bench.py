@@ -1,43 +1,64 @@
-"""`manage.py bench serving`: what a recommendation costs on this machine, beside an empty view."""
+"""`manage.py bench`: what recommendations and events cost on this machine, beside a baseline."""
 
 from __future__ import annotations
 
 import json
 from argparse import ArgumentParser
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.simulation.bench.serving import Plan, bench_serving
+from apps.simulation.bench import events, serving
 
 
 class Command(BaseCommand):
     help = (
-        "Measures CPU per request (workers and Valkey) and p50. It fills the online state and leaves "
-        "deliveries behind: give it a database of its own."
+        "Measures CPU and speed beside a baseline. `serving`: a recommendation beside an empty view. "
+        "`events`: batches of events through one API process beside COPY of the same rows. It fills the "
+        "online state and leaves deliveries and events behind: give it a database of its own."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["serving"])
-        parser.add_argument("--members", type=int, default=Plan.members)
-        parser.add_argument("--seconds", type=float, default=Plan.seconds, help="per round")
-        parser.add_argument("--repeat", type=int, default=Plan.repeat)
-        parser.add_argument("--limit", type=int, default=Plan.limit)
-        parser.add_argument("--seen", type=int, default=Plan.seen, help="people each viewer has seen")
-        parser.add_argument("--held", type=int, default=Plan.held, help="people held back from each viewer")
-        parser.add_argument("--connections", type=int, default=Plan.connections)
-        parser.add_argument("--workers", type=int, default=Plan.workers)
-        parser.add_argument("--rules", type=int, default=Plan.rules, help="live rules, beside none")
-        parser.add_argument("--flags", type=int, default=Plan.flags)
-        parser.add_argument("--experiments", type=int, default=Plan.experiments)
+        parser.add_argument("what", choices=["serving", "events"])
+        parser.add_argument("--members", type=int, help="of the market (20,000; for events 2,000)")
+        parser.add_argument("--seconds", type=float, help="per round (10; for events 8)")
+        parser.add_argument("--repeat", type=int, help="rounds (3); the figures are their medians")
+        parser.add_argument("--connections", type=int, help="of the load driver (8; for events 4)")
         parser.add_argument("--json", type=Path, help="write all figures to this file")
+        of_events = parser.add_argument_group("events")
+        of_events.add_argument("--batch", type=int, help="events in a request (100)")
+        of_events.add_argument("--effects", type=int, help="passes to time until the next list (100)")
+        of_serving = parser.add_argument_group("serving")
+        of_serving.add_argument("--limit", type=int, help="items asked for (20)")
+        of_serving.add_argument("--seen", type=int, help="people each viewer has seen (500)")
+        of_serving.add_argument("--held", type=int, help="people held back from each viewer (50)")
+        of_serving.add_argument("--workers", type=int, help="of the server (2)")
+        of_serving.add_argument("--rules", type=int, help="live rules, beside none (0)")
+        of_serving.add_argument("--flags", type=int, help="live flags (0)")
+        of_serving.add_argument("--experiments", type=int, help="running experiments (0)")
 
     def handle(self, **options: Any) -> None:
-        plan = Plan(**{name: options[name] for name in Plan.__dataclass_fields__})
-        found = bench_serving(plan, self.stdout.write)
+        found = self._serving(options) if options["what"] == "serving" else self._events(options)
+        if options["json"]:
+            options["json"].write_text(json.dumps(found, indent=1))
+
+    def _serving(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = serving.bench_serving(_plan(serving.Plan, options), self.stdout.write)
         for name, figures in found["median"].items():
             said = ", ".join(f"{figure} {value}" for figure, value in figures.items())
             self.stdout.write(f"median {name}: {said}")
-        if options["json"]:
-            options["json"].write_text(json.dumps(found, indent=1))
+        return found
+
+    def _events(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = events.bench_events(_plan(events.Plan, options), self.stdout.write)
+        named = {name: value for name, value in found.items() if name not in ("plan", "rounds")}
+        self.stdout.write("median: " + ", ".join(f"{name} {value}" for name, value in named.items()))
+        return found
+
+
+def _plan(kind: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """What was asked for; the plan's own values for the rest."""
+    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    return kind(**{name: options[name] for name in names if options[name] is not None})

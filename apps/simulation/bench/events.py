@@ -1,0 +1,229 @@
+"""Events a second through the API, and CPU per event beside a `COPY` of the same rows in the same run.
+
+One API process takes batches over HTTP; then this process copies what it stored, in the same batches and
+commits, into a table with the same columns, constraints and indexes. Postgres counts on both sides, Valkey on
+the API's. It leaves events behind and fills the online state: give it a database of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+import orjson
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from django.db import connection
+
+from apps.common import clock, online
+from apps.interactions.delivery_ids import new_delivery_id
+from apps.interactions.models import EventType
+from apps.interactions.relationships import DECISIVE
+from apps.simulation.bench.effect import measure_effect
+from apps.simulation.bench.market import ensure_market_of
+from apps.simulation.bench.processes import cpu_seconds, granian
+from apps.simulation.bench.servers import postgres_cpu_seconds, valkey_cpu_seconds
+
+DRIVER = Path(__file__).with_name("posting.py")
+PATH = "/api/v1/events"
+SURFACE = "dating"
+MOST_PER_SECOND = 15_000  # bodies are made beforehand
+WARM_BATCHES = 50
+MIX = {  # shares of what members of the simulated market do, with a little of everything
+    "impression": 0.50, "profile_view": 0.12, "like": 0.12, "pass": 0.16, "like_read": 0.02, "message": 0.03,
+    "reply": 0.02, "match": 0.005, "unmatch": 0.003, "block": 0.005, "unblock": 0.002, "report": 0.001,
+    "undo": 0.008, "feedback": 0.006,
+}  # fmt: skip
+ABOUT_A_LIST = frozenset({"impression", "profile_view", "like", "pass"})
+_COLUMNS = (
+    "id, type, actor, target, target_kind, surface, delivery, position, occurred_at, received_at, context"
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to measure."""
+
+    members: int = 2_000
+    seconds: float = 8.0  # per round
+    repeat: int = 3
+    batch: int = 100
+    connections: int = 4
+    effects: int = 100  # 0: does not measure them
+
+
+@dataclass(frozen=True)
+class Person:
+    id: str
+    number: int
+
+
+def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
+    """Figures per round and their medians. Raises CommandError when an event was not accepted."""
+    ensure_market_of(plan.members, say)
+    people, key = _people(), _key()
+    environment = {"API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000", "RAYA_RECS_PROCESS": "api"}
+    environment["PYTHONPATH"] = os.getcwd()
+    draw = np.random.default_rng()
+    rounds = []
+    with granian("raya_recs.wsgi:application", env=environment, workers=1, ready_path="/health/ready") as (
+        port,
+        pid,
+    ):
+        post = Posting(port, pid, key, plan)
+        make = partial(make_batch, people, plan.batch, draw)
+        post.measure([make() for _ in range(WARM_BATCHES)])
+        for i in range(plan.repeat):
+            count = int(plan.seconds * MOST_PER_SECOND / plan.batch)
+            rounds.append(_round(post, [make() for _ in range(count)], plan))
+            say(_line(i + 1, rounds[-1]))
+        viewers = [people[i].id for i in draw.integers(0, len(people), plan.effects)]
+        effect = measure_effect(port, key, viewers, SURFACE)
+    online.mark_missed("after a benchmark")
+    return _found(plan, rounds, effect)
+
+
+class Posting:
+    """Posts batches to one server, and counts the CPU of all who work on them."""
+
+    def __init__(self, port: int, pid: int, key: dict[str, str], plan: Plan) -> None:
+        self.port, self.pid, self.plan = port, pid, plan
+        self.headers = {"Content-Type": "application/json", **key}
+
+    def measure(self, batches: Sequence[Sequence[dict[str, Any]]]) -> dict[str, Any]:
+        with tempfile.NamedTemporaryFile() as file:
+            file.write(b"\n".join(orjson.dumps(batch) for batch in batches))
+            file.flush()
+            before = self._cpu()
+            seen = self._drive(file.name)
+            api, postgres, valkey = (now - then for now, then in zip(self._cpu(), before, strict=True))
+        if set(seen["statuses"]) != {"200"} or seen["accepted"] != seen["batches"] * self.plan.batch:
+            raise CommandError(f"Not all events were accepted: {seen}")
+        per_event = 1e6 / seen["accepted"]
+        return seen | {
+            "api_cpu_us": round(api * per_event, 1),
+            "postgres_cpu_us": round(postgres * per_event, 1),
+            "valkey_cpu_us": round(valkey * per_event, 1),
+            "cpu_us": round((api + postgres + valkey) * per_event, 1),
+        }
+
+    def _drive(self, file: str) -> dict[str, Any]:
+        command = [sys.executable, str(DRIVER), str(self.port), str(self.plan.seconds)]
+        command += [str(self.plan.connections), file]
+        said = orjson.dumps({"path": PATH, "headers": self.headers})
+        done = subprocess.run(
+            command, input=said, capture_output=True, timeout=self.plan.seconds + 120, check=False
+        )
+        if done.returncode:
+            raise CommandError(f"The load driver failed: {done.stderr.decode()[-500:]}")
+        found: dict[str, Any] = orjson.loads(done.stdout)
+        return found
+
+    def _cpu(self) -> tuple[float, float, float]:
+        return cpu_seconds(self.pid), postgres_cpu_seconds(), valkey_cpu_seconds()
+
+
+def _round(post: Posting, batches: Sequence[Sequence[dict[str, Any]]], plan: Plan) -> dict[str, Any]:
+    seen = post.measure(batches)
+    copied = _copy(_stored(batches[: seen["batches"]]), plan.batch)
+    return seen | {"copy_cpu_us": copied, "cpu_ratio_copy": round(seen["cpu_us"] / copied, 2)}
+
+
+def _copy(rows: Sequence[Sequence[Any]], size: int) -> float:
+    """CPU microseconds per row of copying these: this process and Postgres."""
+    with connection.cursor() as cursor:
+        cursor.execute("DROP TABLE IF EXISTS bench_copy")
+        cursor.execute("CREATE TABLE bench_copy (LIKE interactions_event INCLUDING ALL)")
+        before = time.process_time() + postgres_cpu_seconds()
+        for start in range(0, len(rows), size):
+            with cursor.copy(f"COPY bench_copy ({_COLUMNS}) FROM STDIN") as copy:  # each commits by itself
+                for row in rows[start : start + size]:
+                    copy.write_row(row)
+        took = time.process_time() + postgres_cpu_seconds() - before
+        cursor.execute("DROP TABLE bench_copy")
+    return round(took * 1e6 / len(rows), 2)
+
+
+def _stored(batches: Sequence[Sequence[dict[str, Any]]]) -> list[tuple[Any, ...]]:
+    """The rows of these events as Postgres has them, in the order sent."""
+    ids = [UUID(event["id"]) for batch in batches for event in batch]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT {_COLUMNS.replace('context', 'context::text')} FROM interactions_event "
+            "WHERE received_at > now() - interval '1 hour'"
+        )
+        found = {row[0]: row for row in cursor.fetchall()}
+    return [found[one] for one in ids]
+
+
+def _people() -> list[Person]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT external_id, number FROM members_member ORDER BY number")
+        return [Person(*row) for row in cursor.fetchall()]
+
+
+def make_batch(people: Sequence[Person], size: int, draw: np.random.Generator) -> list[dict[str, Any]]:
+    """New events of the mix; an undo takes back one of its own batch."""
+    kinds = draw.choice(list(MIX), size, p=np.array(list(MIX.values())) / sum(MIX.values())).tolist()
+    pairs = draw.integers(0, len(people), (size, 2)).tolist()
+    now = clock.now().isoformat()
+    events: list[dict[str, Any]] = []
+    for kind, (a, b) in zip(kinds, pairs, strict=True):
+        events.append(_event(kind, people[a], people[b if a != b else b - 1], now, events))
+    return events
+
+
+def _event(
+    kind: str, actor: Person, target: Person, now: str, before: list[dict[str, Any]]
+) -> dict[str, Any]:
+    said: dict[str, Any] = {"id": str(uuid4()), "occurred_at": now}
+    if kind == EventType.UNDO:
+        mine = next((one for one in before if one["type"] in ("like", "pass")), None)
+        if mine is None:
+            return _event("like", actor, target, now, before)
+        return said | {"type": kind, "actor": mine["actor"], "target": mine["id"]}
+    said |= {"type": kind, "actor": actor.id, "target": target.id, "surface": SURFACE}
+    if kind in ABOUT_A_LIST:
+        said |= {"delivery": str(new_delivery_id(actor.number)), "position": len(before) % 20}
+        said |= {"context": {"platform": "ios", "app_version": "5.2.0"}}
+    return said
+
+
+def _key() -> dict[str, str]:
+    out = StringIO()
+    call_command("create_service_key", "bench", scopes=["all"], stdout=out)
+    return {"Authorization": f"Api-Key {out.getvalue().strip()}"}
+
+
+def _line(number: int, found: dict[str, Any]) -> str:
+    return (
+        f"round {number}: {found['per_second']:,.0f} events a second, p99 {found['p99_ms']} ms a batch; "
+        f"{found['cpu_us']} µs CPU an event (API {found['api_cpu_us']}, Postgres {found['postgres_cpu_us']}, "
+        f"Valkey {found['valkey_cpu_us']}), {found['cpu_ratio_copy']} times COPY ({found['copy_cpu_us']} µs)"
+    )
+
+
+def _found(plan: Plan, rounds: list[dict[str, Any]], effect: list[float]) -> dict[str, Any]:
+    median: Callable[[str], float] = lambda name: statistics.median(one[name] for one in rounds)  # noqa: E731
+    return {
+        "per_second": median("per_second"),
+        "cpu_ratio_copy": median("cpu_ratio_copy"),
+        "effect_p99_ms": round(float(np.percentile(effect, 99)), 1) if effect else None,
+        "serve_added_cpu_ms": None,  # `bench serving` with and without signals
+        "cpu_us": median("cpu_us"),
+        "decisive_share": round(sum(share for kind, share in MIX.items() if kind in DECISIVE), 3),
+        "plan": asdict(plan),
+        "rounds": rounds,
+    }

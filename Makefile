@@ -24,8 +24,11 @@ demo: $(DEMO_READY) ## Everything on this machine, from nothing (ARGS="--once", 
 doctor: $(DEMO_READY) ## What works on this machine and what does not
 	@$(MANAGE) doctor
 
-test: $(DEV_READY) ## The whole suite, on servers of its own (ARGS="tests/api -k events")
-	$(VENV)/bin/pytest $(ARGS)
+# The long ones (browsers, kills, races by the thousand) wait for CI, or for CI=true make test.
+LONG := $(if $(CI),,-m "not slow")
+
+test: $(DEV_READY) ## Every test but the long ones, on servers of its own (CI=true: all; ARGS="tests/api -k events")
+	$(VENV)/bin/pytest $(LONG) $(ARGS)
 
 test-faults: $(DEV_READY) ## Only the tests that kill real processes
 	$(VENV)/bin/pytest -m faults $(ARGS)

@@ -19,7 +19,7 @@ from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from tests.refresh.rows import make_market, make_member
 
-pytestmark = [pytest.mark.faults, pytest.mark.usefixtures("market")]
+pytestmark = [pytest.mark.faults, pytest.mark.slow, pytest.mark.usefixtures("market")]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ RUN useradd --system --uid 10001 --home-dir /app --shell /usr/sbin/nologin raya_
     && mkdir -p /app/var && chown raya_recs /app/var
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 \
     DJANGO_SETTINGS_MODULE=raya_recs.settings.production VAR_DIR=/app/var NUMBA_CACHE_DIR=/app/var/numba \
+    METRICS_DIR=/tmp/raya_recs-metrics \
     HEALTH_URL=http://127.0.0.1:8000/health/live
 COPY --from=build /venv /venv
 WORKDIR /app

@@ -2,13 +2,21 @@
 
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from apps.common.metrics_folder import share_counts
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "raya_recs.settings.local")
+serves_lists = os.environ.get("RAYA_RECS_PROCESS") == "api"
+if serves_lists:
+    share_counts(settings.METRICS_DIR)
 application = get_wsgi_application()
 
-if os.environ.get("RAYA_RECS_PROCESS") == "api":
+if serves_lists:
     from apps.delivery.runtime import runtime
+    from apps.delivery.watch import start
 
     # Snapshot, release and compiled passes are there before this worker takes its first request.
     runtime()
+    start()

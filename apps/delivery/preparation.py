@@ -19,6 +19,7 @@ import redis
 
 from apps.common import clock, online
 from apps.common.errors import NotFound, Problem
+from apps.common.metrics import market_label
 from apps.delivery import ledger, truth
 from apps.delivery.answers import base_payload, seed_of
 from apps.delivery.rules import rules_for, words_of_viewer
@@ -172,6 +173,13 @@ def prepare(
     if killed:  # a replay needs them
         payload["trace"] = [{"stage": "switched_off", "received": 0, "kept": 0, "keys": sorted(killed)}]
     return Prepared(question, world, now, delivery, number, row, params, payload, state, believed, rules)
+
+
+def market_key(prepared: Prepared) -> str:
+    """The label of the market drawn from."""
+    assert prepared.world.snapshot is not None
+    index = _market_index(prepared.world, prepared.question, prepared.viewer, prepared.row)
+    return market_label(index, prepared.world.snapshot.markets[index]["key"] if index >= 0 else "")
 
 
 def over_caps(prepared: Prepared, request: Request) -> I32:

@@ -7,7 +7,6 @@ safety facts come from Postgres within the request; with neither store nobody is
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -17,15 +16,16 @@ import numpy.typing as npt
 import orjson
 import redis
 
-from apps.common import clock
+from apps.common import clock, metrics
 from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.delivery import ledger, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
 from apps.delivery.ledger import Answered, NotBelieved, Order
-from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, rank_pool
+from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare, rank_pool
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import I32, ViewerState, is_in, pack, with_facts
+from apps.delivery.tally import Tally
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
 from apps.releases.params import release_for
@@ -35,23 +35,25 @@ log = logging.getLogger(__name__)
 
 def serve(runtime: Runtime, question: Question) -> dict[str, Any]:
     """The answer to a question, counted under its release. Raises NotFound, Problem, Unprocessable."""
+    tally = Tally(question.surface)
     if question.dry_run:
-        return _serve(runtime, question)
-    started = time.perf_counter()
+        return _serve(runtime, question, tally)
     try:
-        answer = _serve(runtime, question)
+        answer = _serve(runtime, question, tally)
     except Problem:
         raise
     except Exception:
+        tally.failed()
         live = runtime.world.live
         counts.failed(release_for(live, question.member)[0] if live is not None else 0)
         raise
-    ms = 1000 * (time.perf_counter() - started)
+    tally.answered(answer, wanted=question.limit)
+    ms = 1000 * tally.seconds
     counts.answered(answer["release"], shown=len(answer["items"]), wanted=question.limit, ms=ms)
     return answer
 
 
-def _serve(runtime: Runtime, question: Question) -> dict[str, Any]:
+def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]:
     world = runtime.world
     if question.surface not in world.surfaces:
         raise NotFound(f"There is no surface {question.surface}.", code="unknown_surface", field="surface")
@@ -66,6 +68,7 @@ def _serve(runtime: Runtime, question: Question) -> dict[str, Any]:
     prepared = prepare(runtime, world, question, number, row, now)
     if prepared is None:
         return _empty(world, question, now, viewer=number, degraded=["safety_unavailable"])
+    tally.market = market_key(prepared)
     if prepared.state.answered is not None:
         return replay(prepared, prepared.state.answered)
     slate = rank_pool(prepared)
@@ -84,7 +87,9 @@ def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
     if gone is None:
         payload["degraded"] = ["safety_unavailable"]
         return answer_of(prepared.world, payload, [])
-    lost = gone | _blocked(prepared.state, numbers)
+    blocked = _blocked(prepared.state, numbers)
+    lost = gone | blocked
+    _count_drops(prepared.question.surface, gone=int(gone.sum()), blocked=int((blocked & ~gone).sum()))
     kept = [i for i, is_lost in zip(answered.kept, lost.tolist(), strict=True) if not is_lost]
     return answer_of(prepared.world, payload, kept, capped=answered.capped)
 
@@ -109,6 +114,7 @@ def _guarded(prepared: Prepared, slate: Slate) -> Slate:
         lost |= slate.numbers == prepared.viewer
     if not lost.any():
         return slate
+    _count_drops(prepared.question.surface, pipeline=int(lost.sum()))
     log.error("The pipeline returned %d candidates that were excluded; dropped", int(lost.sum()))
     rows = np.flatnonzero(~lost)
     return replace(
@@ -144,6 +150,9 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict
         return replay(prepared, reservation.answered)
     if not prepared.world.vouches_for(order.generation):
         raise NotBelieved  # the server was replaced between the two round trips
+    _count_drops(question.surface, gone=reservation.gone)
+    metrics.GRANTED.labels(question.surface).inc(len(reservation.kept))
+    metrics.REFUSED.labels(question.surface).inc(reservation.capped)
     return answer_of(prepared.world, payload, reservation.kept, capped=reservation.capped)
 
 
@@ -159,13 +168,15 @@ def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> di
     try:
         facts = truth.facts(prepared.viewer, prepared.question.surface, payload["kind"])
         state = with_facts(prepared.state, facts)
-        lost = truth.gone_among(payload["kind"], slate.numbers) | _blocked(state, slate.numbers)
+        gone, blocked = truth.gone_among(payload["kind"], slate.numbers), _blocked(state, slate.numbers)
+        lost = gone | blocked
         kept = np.flatnonzero(~lost & ~has_cap)[: prepared.question.limit].tolist()
         capped = int((has_cap & ~lost).sum())
         row = delivery_of(payload, kept, gone=int(lost.sum()), capped=capped, viewer_state=pack(state))
         truth.ask(lambda: store([row]))
     except truth.TruthAway:
         return answer_of(prepared.world, payload | {"degraded": ["safety_unavailable"]}, [])
+    _count_drops(payload["surface"], gone=int(gone.sum()), blocked=int((blocked & ~gone).sum()))
     return answer_of(prepared.world, payload, kept, capped=capped)
 
 
@@ -186,6 +197,12 @@ def _gone_now(prepared: Prepared, kind: str, numbers: I32) -> Any:
         return truth.gone_among(kind, numbers)
     except (redis.RedisError, truth.TruthAway):
         return None
+
+
+def _count_drops(surface: str, **drops: int) -> None:
+    for why, count in drops.items():
+        if count:
+            metrics.GUARD_DROPS.labels(surface, why).inc(count)
 
 
 def _blocked(state: ViewerState, numbers: I32) -> npt.NDArray[np.bool_]:

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import connection, transaction
 
 from apps.common.bodies import Rejected
+from apps.common.metrics import STORED
 from apps.interactions.arrays import columns
 from apps.interactions.bodies import EventBody
 from apps.interactions.bonds import ERASING, UNDOING, bonds_of_events, settle, telling
@@ -70,6 +71,7 @@ def record_events(
         _lock_undos(rows)
         undone = bonds_of_events([UUID(row.body.target) for row in rows.values() if row.target is None])
         settle(bonds | undone)
+    STORED.inc(len(rows))
     lifted = undone | _touched(rows, {EventType.UNBLOCK}) | _repeated_bonds(bodies, results)
     _tell(bonds | lifted, lifted, rows.values())
     return results

@@ -33,6 +33,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 SNAPSHOT_DIR = Path(env.str("SNAPSHOT_DIR", str(VAR_DIR / "snapshots")))
 MODEL_DIR = Path(env.str("MODEL_DIR", str(VAR_DIR / "models")))
+# Where web processes of one server count together; each server makes a folder of its own in it.
+METRICS_DIR = Path(env.str("METRICS_DIR", str(VAR_DIR / "metrics")))
 # Real data sets for tests and evaluation; never part of the project.
 DATA_DIR = env.str("RAYA_RECS_DATA", "")
 

@@ -41,7 +41,7 @@ class Site:
         }
         self.env.pop("CELERY_BROKER_URL", None)
 
-    def open(self) -> None:
+    def open(self, *, workers: int = 1) -> None:
         """Migrates, makes a key, a market and members, and starts the web server."""
         self.manage("migrate", "--verbosity", "0")
         self.secret = self.manage("create_service_key", "faults", "--scopes", "all").strip()
@@ -49,7 +49,7 @@ class Site:
             "INSERT INTO surfaces_market (key, name, country, latitude, longitude, timezone)"
             " VALUES ('london', 'London', '', 51.5074, -0.1278, 'UTC')"
         )
-        self.address = self._start_web()
+        self.address = self._start_web(workers)
         members = [_member(sex, i) for sex in "wm" for i in range(EACH)]
         self.post("/members/bulk", members).raise_for_status()
 
@@ -95,12 +95,13 @@ class Site:
         code = f"from apps.refresh.tasks import refresh_task; refresh_task.delay(key={key!r})"
         self.manage("shell", "--no-imports", "-c", code)
 
-    def _start_web(self) -> str:
+    def _start_web(self, workers: int) -> str:
         port = free_port()
         command = [BIN / "granian", "--interface", "wsgi", "raya_recs.wsgi:application", "--no-ws"]
         place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(ROOT)]
         env = self.env | {"RAYA_RECS_PROCESS": "api"}
-        load = ["--workers", "1", "--blocking-threads", "4", "--backpressure", "64"]
+        load = ["--workers", str(workers), "--blocking-threads", "4", "--backpressure", "64"]
+        load.append("--respawn-failed-workers")
         child = self.children.start("api", [*command, *place, *load], env=env, cwd=ROOT, seconds=30)
         address = f"http://127.0.0.1:{port}"
         child.wait_until(lambda: _answers(f"{address}/health/live"), 60)

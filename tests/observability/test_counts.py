@@ -1,0 +1,87 @@
+"""What /metrics says, from outside: a site with two web workers, asked over HTTP, one of them killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from raya_recs.embedded import EmbeddedServers
+from tests.faults.site import Site, event, wait_until
+from tests.observability.promql import samples
+
+LISTS = 40
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("observed")
+    for parent in (folder, *folder.parents[:3]):  # the database's user must enter it
+        parent.chmod(0o711)
+    with EmbeddedServers(folder) as servers:
+        site = Site(servers, folder)
+        try:
+            site.open(workers=2)
+            site.manage("refresh")
+            wait_until(lambda: read(site).get("raya_recs_ready", 0) == 1, "a snapshot", 30)
+            yield site
+        finally:
+            site.close()
+
+
+def read(site: Site) -> dict[str, float]:
+    return samples(requests.get(f"{site.address}/metrics", timeout=10).text)
+
+
+def total(found: dict[str, float], name: str) -> float:
+    return sum(value for key, value in found.items() if key.partition("{")[0] == name)
+
+
+def ask_for_lists(site: Site, count: int) -> None:
+    """Each on a connection of its own, so that both workers get some."""
+    for i in range(count):
+        path = f"/api/v1/recommendations?surface=dating&member=w{i % 40}&limit=5"
+        headers = {"Authorization": f"Api-Key {site.secret}"}
+        assert requests.get(site.address + path, headers=headers, timeout=10).status_code == 200
+
+
+def counting_processes(site: Site) -> set[int]:
+    folder = next(path for path in Path(site.env["VAR_DIR"]).glob("metrics/*"))
+    return {int(path.stem.rpartition("_")[2]) for path in folder.glob("counter_*.db")}
+
+
+@pytest.mark.slow
+def test_two_workers_show_full_counts_and_a_killed_one_takes_none_along(site: Site) -> None:
+    before = total(read(site), "raya_recs_lists_total")
+    ask_for_lists(site, LISTS)
+    found = read(site)
+    assert total(found, "raya_recs_lists_total") == before + LISTS
+    assert found['raya_recs_list_seconds_count{market="london",surface="dating"}'] == before + LISTS
+    workers = counting_processes(site)
+    assert len(workers) == 2, "both processes counted"
+    wait_until(lambda: read(site)["raya_recs_processes"] == 2, "both workers", 10)
+
+    os.kill(min(workers), signal.SIGKILL)
+    wait_until(lambda: not psutil.pid_exists(min(workers)), "its end", 10)
+    wait_until(lambda: read(site).get("raya_recs_processes") == 2, "another in its place", 60)
+    ask_for_lists(site, 4)
+    assert total(read(site), "raya_recs_lists_total") == before + LISTS + 4
+
+
+@pytest.mark.slow
+def test_acknowledged_events_are_counted_as_stored(site: Site) -> None:
+    before = read(site)
+    fresh = [event("like", f"w{i}", f"m{i}") for i in range(10, 20)]
+    site.post("/events", fresh).raise_for_status()
+    site.post("/events", fresh).raise_for_status()
+    after = read(site)
+    accepted = 'raya_recs_events_total{status="accepted"}'
+    stored = "raya_recs_events_stored_total"
+    assert after[accepted] - before.get(accepted, 0) == 10
+    assert after[stored] - before.get(stored, 0) == 10
+    assert after['raya_recs_events_total{status="duplicate"}'] >= 10

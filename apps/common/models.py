@@ -61,6 +61,8 @@ class AuditEntry(models.Model):
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=["subject"], opclasses=["varchar_pattern_ops"], name="audit_subject"),
+            models.Index(fields=["action"], opclasses=["varchar_pattern_ops"], name="audit_action"),
+            models.Index(fields=["actor_name"], opclasses=["varchar_pattern_ops"], name="audit_actor"),
             models.Index(fields=["-at", "-id"], condition=Q(kind="act"), name="audit_acts"),
         ]
 

@@ -14,12 +14,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Series:
-    """One surface: colour (1 to 4), unbroken runs of points ("x,y x,y"), last value, row of numbers."""
+    """A surface: colour (1 to 4), unbroken runs of points ("x,y x,y"), two weeks' means, row of numbers."""
 
     name: str
     colour: int
     runs: tuple[str, ...]
-    last: str
+    week: str  # the mean of the last seven whole days
+    before: str  # of the seven before them
     cells: tuple[str, ...]
 
 
@@ -61,10 +62,16 @@ def draw(
         line = [values.get((surface.key, day)) for day in days]
         if any(value is not None for value in line):
             cells = tuple("–" if value is None else text(value, percent) for value in line)
-            last = next(cell for cell in reversed(cells) if cell != "–")
-            series.append(Series(surface.name, i % 4 + 1, runs(line, top), last, cells))
+            week, before = (mean(line[first:end], percent) for first, end in ((-8, -1), (-15, -8)))
+            series.append(Series(surface.name, i % 4 + 1, runs(line, top), week, before, cells))
     ticks = tuple((100 - 100 * k / 2, text(top * k / 2, percent)) for k in range(3))
     return Chart(title, sentence, tuple(series), ticks, marks(releases, days), tuple(days))
+
+
+def mean(line: Sequence[float | None], percent: bool) -> str:
+    """The mean of the days that have a value."""
+    known = [value for value in line if value is not None]
+    return text(sum(known) / len(known), percent) if known else "–"
 
 
 def nice_top(highest: float) -> float:

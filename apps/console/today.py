@@ -1,17 +1,16 @@
 """The first page: what waits for staff (waiting.py), and what the lists led to over the last 30 days.
 
-One set-based query per figure, from events, relationships and deliveries; figures.py turns them into charts.
+The figures are counted in the background (apps.interactions.daily); figures.py turns them into charts.
 Days are UTC.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.core.cache import cache
-from django.db import connection
 from redis import RedisError
 
 from apps.common.clock import now, today
@@ -19,39 +18,14 @@ from apps.common.models import OnlineState
 from apps.common.valkey import background_client
 from apps.console.figures import draw
 from apps.console.waiting import waiting
+from apps.interactions.daily import DAYS
+from apps.interactions.models import DailyFigure
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.releases.models import Release
 from apps.releases.selectors import live_release
 from apps.surfaces.models import Surface
 
-DAYS = 30
-FRESH_SECONDS = 60
 STALE_AFTER = timedelta(hours=1)
-
-LIKES = """
-    SELECT surface, (occurred_at AT TIME ZONE 'UTC')::date, count(*) FROM interactions_event
-    WHERE occurred_at >= %s AND type IN ('like', 'save') AND surface <> '' GROUP BY 1, 2
-"""
-MATCHES = """
-    SELECT surface, (decided_at AT TIME ZONE 'UTC')::date, count(*) FROM interactions_relationship
-    WHERE decided_at >= %s AND state = 'matched' AND actor < target GROUP BY 1, 2
-"""
-DELIVERIES = """
-    SELECT surface, (served_at AT TIME ZONE 'UTC')::date, count(*),
-        count(*) FILTER (WHERE cardinality(candidates) = 0)
-    FROM interactions_delivery WHERE served_at >= %s GROUP BY 1, 2
-"""
-# Gini of exposures among those shown that day: 2 * sum(i * n_i) / (k * sum(n)) - (k + 1) / k, n ascending.
-GINI = """
-    WITH shown AS (
-        SELECT surface, (served_at AT TIME ZONE 'UTC')::date AS day, candidate, count(*) AS n
-        FROM interactions_delivery, unnest(candidates) AS candidate WHERE served_at >= %s GROUP BY 1, 2, 3
-    ), ranked AS (
-        SELECT surface, day, n, row_number() OVER (PARTITION BY surface, day ORDER BY n) AS i FROM shown
-    )
-    SELECT surface, day, 2.0 * sum(i * n) / (count(*) * sum(n)) - (count(*) + 1.0) / count(*)
-    FROM ranked GROUP BY 1, 2
-"""
 
 Daily = dict[tuple[str, date], float]
 
@@ -73,49 +47,44 @@ def today_page() -> dict[str, Any]:
     since = datetime.combine(days[0], time(), UTC)
     surfaces = list(Surface.objects.filter(is_active=True))
     releases = list(Release.objects.filter(published_at__gte=since).order_by("published_at"))
-    # A million exposures take two seconds to weigh; nobody needs the figures fresher than a minute.
-    figures = cache.get_or_set(f"console.figures.{end}", lambda: daily_figures(since), FRESH_SECONDS) or []
+    rows = list(DailyFigure.objects.filter(day__gte=days[0]))
     charts = [
         draw(title, sentence, values, surfaces, days, releases, percent=percent)
-        for title, sentence, values, percent in figures
+        for title, sentence, values, percent in daily_figures(rows)
     ]
     return {
         "waiting": waiting(),
         "tiles": tiles(),
         "charts": charts,
         "is_empty": not any(chart.series for chart in charts),
+        "counted_at": max((row.counted_at for row in rows), default=None),
     }
 
 
-def daily_figures(since: datetime) -> list[tuple[str, str, Daily, bool]]:
-    """Title, sentence, value by (surface, day), whether it is a share."""
-    likes = with_zeros({(s, d): float(n) for s, d, n in _rows(LIKES, since)})
-    matches = {(s, d): int(n) for s, d, n in _rows(MATCHES, since)}
-    delivered = {(s, d): (int(n), int(empty)) for s, d, n, empty in _rows(DELIVERIES, since)}
-    gini = {(s, d): float(g) for s, d, g in _rows(GINI, since)}
+def daily_figures(rows: Sequence[DailyFigure]) -> list[tuple[str, str, Daily, bool]]:
+    """Question, sentence, value by (surface, day), whether it is a share."""
+    likes = with_zeros({(row.surface, row.day): float(row.likes) for row in rows if row.likes})
+    delivered = {(row.surface, row.day): row for row in rows if row.deliveries}
     one_sided = set(Surface.objects.filter(kind="place").values_list("key", flat=True))
+    matched = {key: row for key, row in delivered.items() if key[0] not in one_sided}
     return [
-        ("Likes", "Likes on people, saves on places, per day.", likes, False),
+        ("How many likes are there a day?", "Likes on people, saves of places.", likes, False),
         (
-            "Matches per 100 deliveries",
-            "How many people found each other for every hundred lists. Places have no matches.",
-            {
-                key: 100 * matches.get(key, 0) / n
-                for key, (n, _) in delivered.items()
-                if key[0] not in one_sided
-            },
+            "How many matches do a hundred lists lead to?",
+            "People who found each other, for every hundred lists. Places have no matches.",
+            {key: 100 * row.matches / row.deliveries for key, row in matched.items()},
             False,
         ),
         (
-            "Zero-result rate",
-            "Share of lists that came back empty. Above a few percent, read the traces of those deliveries.",
-            {key: empty / n for key, (n, empty) in delivered.items()},
+            "How many lists come back empty?",
+            "Share of all lists. Above a few percent, read the traces of those deliveries.",
+            {key: row.empty / row.deliveries for key, row in delivered.items()},
             True,
         ),
         (
-            "Exposure Gini",
-            "How unevenly those who were shown were shown: 0 all alike, 1 one person takes everything.",
-            gini,
+            "How unevenly are people shown?",
+            "Exposure Gini of those who were shown: 0 all alike, 1 one person takes everything.",
+            {key: row.gini for key, row in delivered.items() if row.gini is not None},
             False,
         ),
     ]
@@ -185,9 +154,3 @@ def _age(age: timedelta) -> str:
 
 def _ago(age: timedelta) -> str:
     return "Just now" if age < timedelta(minutes=1) else f"{_age(age)} ago"
-
-
-def _rows(sql: str, since: datetime) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [since])
-        return cursor.fetchall()

@@ -109,6 +109,11 @@ class Relationship(models.Model):
         indexes = [
             models.Index(fields=["target", "target_kind", "surface"], name="relationship_target"),
             models.Index(fields=["actor"], name="relationship_actor"),
+            models.Index(
+                fields=["state", "id"],
+                condition=~models.Q(state__in=["liked", "passed"]),
+                name="relationship_rare_state",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -157,3 +162,22 @@ class Delivery(models.Model):
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class DailyFigure(models.Model):
+    """What a surface's lists led to on one day (UTC), counted in the background (daily.py)."""
+
+    surface = models.CharField(max_length=32)
+    day = models.DateField()
+    likes = models.PositiveIntegerField(default=0)  # on people; saves of places
+    matches = models.PositiveIntegerField(default=0)
+    deliveries = models.PositiveIntegerField(default=0)
+    empty = models.PositiveIntegerField(default=0)  # deliveries of nobody
+    gini = models.FloatField(null=True)  # of exposures among those shown; none: nobody was
+    counted_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="daily_figure_once", fields=["day", "surface"])]
+
+    def __str__(self) -> str:
+        return f"{self.surface} {self.day}"

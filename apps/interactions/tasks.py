@@ -35,3 +35,11 @@ def heal_online_state_task() -> bool:
     except (RedisError, DatabaseError) as error:
         log.warning("The online state can't be rebuilt yet: %r", error)
         return False
+
+
+@shared_task(name="interactions.count_days")  # type: ignore[untyped-decorator]
+def count_days_task() -> int:
+    """Counts the figures of the last days for the first page."""
+    from apps.interactions.daily import count_days
+
+    return count_days()

@@ -90,6 +90,12 @@ class Member(models.Model):
                 fields=["display_name"], opclasses=["varchar_pattern_ops"], name="member_name_prefix"
             ),
             models.Index(fields=["home_market", "number"], name="member_market"),
+            # The few that staff filter a list of millions for.
+            models.Index(
+                fields=["status", "number"], condition=~Q(status="active"), name="member_not_active"
+            ),
+            models.Index(fields=["number"], condition=Q(visibility="hidden"), name="member_hidden"),
+            models.Index(fields=["stopped_at"], condition=Q(stopped_at__isnull=False), name="member_stopped"),
         ]
         constraints = [
             models.CheckConstraint(name="member_status_known", condition=Q(status__in=Status.values)),

@@ -32,6 +32,9 @@ class Place(models.Model):
         indexes = [
             models.Index(fields=["name"], opclasses=["varchar_pattern_ops"], name="place_name_prefix"),
             models.Index(fields=["market", "number"], name="place_market"),
+            models.Index(fields=["number"], condition=Q(visibility="hidden"), name="place_hidden"),
+            models.Index(fields=["number"], condition=Q(is_open=False), name="place_closed"),
+            models.Index(fields=["stopped_at"], condition=Q(stopped_at__isnull=False), name="place_stopped"),
         ]
         constraints = [
             models.CheckConstraint(name="place_id_said", condition=~Q(external_id="")),

@@ -29,7 +29,7 @@ LISTS = [
 
 def test_an_empty_installation_says_what_to_do_first(approver):
     page = approver.get(reverse("admin:index")).content.decode()
-    assert "No events or deliveries in the last 30 days" in page
+    assert "Nothing to count in the last 30 days" in page
     assert "Create a service key" in page
 
 

@@ -11,11 +11,14 @@ import pytest
 from apps.console.figures import draw, marks, nice_top, runs
 from apps.console.roles import ensure_roles, ensure_staff
 from apps.console.today import daily_figures, with_zeros
-from apps.interactions.models import Delivery, Event, Relationship
+from apps.interactions.daily import count_days, count_since, first_uncounted
+from apps.interactions.models import DailyFigure, Delivery, Event, Relationship
 from apps.interactions.partitions import ensure_partitions
 
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAY = NOON.date()
+LIKES, MATCHES = "How many likes are there a day?", "How many matches do a hundred lists lead to?"
+EMPTY, GINI = "How many lists come back empty?", "How unevenly are people shown?"
 
 
 def delivered(*candidates: int, surface: str = "dating", at: datetime = NOON) -> Delivery:
@@ -50,7 +53,9 @@ def happened(type_: str, surface: str = "dating") -> Event:
 
 
 def figures() -> dict[str, dict[tuple[str, date], float]]:
-    return {title: values for title, _, values, _ in daily_figures(NOON - timedelta(days=3))}
+    """As the page shows them, once the days are counted."""
+    count_since(DAY - timedelta(days=3))
+    return {question: values for question, _, values, _ in daily_figures(DailyFigure.objects.all())}
 
 
 @pytest.fixture
@@ -70,7 +75,7 @@ def test_likes_and_saves_are_counted_by_surface_and_day():
             happened("save", "travel"),
         ]
     )
-    likes = {key: n for key, n in figures()["Likes"].items() if key[1] <= DAY}
+    likes = {key: n for key, n in figures()[LIKES].items() if key[1] <= DAY}
     assert likes == {("dating", DAY): 2, ("travel", DAY): 1}
 
 
@@ -94,8 +99,8 @@ def test_four_lists_one_match_and_one_empty_list():
             decided_at=NOON,
             decided_by=uuid.uuid4(),
         )
-    assert figures()["Matches per 100 deliveries"] == {("dating", DAY): 25.0}
-    assert figures()["Zero-result rate"] == {("dating", DAY): 0.25}
+    assert figures()[MATCHES] == {("dating", DAY): 25.0}
+    assert figures()[EMPTY] == {("dating", DAY): 0.25}
 
 
 @pytest.mark.usefixtures("_months")
@@ -104,7 +109,7 @@ def test_gini_is_zero_when_all_are_shown_alike_and_a_quarter_for_one_and_three()
     Delivery.objects.bulk_create(
         [delivered(7, 8), delivered(8), delivered(8), delivered(5, 6, surface="networking")]
     )
-    gini = figures()["Exposure Gini"]
+    gini = figures()[GINI]
     assert gini[("dating", DAY)] == pytest.approx(0.25)
     assert gini[("networking", DAY)] == pytest.approx(0)
 
@@ -112,13 +117,44 @@ def test_gini_is_zero_when_all_are_shown_alike_and_a_quarter_for_one_and_three()
 @pytest.mark.usefixtures("_months")
 def test_what_lies_before_the_window_is_left_out():
     Delivery.objects.bulk_create([delivered(2, at=NOON - timedelta(days=40))])
-    assert figures()["Zero-result rate"] == {}
+    assert figures()[EMPTY] == {}
 
 
 @pytest.mark.usefixtures("_months")
-def test_each_figure_is_one_query(django_assert_num_queries):
-    with django_assert_num_queries(5):  # four figures, and which surfaces are one-sided
-        figures()
+def test_counting_asks_one_statement_a_figure_however_many_days(django_assert_num_queries):
+    Delivery.objects.bulk_create([delivered(2, at=NOON - timedelta(days=days)) for days in range(3)])
+    with django_assert_num_queries(5):  # and one that writes
+        assert count_since(DAY - timedelta(days=20)) == 3
+
+
+@pytest.mark.usefixtures("_months")
+def test_a_day_counted_again_is_corrected_and_stands_once():
+    Delivery.objects.bulk_create([delivered(2)])
+    assert figures()[EMPTY] == {("dating", DAY): 0.0}
+    Delivery.objects.bulk_create([delivered()])
+    assert figures()[EMPTY] == {("dating", DAY): 0.5}
+    assert DailyFigure.objects.count() == 1
+
+
+@pytest.mark.usefixtures("_months")
+def test_counting_goes_on_from_the_day_before_the_last_one(time_machine):
+    time_machine.move_to(NOON)
+    assert first_uncounted() == DAY - timedelta(days=29), "nothing is counted yet"
+    Delivery.objects.bulk_create([delivered(2, at=NOON - timedelta(days=days)) for days in (0, 1, 5)])
+    assert count_days() == 3
+    assert first_uncounted() == DAY - timedelta(days=1)
+    time_machine.move_to(NOON + timedelta(days=4))
+    assert first_uncounted() == DAY - timedelta(days=1), "what was slept through is caught up with"
+    time_machine.move_to(NOON + timedelta(days=90))
+    assert first_uncounted() == DAY + timedelta(days=61), "never more than the page shows"
+
+
+def test_a_chart_answers_with_two_whole_weeks():
+    days = [DAY - timedelta(days=29 - i) for i in range(30)]
+    values = {("dating", day): 10.0 if day > DAY - timedelta(days=8) else 4.0 for day in days}
+    values["dating", DAY] = 1.0  # today is not over
+    (line,) = draw("Q", "S", values, [SimpleNamespace(key="dating", name="Dating")], days, []).series
+    assert (line.week, line.before) == ("10", "4")
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from apps.common.clock import now, today
 from apps.common.geo import cell_of
+from apps.interactions.daily import count_days
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.interactions.partitions import ensure_partitions
 from apps.members.models import Connection, Member, Trip
@@ -77,6 +78,7 @@ def build_town(*, members: int = 120, places: int = 40, days: int = 30, lists_a_
     _releases()
     _snapshots()
     _history(draw, [p.number for p in people], [s.number for s in spots], market, days, lists_a_day)
+    count_days()
 
 
 def _members(draw: random.Random, market: Market, count: int) -> list[Member]:

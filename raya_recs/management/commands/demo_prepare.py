@@ -81,6 +81,7 @@ class Command(BaseCommand):
         call_command("refresh")
 
     def _check_of_the_experiments(self, seed: int) -> None:
+        from apps.interactions.daily import count_days
         from apps.releases.models import Release
 
         if Release.objects.count() > 1:
@@ -89,6 +90,7 @@ class Command(BaseCommand):
         start_aa_experiment()
         for surface, visits in VISITS.items():
             call_command("traffic", surface=surface, visits=visits, market_seed=seed, seed=seed)
+        count_days()
 
     def _step(self, line: str) -> None:
         self.stdout.write(line)

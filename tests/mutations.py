@@ -283,4 +283,18 @@ MUTATIONS = (
         "limit > caps[i, k]",
         "tests/pipeline/ranking/test_caps.py",
     ),
+    Mutation(
+        "a question to a hung Postgres is cut off",
+        "apps/delivery/truth.py",
+        "            wire.cut()",
+        "            pass",
+        "tests/delivery/test_truth.py::test_questions_to_a_hung_postgres_are_cut_off_and_their_threads_are_free_again",
+    ),
+    Mutation(
+        "nobody asks while a breaker is open",
+        "apps/common/breaker.py",
+        "        if now - self.since < rest:",
+        "        if now < self.since:",
+        "tests/common/test_breaker.py::test_an_open_breaker_lets_one_through_after_a_rest_and_nobody_before",
+    ),
 )

@@ -7,16 +7,13 @@ keeps counters exact under any number of callers, and answers a repeated request
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-import redis
-from redis.commands.core import Script
 
 from apps.common import online
-from apps.common.valkey import serving_client
+from apps.delivery.trips import Script
 
 REQUEST_SECONDS = 600
 MOST_IN_STREAM = 2_000_000  # about a day of deliveries at full speed: memory is bounded even without a copier
@@ -103,6 +100,7 @@ end
 return {1, shown, gone_count, capped_count}
 """ % {"most": MOST_IN_STREAM, "seconds": REQUEST_SECONDS}  # noqa: UP031 - braces belong to Lua
 
+RESERVE = Script(_RESERVE)
 DIGEST_BYTES = 16
 NO_CAP: npt.NDArray[np.int32] = np.zeros((1, 2), "i4")
 
@@ -155,7 +153,7 @@ class Order:
 def reserve(order: Order) -> Reservation:
     """Checks, counts, holds and logs in one round trip. Raises NotBelieved, RedisError."""
     keys, args = keys_and_args(order)
-    answer = cast("list[Any]", _script(serving_client())(keys=keys, args=args))
+    answer = cast("list[Any]", RESERVE.run(keys, args))
     if answer[0] == 0:
         raise NotBelieved
     if answer[0] == 2:
@@ -194,17 +192,5 @@ def read_answered(entry: bytes) -> Answered:
     return Answered(digest, _positions(rest[: count * 2]), gone, capped, rest[count * 2 :])
 
 
-def gone_among(kind: str, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Which of these may not be shown any more, as Valkey says now. Raises RedisError."""
-    if not len(numbers):
-        return np.zeros(0, "?")
-    return np.array(serving_client().smismember(online.GONE[kind], numbers.tolist()), "?")
-
-
 def _positions(packed: bytes) -> list[int]:
     return cast("list[int]", np.frombuffer(packed, "<u2").tolist())
-
-
-@cache
-def _script(client: redis.Redis) -> Script:
-    return client.register_script(_RESERVE)

@@ -17,8 +17,9 @@ from typing import Any, cast
 import redis
 from django.db import DatabaseError, connection
 
-from apps.common import online
-from apps.common.valkey import background_client
+from apps.common import online, valkey
+from apps.common.online import Belief
+from apps.common.valkey import polling_client
 from apps.delivery import truth
 from apps.delivery.capped import read_capped
 from apps.delivery.health import counts
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.25
 BELIEF_SECONDS = 0.15
+BELIEF_WAIT = 0.4
 TRAVEL_SECONDS = 30.0
 HEAL_SECONDS = 1.0
 SOON = 2_000_000  # rows times conditions that a poll evaluates itself, in tens of milliseconds
@@ -84,6 +86,8 @@ class Runtime:
                 self._set_overlay(snapshot, overlay)
 
     def _poll_postgres(self, wait: bool) -> None:
+        if not truth.postgres.is_there and not wait:
+            return  # whoever hangs would hold this thread up; _poll_belief tells when Postgres is back
         try:
             self._renew_belief()
             self._follow_release(wait)
@@ -98,15 +102,17 @@ class Runtime:
             self._say_once("")
 
     def _poll_belief(self) -> None:
+        """With a time-out of our own, and also while the breaker is open: so it is closed again."""
         try:
-            self._renew_belief()
-        except DatabaseError:
+            self._renew_belief(
+                lambda: truth.ask(online.current_belief, seconds=BELIEF_WAIT, rest=truth.PROBE_SECONDS)
+            )
+        except truth.TruthAway:
             self._set(truth_here=False)
-            connection.close()
 
-    def _renew_belief(self) -> None:
+    def _renew_belief(self, ask: Callable[[], Belief] = online.current_belief) -> None:
         asked_at = time.monotonic()
-        belief = online.current_belief()
+        belief = ask()
         self._set(belief=belief, believed_until=asked_at + online.LEASE_SECONDS, truth_here=True)
 
     def _follow_release(self, wait: bool) -> None:
@@ -198,8 +204,9 @@ class Runtime:
                 self.world = replace(self.world, overlay=overlay)
 
     def _poll_valkey(self, wait: bool) -> None:
-        client = background_client()
+        client = polling_client()
         try:
+            valkey.probe()
             marker = int(cast("bytes | None", client.get(online.MARKER)) or -1)
             self._set(valkey_here=True, capped=read_capped(client, tuple(self.caps)))
             counts.flush(client, time.time())
@@ -292,6 +299,7 @@ def stop() -> None:
     if current is not None and current.pid == os.getpid():
         current.stop()
     truth.rest()
+    valkey.valkey.forget()
 
 
 def ready() -> dict[str, Any]:
@@ -303,5 +311,6 @@ def ready() -> dict[str, Any]:
         "release": world.live.stable_number if world.live else None,
         "postgres": world.truth_here,
         "valkey": world.valkey_here,
+        "breakers": {"postgres": truth.postgres.state, "valkey": valkey.valkey.state},
         "online_state_believed": world.belief.trusted and world.lease_is_fresh(),
     }

@@ -18,7 +18,7 @@ import redis
 
 from apps.common import clock, metrics
 from apps.common.errors import NotFound, Problem, Unprocessable
-from apps.delivery import ledger, truth
+from apps.delivery import ledger, trips, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
 from apps.delivery.ledger import Answered, NotBelieved, Order
@@ -193,7 +193,7 @@ def _gone_now(prepared: Prepared, kind: str, numbers: I32) -> Any:
     """Which of these are gone, from whichever store is believed; None when neither can say."""
     try:
         if prepared.believed:
-            return ledger.gone_among(kind, numbers)
+            return trips.gone_among(kind, numbers)
         return truth.gone_among(kind, numbers)
     except (redis.RedisError, truth.TruthAway):
         return None

@@ -10,13 +10,12 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 
 from apps.common import online
-from apps.common.valkey import serving_client
+from apps.delivery import trips
 from apps.delivery.ledger import Answered, read_answered
 
 I32 = npt.NDArray[np.int32]
@@ -57,7 +56,7 @@ def read_state(
     ]
     if request_key:
         keys.append(request_key)
-    values = cast("list[bytes | None]", serving_client().mget(keys))
+    values = trips.read(keys)
     everywhere, acted, seen, held, received = (online.read_records(value) for value in values[1:6])
     if kind != "member":  # blocks and connections are between members; a place may have the same number
         everywhere = everywhere[:0]

@@ -1,30 +1,33 @@
 """Safety facts from Postgres within a request, for when Valkey may not be believed.
 
-Every question has a client-side time-out, for a hung server defeats its own. After a failure nobody asks
-again for a second, so that requests do not queue up behind a friend who is away.
+Every question has a client-side time-out, for a hung server defeats its own; a question that took too long
+is cut off, so that its thread is free again. After three failures in a row requests ask no more: the
+background does, four times a second, and tells when Postgres is back.
 """
 
 from __future__ import annotations
 
-import logging
 import os
-import time
+import socket
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from django.db import DatabaseError, connection
 
+from apps.common.breaker import Friend
+
 I32 = npt.NDArray[np.int32]
 T = TypeVar("T")
-log = logging.getLogger(__name__)
-
-SECONDS = 0.25
-REST_SECONDS = 1.0
-THREADS = 4
+SECONDS = 0.2
+REST_SECONDS = 2.0  # between the trials of requests, which the background forestalls
+PROBE_SECONDS = 0.2
+THREADS = 8
 
 _PLACE_FACTS = """
 SELECT target, false FROM interactions_relationship
@@ -60,23 +63,58 @@ class _Pool:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="truth")
-        self.rest_until = 0.0
+
+
+class _Wire:
+    """The socket under a question while it is asked, to be cut from outside."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+
+    def carry(self, question: Callable[[], T]) -> T:
+        connection.ensure_connection()
+        # A twin: the number itself may be another's by the time somebody cuts.
+        with socket.socket(fileno=os.dup(connection.connection.fileno())) as twin:
+            with self._lock:
+                if self._is_cut:
+                    raise DatabaseError("nobody waits for this answer any more")
+                self._socket = twin
+            try:
+                return question()
+            finally:
+                with self._lock:
+                    self._socket = None
+
+    def cut(self) -> None:
+        """Ends the wait of whoever reads from the socket; they close it."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                with suppress(OSError):
+                    self._socket.shutdown(socket.SHUT_RDWR)
 
 
 _pools: dict[str, _Pool] = {}
+postgres = Friend("Postgres")
 
 
-def ask(question: Callable[[], T], *, seconds: float = SECONDS) -> T:
+def ask(question: Callable[[], T], *, seconds: float = SECONDS, rest: float = REST_SECONDS) -> T:
     """Runs `question` on a thread with a connection of its own. Raises TruthAway."""
-    pool = _pool()
-    if time.monotonic() < pool.rest_until:
+    if not postgres.may_be_asked(rest):
         raise TruthAway
+    wire = _Wire()
+    future = _pool().threads.submit(_connected, question, wire)
     try:
-        return pool.threads.submit(_connected, question).result(seconds)
+        answer = future.result(seconds)
     except (FutureTimeout, DatabaseError) as error:
-        pool.rest_until = time.monotonic() + REST_SECONDS
-        log.warning("Postgres did not answer within a request: %r", error)
+        if not future.cancel():
+            wire.cut()
+        postgres.failed()
         raise TruthAway from error
+    postgres.answered()
+    return answer
 
 
 def facts(viewer: int, surface: str, kind: str) -> Mapping[str, I32]:
@@ -98,6 +136,7 @@ def gone_among(kind: str, numbers: I32) -> npt.NDArray[np.bool_]:
 
 def rest() -> None:
     """Lets the threads and their connections go; they come back when asked."""
+    postgres.forget()
     pool = _pools.pop("only", None)
     if pool is not None and pool.pid == os.getpid():
         for _ in range(THREADS):
@@ -112,10 +151,10 @@ def _pool() -> _Pool:
     return pool
 
 
-def _connected(question: Callable[[], T]) -> T:
+def _connected(question: Callable[[], T], wire: _Wire) -> T:
     connection.close_if_unusable_or_obsolete()
     try:
-        return question()
+        return wire.carry(question)
     except DatabaseError:
         connection.close()
         raise

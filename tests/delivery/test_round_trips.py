@@ -2,32 +2,31 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 from uuid import uuid4
 
 import pytest
-import redis
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from apps.common.valkey import serving_client
+from apps.common.resp import Line
+from apps.common.valkey import writing_client
 from apps.delivery.runtime import Runtime
 from apps.delivery.services import rank, recommend
 
 
 @contextmanager
 def round_trips(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
-    """The commands that the serving client sends: one packet, one round trip."""
+    """The commands that the serve path sends: one question, one round trip."""
     sent: list[str] = []
-    connection_class = type(serving_client().connection_pool.make_connection())
-    send = connection_class.send_packed_command
+    ask = Line.ask
 
-    def counted(self: object, command: object, *args: object, **options: object) -> None:
-        packed = b"".join(command) if isinstance(command, list) else bytes(command)  # type: ignore[arg-type]
-        sent.append(packed.split(b"\r\n")[2].decode())
-        send(self, command, *args, **options)  # type: ignore[arg-type]
+    def counted(self: Line, words: tuple[Any, ...], seconds: float) -> Any:
+        sent.append(words[0])
+        return ask(self, words, seconds)
 
     with monkeypatch.context() as patch:
-        patch.setattr(connection_class, "send_packed_command", counted)
+        patch.setattr(Line, "ask", counted)
         yield sent
 
 
@@ -68,6 +67,5 @@ def test_a_ranking_takes_no_query_and_two_round_trips(
 
 def test_a_script_that_the_server_forgot_is_loaded_again(serving: Runtime) -> None:
     recommend(surface="dating", member="adam", limit=1)
-    assert isinstance(serving_client(), redis.Redis)
-    serving_client().script_flush()
+    writing_client().script_flush()
     assert len(recommend(surface="dating", member="adam", limit=2)["items"]) == 2

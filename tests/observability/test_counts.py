@@ -13,7 +13,8 @@ import requests
 
 from raya_recs.embedded import EmbeddedServers
 from tests.faults.site import Site, event, wait_until
-from tests.observability.promql import samples
+from tests.observability.promql import metric_names, samples
+from tests.observability.shipped import expressions
 
 LISTS = 40
 
@@ -71,6 +72,26 @@ def test_two_workers_show_full_counts_and_a_killed_one_takes_none_along(site: Si
     wait_until(lambda: read(site).get("raya_recs_processes") == 2, "another in its place", 60)
     ask_for_lists(site, 4)
     assert total(read(site), "raya_recs_lists_total") == before + LISTS + 4
+
+
+@pytest.mark.slow
+def test_every_metric_that_rules_and_dashboard_name_is_there(site: Site) -> None:
+    site.post("/events", [event("like", "w1", "m1"), event("like", "w1", "m1", days_ago=40)])
+    ask_for_lists(site, 4)
+    registered = {
+        line.split()[2]
+        for line in requests.get(f"{site.address}/metrics", timeout=10).text.splitlines()
+        if line.startswith("# TYPE")
+    }
+    named = {name for text in expressions() for name in metric_names(text)}
+    known = registered | {f"{name}{end}" for name in registered for end in ("_bucket", "_count", "_sum")}
+    only_when_it_happens = {
+        "raya_recs_list_errors_total",
+        "raya_recs_lists_degraded_total",
+        "raya_recs_guard_drops_total",
+    }
+    assert named - known <= only_when_it_happens
+    assert registered & {"raya_recs_list_seconds", "raya_recs_events_stored_total"}
 
 
 @pytest.mark.slow

@@ -297,4 +297,32 @@ MUTATIONS = (
         "        if now < self.since:",
         "tests/common/test_breaker.py::test_an_open_breaker_lets_one_through_after_a_rest_and_nobody_before",
     ),
+    Mutation(
+        "a replay leaves out who was at a cap then",
+        "apps/delivery/replay.py",
+        "np.union1d(told.excluded, told.capped) if len(told.capped) else told.excluded",
+        "told.excluded",
+        "tests/delivery/test_replay.py::test_who_was_at_a_cap_then_is_left_out_again",
+    ),
+    Mutation(
+        "a replay is the same only when the whole slate is",
+        "apps/delivery/replay.py",
+        'same = digest_of(slate) == row.inputs["slate"]',
+        "same = True",
+        "tests/delivery/test_replay.py::test_what_differs_is_named_place_by_place",
+    ),
+    Mutation(
+        "an erasure takes packed rows of newcomers along",
+        "apps/interactions/erasure.py",
+        "@> to_jsonb(%(number)s::integer) THEN NULL",
+        "@> to_jsonb(%(number)s::integer) THEN viewer_state",
+        "tests/delivery/test_replay.py::test_an_erased_viewer_is_said_and_an_erased_newcomers_row_is_gone",
+    ),
+    Mutation(
+        "a page about one member asks why",
+        "apps/common/staff.py",
+        "if not reason_of(request, member):",
+        "if False:",
+        "tests/console/test_inspection.py::test_a_page_about_one_member_asks_why_and_keeps_the_reason",
+    ),
 )

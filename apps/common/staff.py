@@ -20,6 +20,7 @@ from unfold.admin import ModelAdmin
 
 from apps.common.errors import Problem
 from apps.common.keyset import KeysetChangeList
+from apps.common.looks import log_look, reason_of
 
 
 def acting_user(request: HttpRequest) -> User:
@@ -106,6 +107,10 @@ class InspectAdmin(ReadOnly):
     def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         return []
 
+    def looks_at(self, request: HttpRequest, obj: Any) -> str | None:
+        """The app's id of the member whom this page is about: whoever opens it says why. None: no member."""
+        return None
+
     def press(self, request: HttpRequest, obj: Any, name: str) -> str:
         """Does what the button says and returns the message that names the consequence."""
         raise NotImplementedError
@@ -118,6 +123,12 @@ class InspectAdmin(ReadOnly):
             return self._missing(request, object_id)
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
+        member = self.looks_at(request, obj)
+        if member is not None and "button" not in request.POST:
+            if request.method == "POST":
+                return self._look(request, member)
+            if not reason_of(request, member):
+                return self._ask_why(request, member)
         if request.method == "POST":
             return self._pressed(request, obj)
         context = {
@@ -130,6 +141,25 @@ class InspectAdmin(ReadOnly):
             "sections": self.sections(request, obj),
         }
         return TemplateResponse(request, self.detail_template, context)
+
+    def _ask_why(self, request: HttpRequest, member: str, refusal: str = "") -> HttpResponse:
+        """The form that asks why somebody wants to look."""
+        context = {
+            **self.admin_site.each_context(request),
+            "title": self.opts.verbose_name_plural.capitalize(),
+            "member": member,
+            "refusal": refusal,
+            "back": self._list_address(),
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "console/look.html", context, status=422 if refusal else 200)
+
+    def _look(self, request: HttpRequest, member: str) -> HttpResponse:
+        try:
+            log_look(request, member, str(self.opts.verbose_name), request.POST.get("reason", ""))
+        except Problem as problem:
+            return self._ask_why(request, member, problem.detail)
+        return HttpResponseRedirect(request.path)
 
     def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
         messages.warning(request, f"There is no {self.opts.verbose_name} {object_id[:64]} any more.")

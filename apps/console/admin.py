@@ -27,9 +27,10 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from apps.common.staff import Heading, LargeInspectAdmin, Section, acting_user
+from apps.common.staff import Button, Heading, LargeInspectAdmin, Section, acting_user
 from apps.console.inspect.delivery_page import delivery_sections
-from apps.interactions.admin import as_uuid, link_to, names_of, number_of
+from apps.console.inspect.why_not import PRIVATE
+from apps.interactions.admin import as_uuid, id_of_member, link_to, names_of, number_of
 from apps.interactions.models import Delivery
 from apps.releases.models import SurfaceLimit
 from apps.surfaces.selectors import active_surfaces
@@ -94,8 +95,14 @@ class DeliveryAdmin(LargeInspectAdmin):
             f"{obj.surface.capitalize()}, {obj.served_at:%d %b %Y %H:%M:%S} UTC", str(obj.id), marks=marks
         )
 
+    def looks_at(self, request: HttpRequest, obj: Delivery) -> str:
+        return id_of_member(obj.viewer)
+
+    def buttons(self, request: HttpRequest, obj: Delivery) -> list[Button]:
+        return [Button("replay", "Replay", href=reverse("admin:delivery_replay", args=[obj.pk]))]
+
     def sections(self, request: HttpRequest, obj: Delivery) -> list[Section]:
-        return delivery_sections(obj)
+        return delivery_sections(obj, private=request.user.has_perm(PRIVATE))
 
 
 for model in (

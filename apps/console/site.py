@@ -21,13 +21,14 @@ class ConsoleSite(UnfoldAdminSite):
         from apps.console.access.second_step import second_step
         from apps.console.drafts.pages import PAGES as DRAFTS
         from apps.console.experiments.pages import PAGES as EXPERIMENTS
+        from apps.console.inspect.replay_page import PAGES as REPLAY
         from apps.console.inspect.why_not import PAGES as INSPECT
         from apps.console.policies.pages import PAGES as POLICIES
         from apps.console.preview.pages import PAGES as PREVIEW
         from apps.console.rules.pages import PAGES as RULES
         from apps.console.safety.pages import PAGES as SAFETY
 
-        pages = [*DRAFTS, *RULES, *EXPERIMENTS, *INSPECT, *PREVIEW, *SAFETY, *POLICIES]
+        pages = [*DRAFTS, *RULES, *EXPERIMENTS, *INSPECT, *REPLAY, *PREVIEW, *SAFETY, *POLICIES]
         inside = [path(route, self.admin_view(view), name=name) for route, name, view in pages]
         return [path("second-step/", second_step, name="second_step"), *inside]
 

@@ -39,6 +39,7 @@ def base_payload(
         "degraded": [],
         "requested": limit,
         "overlay_position": world.overlay.position.transaction,
+        "inputs": {},
         "key_prefix": key_prefix,
         "candidates": [],
         "scores": [],

@@ -25,6 +25,7 @@ from apps.delivery.answers import base_payload, seed_of
 from apps.delivery.rules import rules_for, words_of_viewer
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import I32, NOBODY, ViewerState, read_state, with_facts
+from apps.delivery.told import inputs_of, pack, told_by
 from apps.delivery.world import World
 from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.params import PipelineParams
@@ -214,8 +215,11 @@ def request_of(prepared: Prepared) -> Request:
     )
 
 
-def rank_pool(prepared: Prepared) -> Slate:
-    """The slate without those known to be at the cap; the payload says when that shortens it."""
+def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
+    """The slate without those known to be at the cap, and what it was made from, packed (a dry run's is not).
+
+    The payload says when caps shorten it.
+    """
     question = prepared.question
     request = request_of(prepared)
     capped = over_caps(prepared, request)
@@ -234,7 +238,11 @@ def rank_pool(prepared: Prepared) -> Slate:
             "exhausted": len(slate.numbers) < question.limit + RESERVE,
         }
     )
-    return slate
+    if question.dry_run:
+        return slate, b""
+    told = told_by(request, capped)
+    prepared.payload["inputs"] = inputs_of(request, slate, told)
+    return slate, pack(told)
 
 
 def _state(

@@ -24,7 +24,7 @@ from apps.delivery.health import counts
 from apps.delivery.ledger import Answered, NotBelieved, Order
 from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare, rank_pool
 from apps.delivery.runtime import Runtime
-from apps.delivery.state import I32, ViewerState, is_in, pack, with_facts
+from apps.delivery.state import I32, ViewerState, is_in, with_facts
 from apps.delivery.tally import Tally
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
@@ -71,8 +71,8 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
     tally.market = market_key(prepared)
     if prepared.state.answered is not None:
         return replay(prepared, prepared.state.answered)
-    slate = rank_pool(prepared)
-    return _deliver(prepared, slate)
+    slate, told = rank_pool(prepared)
+    return _deliver(prepared, slate, told)
 
 
 def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
@@ -94,17 +94,17 @@ def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
     return answer_of(prepared.world, payload, kept, capped=answered.capped)
 
 
-def _deliver(prepared: Prepared, slate: Slate) -> dict[str, Any]:
+def _deliver(prepared: Prepared, slate: Slate, told: bytes) -> dict[str, Any]:
     slate = _guarded(prepared, slate)
     payload = with_slate(prepared.payload, slate)
     if prepared.question.dry_run:
         return _dry(prepared, slate, payload)
     if prepared.believed:
         try:
-            return _reserved(prepared, slate, payload)
+            return _reserved(prepared, slate, payload, told)
         except (redis.RedisError, NotBelieved):
             payload["degraded"] = [*payload["degraded"], "ledger_unavailable"]
-    return _from_truth(prepared, slate, payload)
+    return _from_truth(prepared, slate, payload, told)
 
 
 def _guarded(prepared: Prepared, slate: Slate) -> Slate:
@@ -128,7 +128,7 @@ def _guarded(prepared: Prepared, slate: Slate) -> Slate:
     )
 
 
-def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str, Any]:
+def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes) -> dict[str, Any]:
     question, params = prepared.question, prepared.params
     order = Order(
         surface=question.surface,
@@ -140,7 +140,7 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict
         hold_seconds=params.hold_minutes * 60,
         candidates=slate.numbers,
         payload=orjson.dumps(payload),
-        viewer_state=pack(prepared.state),
+        viewer_state=told,
         caps=slate.caps,
         request_key=question.request_key,
         request_digest=question.digest if question.request_key else b"",
@@ -156,7 +156,7 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict
     return answer_of(prepared.world, payload, reservation.kept, capped=reservation.capped)
 
 
-def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str, Any]:
+def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes) -> dict[str, Any]:
     """Without a ledger nobody who has a cap is shown, and the delivery goes to Postgres itself."""
     from apps.interactions.copier import delivery_of, store
     from apps.interactions.delivery_ids import new_delivery_id
@@ -172,7 +172,7 @@ def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> di
         lost = gone | blocked
         kept = np.flatnonzero(~lost & ~has_cap)[: prepared.question.limit].tolist()
         capped = int((has_cap & ~lost).sum())
-        row = delivery_of(payload, kept, gone=int(lost.sum()), capped=capped, viewer_state=pack(state))
+        row = delivery_of(payload, kept, gone=int(lost.sum()), capped=capped, viewer_state=told)
         truth.ask(lambda: store([row]))
     except truth.TruthAway:
         return answer_of(prepared.world, payload | {"degraded": ["safety_unavailable"]}, [])

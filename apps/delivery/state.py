@@ -6,7 +6,6 @@ generation the state stands; whether that is believed is decided by whoever asks
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -21,7 +20,6 @@ from apps.delivery.ledger import Answered, read_answered
 I32 = npt.NDArray[np.int32]
 NOBODY: I32 = np.zeros(0, "i4")
 DAY = 86_400.0
-MOST_PACKED = 8192  # bytes of a delivery's viewer state
 
 
 @dataclass(frozen=True)
@@ -94,20 +92,3 @@ def is_in(numbers: I32, ordered: I32) -> npt.NDArray[np.bool_]:
         ordered[np.minimum(np.searchsorted(ordered, numbers), len(ordered) - 1)] == numbers
     )
     return found
-
-
-def pack(state: ViewerState) -> bytes:
-    """Excluded and liked-by for replay, at most MOST_PACKED bytes; empty where they don't fit."""
-    excluded, liked = state.excluded, state.liked_by
-    head = np.array([len(excluded), len(liked)], "<i4").tobytes()
-    steps = np.concatenate([np.diff(excluded, prepend=0), np.diff(liked, prepend=0)]).astype("<i4")
-    packed = zlib.compress(head + steps.tobytes(), 1)
-    return packed if len(packed) <= MOST_PACKED else b""
-
-
-def unpack(packed: bytes) -> tuple[I32, I32]:
-    """Excluded and liked-by of a packed state."""
-    data = np.frombuffer(zlib.decompress(packed), "<i4")
-    count = int(data[0])
-    excluded, liked = data[2 : 2 + count], data[2 + count :]
-    return np.cumsum(excluded, dtype="i4"), np.cumsum(liked, dtype="i4")

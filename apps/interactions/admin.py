@@ -66,6 +66,12 @@ def number_of(term: str) -> int | None:
     return Member.objects.filter(external_id=term).values_list("number", flat=True).first()
 
 
+def id_of_member(number: int) -> str:
+    """The app's id of a member; the number alone of who was erased."""
+    found = Member.objects.filter(number=number).values_list("external_id", flat=True).first()
+    return found or f"erased {number}"
+
+
 def as_uuid(term: str) -> uuid.UUID | None:
     try:
         return uuid.UUID(term)
@@ -81,6 +87,10 @@ class PairAdmin(LargeInspectAdmin):
         names = names_of(wanted)
         for row in rows:
             row.names = names
+
+    def looks_at(self, request: HttpRequest, obj: Any) -> str:
+        """Whoever did it; of who was erased only a number is left."""
+        return id_of_member(obj.actor)
 
     @display(description="Who")
     def who(self, obj: Any) -> SafeString | str:

@@ -73,6 +73,7 @@ def delivery_of(
         id=UUID(payload["id"]),
         served_at=datetime.fromtimestamp(payload["served_at"], UTC),
         viewer_state=viewer_state or None,
+        inputs=payload.get("inputs", {}),
         trace=trace,
         **said,
         **columns,

@@ -4,7 +4,7 @@ What goes: the member's row, trips and edges; every event that they did or that 
 relationships, both ways; deliveries to them. In deliveries to others their number becomes 0 (nobody), so
 that the columns still agree. What stays: event ids without content (an id is never used twice), and the
 number with the time of the erasure, which masks old snapshots. Others' packed viewer states may hold the
-number, which is nobody's.
+number, which is nobody's; those that hold a newcomer's row go.
 """
 
 from __future__ import annotations
@@ -37,8 +37,11 @@ _STATEMENTS = (
     "DELETE FROM interactions_delivery WHERE viewer = %(number)s",
 )
 _MASK = f"""
-UPDATE interactions_delivery SET candidates = array_replace(candidates, %(number)s, {NOBODY})
-WHERE served_at >= %(since)s AND %(number)s = ANY(candidates)
+UPDATE interactions_delivery SET candidates = array_replace(candidates, %(number)s, {NOBODY}),
+    viewer_state = CASE WHEN inputs -> 'newcomers' @> to_jsonb(%(number)s::integer) THEN NULL
+        ELSE viewer_state END
+WHERE served_at >= %(since)s
+    AND (%(number)s = ANY(candidates) OR inputs -> 'newcomers' @> to_jsonb(%(number)s::integer))
     AND surface IN (SELECT key FROM surfaces_surface WHERE kind = 'member')
 """
 
@@ -78,7 +81,7 @@ def without_erased(deliveries: Sequence[Delivery]) -> list[Delivery]:
     """Deliveries that were on their way at an erasure, as it would have left them. In a transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ERASING])
-    numbers = {number for row in deliveries for number in (row.viewer, *row.candidates)}
+    numbers = {number for row in deliveries for number in (row.viewer, *row.candidates, *_new_in(row))}
     erased = set(Erasure.objects.filter(number__in=numbers).values_list("number", flat=True))
     if not erased:
         return list(deliveries)
@@ -87,4 +90,11 @@ def without_erased(deliveries: Sequence[Delivery]) -> list[Delivery]:
     for row in kept:
         if row.surface not in of_places:
             row.candidates = [NOBODY if number in erased else number for number in row.candidates]
+            if erased.intersection(_new_in(row)):
+                row.viewer_state = None
     return kept
+
+
+def _new_in(row: Delivery) -> list[int]:
+    """Members whose rows stand in the packed state, because no snapshot had them yet."""
+    return list(row.inputs.get("newcomers", []))

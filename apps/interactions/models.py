@@ -146,7 +146,8 @@ class Delivery(models.Model):
     shortfall = models.JSONField(default=dict)
     requested = models.SmallIntegerField()
     overlay_position = models.BigIntegerField(default=0)
-    viewer_state = models.BinaryField(null=True)  # packed, at most 8 KiB; for replay
+    viewer_state = models.BinaryField(null=True)  # packed (apps.delivery.told), at most 8 KiB; for replay
+    inputs = models.JSONField(default=dict)  # names of what the list was made from, for replay
     candidates = ArrayField(models.IntegerField())
     scores = ArrayField(models.FloatField())
     propensities = ArrayField(models.FloatField())

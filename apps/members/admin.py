@@ -73,6 +73,9 @@ class MemberAdmin(LargeInspectAdmin):
             marks.append((_shown(obj), "bad" if obj.stopped_at else "warn"))
         return Heading(obj.display_name, f"{obj.external_id} · number {obj.number}", obj.photo_url, marks)
 
+    def looks_at(self, request: HttpRequest, obj: Member) -> str:
+        return obj.external_id
+
     def buttons(self, request: HttpRequest, obj: Member) -> list[Button]:
         found = [self._visibility(obj)] if request.user.has_perm("members.change_member") else []
         if request.user.has_perm("members.stop_member"):

@@ -101,11 +101,20 @@ def visit(page: Any, address: str, picture: Path) -> list[str]:
     response = page.goto(address, wait_until="load")
     if response.status != 200:
         wrong.append(f"answered {response.status}")
+    say_why(page)
     sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     if sideways > 0:
         wrong.append(f"scrolls sideways by {sideways} px")
     page.screenshot(path=str(picture), full_page=True)
     return wrong + hard_to_use(page)
+
+
+def say_why(page: Any) -> None:
+    """On a page about one member, gives the reason that it asks for."""
+    if page.get_by_role("button", name="Look", exact=True).count():
+        page.fill("#reason", "A test")
+        page.get_by_role("button", name="Look", exact=True).click()
+        page.wait_for_load_state("load")
 
 
 def hard_to_use(page: Any) -> list[str]:

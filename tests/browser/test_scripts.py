@@ -18,7 +18,8 @@ from apps.members.models import Member
 from apps.releases.models import Revision
 from tests.browser.conftest import CHROMIUM
 from tests.browser.payloads import PAYLOADS
-from tests.browser.test_pages import pages, signed_in
+from tests.browser.test_pages import pages, say_why, signed_in
+from tests.console.people import opened
 from tests.console.town import build_town
 
 pytestmark = [
@@ -71,7 +72,7 @@ def addresses() -> list[str]:
 
 def rendered(client: Client) -> dict[str, str]:
     """Page by page; the two that take a form are filled in."""
-    html = {address: client.get(address).content.decode() for address in addresses()}
+    html = {address: opened(client, address) for address in addresses()}
     draft = Revision.objects.get(status="draft")
     preview = reverse("admin:preview", args=[draft.pk])
     asked = {"surface": "dating", "member": "m-00001", "reason": "A test"}
@@ -85,9 +86,10 @@ def test_members_words_add_no_element_no_attribute_and_no_handler_to_any_page(br
     build_town(members=len(PAYLOADS), days=2)
     client = superuser()
     write("Aa harmless word "[: len(one)] + "a" * (len(one) - 17) for one in PAYLOADS)
-    AuditEntry.objects.bulk_create(AuditEntry(action="full", subject="page") for _ in range(30))
+    fill_the_audit_trail()
     plain = rendered(client)
     write(PAYLOADS)
+    fill_the_audit_trail()  # looks stand there by now
     attacked = rendered(client)
     page = browser.new_page()
     wrong = {}
@@ -113,10 +115,15 @@ def test_nothing_runs_in_a_real_page(live_server: Any, browser: Any) -> None:
     for address in [*pages().values(), *addresses()[-20:]]:
         page = context.new_page()
         page.goto(live_server.url + address, wait_until="load")
+        say_why(page)
         if page.evaluate("window.__ran"):
             ran.append(address)
         page.close()
     assert ran == []
+
+
+def fill_the_audit_trail() -> None:
+    AuditEntry.objects.bulk_create(AuditEntry(action="full", subject="page") for _ in range(30))
 
 
 def superuser() -> Client:

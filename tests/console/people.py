@@ -13,3 +13,12 @@ def staff(role: Role, name: str = "") -> Client:
     client.user = ensure_staff(name or role, "a long pass phrase", role)
     client.force_login(client.user)
     return client
+
+
+def opened(client: Client, address: str) -> str:
+    """A page as it stands once the reason for looking at its member was given."""
+    html = client.get(address).content.decode()
+    if "Why do you look at" not in html:
+        return html
+    client.post(address, {"reason": "A test"})
+    return client.get(address).content.decode()

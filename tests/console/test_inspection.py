@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -20,6 +21,7 @@ from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Member
 from apps.places.models import CuratedList, CuratedListItem, Place
 from apps.surfaces.models import Market
+from tests.console.people import opened
 from tests.console.town import build_town
 
 pytestmark = pytest.mark.django_db
@@ -161,7 +163,7 @@ def test_what_a_member_wrote_is_escaped(editor):
     Member.objects.update(display_name=attack[:100], bio=attack, crafts=[attack], interests={attack: 1})
     for address in ("admin:members_member_changelist", "admin:members_member_change"):
         args = [member.pk] if address.endswith("change") else []
-        page = editor.get(reverse(address, args=args)).content.decode()
+        page = opened(editor, reverse(address, args=args))
         assert attack not in page
         assert escape(attack) in page
 
@@ -235,7 +237,7 @@ def test_editors_neither_see_nor_make_keys(editor):
 def test_a_delivery_shows_ranks_sources_propensities_reasons_and_stages(editor):
     build_town(members=30, days=1)
     delivery = Delivery.objects.filter(surface="dating").exclude(candidates=[]).first()
-    page = editor.get(reverse("admin:interactions_delivery_change", args=[delivery.pk])).content.decode()
+    page = opened(editor, reverse("admin:interactions_delivery_change", args=[delivery.pk]))
     for text in (
         "0.125",
         "friends of friends",
@@ -244,6 +246,37 @@ def test_a_delivery_shows_ranks_sources_propensities_reasons_and_stages(editor):
         "guard",
     ):
         assert text in page
+
+
+@pytest.mark.parametrize("model", ["member", "delivery", "event", "relationship"])
+def test_a_page_about_one_member_asks_why_and_keeps_the_reason(editor, model):
+    build_town(members=10, days=1)
+    app = "members" if model == "member" else "interactions"
+    row = apps.get_model(app, model).objects.order_by("pk").first()
+    number = {"member": "number", "delivery": "viewer"}.get(model, "actor")
+    member = Member.objects.get(number=getattr(row, number))
+    address = reverse(f"admin:{app}_{model}_change", args=[row.pk])
+    asked = editor.get(address).content.decode()
+    assert f"Why do you look at {member.external_id}?" in asked
+    assert member.display_name not in asked
+    assert editor.post(address, {"reason": " "}).status_code == 422
+    assert not AuditEntry.objects.filter(action="member.looked_at").exists()
+    assert editor.post(address, {"reason": "A complaint"}).status_code == 302
+    assert member.display_name in editor.get(address).content.decode().replace("&#x27;", "'")
+    entry = AuditEntry.objects.get(action="member.looked_at")
+    assert (entry.actor, entry.subject) == (editor.user, f"member {member.external_id}")
+    assert entry.after == {"page": model, "reason": "A complaint"}
+
+
+def test_who_likes_the_viewer_is_told_to_trust_and_safety_alone(editor, safety):
+    build_town(members=30, days=1)
+    delivery = Delivery.objects.filter(surface="dating").exclude(candidates=[]).first()
+    delivery.sources = [0b10] * len(delivery.candidates)
+    delivery.trace = [{"stage": "liked_you", "received": 9, "kept": 3}, *delivery.trace]
+    Delivery.objects.filter(pk=delivery.pk).update(sources=delivery.sources, trace=delivery.trace)
+    address = reverse("admin:interactions_delivery_change", args=[delivery.pk])
+    assert "liked you" not in opened(editor, address)
+    assert "liked you" in opened(safety, address)
 
 
 def test_the_audit_trail_can_not_be_changed_in_the_admin(approver):

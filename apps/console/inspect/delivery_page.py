@@ -5,26 +5,32 @@ Takes a Delivery row, gives sections. It reads nothing but Postgres.
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.urls import reverse
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from apps.common.staff import Grid, Section
 from apps.delivery.reasons import in_words
+from apps.delivery.services import LIKED_YOU
 from apps.interactions.admin import link_to, names_of
 from apps.interactions.models import Delivery
 from apps.pipeline.lineup import LINEUPS, source_names
 from apps.surfaces.models import Market, Surface
 
 STAGE_KEYS = ("stage", "received", "kept")
+SOURCES = frozenset(source.name for lineup in LINEUPS.values() for source in lineup.sources)
+GUARDED = (("gone", "gone meanwhile"), ("capped", "at a cap"))
 
 
-def delivery_sections(delivery: Delivery) -> list[Section]:
-    """Facts, the list, the stages."""
+def delivery_sections(delivery: Delivery, *, private: bool) -> list[Section]:
+    """Facts, the funnel, the list, the stages. Without `private`, nothing tells who likes the viewer."""
     surface = Surface.objects.filter(key=delivery.surface).first()
     kind = surface.kind if surface else "member"
-    return [_facts(delivery), _shown(delivery, kind), _stages(delivery)]
+    told = frozenset() if private or kind != "member" else frozenset({LIKED_YOU})
+    return [_facts(delivery), _funnel(delivery, told), _shown(delivery, kind, told), _stages(delivery, told)]
 
 
 def _facts(delivery: Delivery) -> Section:
@@ -53,7 +59,44 @@ def _facts(delivery: Delivery) -> Section:
     return Section("Delivery", facts)
 
 
-def _shown(delivery: Delivery, kind: str) -> Section:
+def funnel_of(trace: Sequence[Mapping[str, Any]], *, without: frozenset[str]) -> list[tuple[str, int, str]]:
+    """From everybody in the market to who was shown: label, how many were left, what is to say of it."""
+    by_stage = {stage["stage"]: stage for stage in trace}
+    steps: list[tuple[str, int, str]] = []
+    if (filters := by_stage.get("filters") or by_stage.get("eligible")) is not None:
+        steps.append(("In the market", filters["received"], ""))
+        steps.append(("Passed the filters", filters["kept"], ""))
+    found = [f"{_words(name)} {by_stage[name]['kept']}" for name in SOURCES - without if name in by_stage]
+    if (score := by_stage.get("score")) is not None:
+        steps.append(("Proposed by a source", score["received"], ", ".join(sorted(found))))
+        steps.append(("Ranked", score["kept"], ""))
+    if (guard := by_stage.get("guard")) is not None:
+        lost = [f"{guard[name]} {word}" for name, word in GUARDED if guard.get(name)]
+        steps.append(("Shown", guard["kept"], ", ".join(lost)))
+    return steps
+
+
+def _funnel(delivery: Delivery, without: frozenset[str]) -> Section:
+    rows = [
+        (label, bar(left, top), f"{left:,}", said)
+        for steps in [funnel_of(delivery.trace, without=without)]
+        for top in [max([count for _, count, _ in steps] or [1])]
+        for label, left, said in steps
+    ]
+    grid = Grid(("Step", "", "Left", "By source, or why lost"), rows, "No trace was kept.", numeric=(2,))
+    return Section("Funnel: who was left after each step", grid=grid)
+
+
+def bar(value: float, top: float) -> SafeString:
+    """A value as a bar; the number stands beside it."""
+    return format_html('<meter min="0" max="{}" value="{}">{}</meter>', max(top, 1), value, value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _shown(delivery: Delivery, kind: str, without: frozenset[str]) -> Section:
     names = names_of([(kind, number) for number in delivery.candidates])
     lineup = next(lineup for lineup in LINEUPS.values() if lineup.kind == kind)
     reasons = _reasons(delivery)
@@ -63,7 +106,7 @@ def _shown(delivery: Delivery, kind: str) -> Section:
             link_to(names, kind, number),
             f"{score:.4f}",
             f"{propensity:.3f}",
-            ", ".join(name.replace("_", " ") for name in source_names(lineup, bits)),
+            ", ".join(_words(name) for name in source_names(lineup, bits) if name not in without),
             reasons[rank - 1],
         )
         for rank, (number, score, propensity, bits) in enumerate(
@@ -84,9 +127,11 @@ def _reasons(delivery: Delivery) -> list[str]:
     return said + [""] * (len(delivery.candidates) - len(said))
 
 
-def _stages(delivery: Delivery) -> Section:
+def _stages(delivery: Delivery, without: frozenset[str]) -> Section:
     rows = []
     for stage in delivery.trace:
+        if stage.get("stage") in without:
+            continue
         said_above = "reasons" if stage.get("stage") == "guard" else ""
         rest = {key: value for key, value in stage.items() if key not in (*STAGE_KEYS, said_above)}
         rows.append(

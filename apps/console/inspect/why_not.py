@@ -11,7 +11,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from apps.common.errors import Problem
-from apps.console.inspect.looks import log_look, reason_of
+from apps.common.looks import log_look, reason_of
 from apps.console.page import Pages, needs, render
 from apps.delivery.services import explain
 from apps.surfaces.selectors import active_surfaces
@@ -51,12 +51,12 @@ def _answer(request: HttpRequest, given: dict[str, str]) -> dict[str, Any]:
     return {
         "answer": told,
         "stage": STAGES.get(told["stage"], told["stage"]),
-        "bars": _bars(told["waterfall"] or {}),
+        "bars": bars_of(told["waterfall"] or {}),
         "kept_reason": reason_of(request, given["viewer"]),
     }
 
 
-def _bars(waterfall: dict[str, Any]) -> list[tuple[str, str, float]]:
+def bars_of(waterfall: dict[str, Any]) -> list[tuple[str, str, float]]:
     """What made the score, step by step: label, number, width in percent."""
     steps: list[tuple[str, float]] = []
     for name, label in (

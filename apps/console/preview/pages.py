@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from apps.common.errors import Problem
-from apps.console.inspect.looks import log_look, reason_of
+from apps.common.looks import log_look, reason_of
 from apps.console.page import EDIT, Pages, actor, needs, posted_number, render
 from apps.delivery.models import DraftStudy
 from apps.delivery.preview import compared, lost, preview_list

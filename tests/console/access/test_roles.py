@@ -17,6 +17,7 @@ from apps.api.services import create_service_key
 from apps.common.errors import Denied
 from apps.console.roles import ROLES, Role, ensure_roles, ensure_staff
 from apps.delivery.models import DraftStudy
+from apps.interactions.models import Delivery
 from apps.releases.models import Emergency, Revision, SurfaceLimit
 from apps.releases.selectors import live_release
 from apps.releases.services import edit_revision, start_revision
@@ -38,6 +39,9 @@ SHOWN = (
     "django_celery_beat_intervalschedule", "django_celery_beat_crontabschedule",
     "django_celery_beat_clockedschedule", "django_celery_beat_solarschedule",
 )  # fmt: skip
+ABOUT_A_MEMBER = (
+    "members_member", "interactions_event", "interactions_relationship", "interactions_delivery",
+)  # fmt: skip
 ADMINISTRATORS = ("api_servicekey", "auth_user", "auth_group")
 
 
@@ -55,7 +59,7 @@ MAY_SEE = table(
     (STAFF, of(SHOWN, "changelist", "history", "change")),
     (STAFF, "search index app_list jsi18n second_step password_change password_change_done"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment why_not"),
+    (STAFF, "experiment why_not delivery_replay"),
     ("ea", "draft_edit draft_entry places_curatedlist_add places_curatedlist_delete"),
     ("s", "safety member_data"),
     ("d", of(ADMINISTRATORS, "changelist", "history", "change")),
@@ -68,7 +72,8 @@ MAY_DO = table(
     (STAFF, of(SHOWN, "changelist", "history")),  # a post there only reads
     (STAFF, "search index app_list second_step password_change"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment why_not match draft_comment"),
+    (STAFF, "experiment why_not delivery_replay match draft_comment"),
+    (STAFF, of(ABOUT_A_MEMBER, "change")),  # says why one looks
     ("ea", "draft_start draft_edit draft_entry draft_entry_remove entries_begin draft_ask draft_measure"),
     ("ea", "draft_discard draft_update switch study_begin study_cancel"),
     ("ea", "places_curatedlist_add places_curatedlist_change places_curatedlist_delete"),
@@ -115,7 +120,9 @@ def arguments(name: str, pattern: URLPattern) -> dict[str, Any]:
     return {one: known[one] for one in names}
 
 
-def _row_of(name: str, draft: Revision) -> int:
+def _row_of(name: str, draft: Revision) -> Any:
+    if name == "delivery_replay":
+        return Delivery.objects.order_by("pk").values_list("pk", flat=True)[0]
     if name in ("study_cancel", "study_progress"):
         return DraftStudy.objects.get().pk
     return Emergency.objects.get().pk if name == "emergency_review" else draft.pk

@@ -1,0 +1,144 @@
+"""What the pipeline was told beside its release and snapshot, packed into a delivery's row for replay.
+
+Takes the request that was run, gives at most MOST_PACKED bytes, and the other way round. Whoever joined after
+the snapshot is in no file, so their rows are kept here: the viewer's own, and those of candidates of the
+viewer's market.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from hashlib import blake2b
+from importlib.metadata import version
+from platform import machine
+from typing import Any
+
+import numpy as np
+
+from apps.pipeline.contracts import I32, NOBODY, Request, Slate
+from apps.pipeline.filters import eligibility
+from apps.pipeline.snapshot import COLUMNS, Table
+
+MOST_PACKED = 8192  # bytes of a delivery's viewer state
+FEW = 8  # newcomers who are kept without asking who of them is eligible
+PARTS = 5  # excluded, liked by, capped, gone, only
+
+
+@dataclass(frozen=True)
+class Told:
+    """Sorted numbers, and rows that no snapshot has. `only` None: everybody was looked at."""
+
+    excluded: I32 = field(default_factory=lambda: NOBODY)
+    liked_by: I32 = field(default_factory=lambda: NOBODY)
+    capped: I32 = field(default_factory=lambda: NOBODY)
+    gone: I32 = field(default_factory=lambda: NOBODY)
+    only: I32 | None = None
+    viewer: Table | None = None
+    newcomers: Table | None = None
+
+
+def told_by(request: Request, capped: I32) -> Told:
+    """What a request says. `capped`: who was left out before ranking because of a cap."""
+    number, row_of = request.viewer.number, request.data.viewer_row_of
+    is_known = 0 <= number < len(row_of) and row_of[number] >= 0
+    return Told(
+        excluded=request.viewer.excluded,
+        liked_by=request.viewer.liked_by,
+        capped=capped,
+        gone=request.gone,
+        only=request.only,
+        viewer=None if is_known else request.viewer.row,
+        newcomers=_newcomers(request),
+    )
+
+
+def pack(told: Told) -> bytes:
+    """At most MOST_PACKED bytes; empty where it doesn't fit."""
+    only = NOBODY if told.only is None else told.only
+    parts = (told.excluded, told.liked_by, told.capped, told.gone, only)
+    tables = [table for table in (told.viewer, told.newcomers) if table is not None]
+    head = [len(part) for part in parts] + [int(told.only is not None)]
+    head += [0 if table is None else len(table) for table in (told.viewer, told.newcomers)]
+    steps = np.concatenate([np.diff(part, prepend=0) for part in parts])
+    data = [np.array(head, "<i4").tobytes(), steps.astype("<i4").tobytes(), *map(_bytes_of, tables)]
+    packed = zlib.compress(b"".join(data), 1)
+    return packed if len(packed) <= MOST_PACKED else b""
+
+
+def unpack(packed: bytes, kind: str) -> Told:
+    """The other way round. `kind`: of the candidates. Raises ValueError on other bytes."""
+    data = zlib.decompress(packed)
+    head = np.frombuffer(data, "<i4", PARTS + 3).tolist()
+    counts, has_only, viewers, newcomers = head[:PARTS], head[PARTS], head[PARTS + 1], head[PARTS + 2]
+    at = 4 * len(head)
+    parts = []
+    for count in counts:
+        parts.append(np.cumsum(np.frombuffer(data, "<i4", count, at), dtype="i4"))
+        at += 4 * count
+    viewer, at = _table_from(data, at, "member", viewers)
+    new, at = _table_from(data, at, kind, newcomers)
+    if at != len(data):
+        raise ValueError("These bytes are no packed state.")
+    only = parts[4] if has_only else None
+    return Told(parts[0], parts[1], parts[2], parts[3], only, viewer, new)
+
+
+def inputs_of(request: Request, slate: Slate, told: Told) -> dict[str, Any]:
+    """Names of what the list was made from, so that a replay knows whether it has the same."""
+    rules = request.rules.rules.digest if request.rules is not None else ""
+    return {
+        "build": build(),
+        "market": request.market,
+        "prices": request.snapshot.id,  # a snapshot holds one version of them
+        "rules": rules,
+        "newcomers": [] if told.newcomers is None else told.newcomers["number"].tolist(),
+        "slate": digest_of(slate),
+    }
+
+
+def digest_of(slate: Slate) -> str:
+    """Names a slate bit for bit, its reserve included."""
+    columns = (slate.numbers, slate.scores, slate.propensity, slate.sources)
+    return blake2b(b"".join(column.tobytes() for column in columns), digest_size=12).hexdigest()
+
+
+@cache
+def build() -> str:
+    """What computes: on another build or processor the last bits of a score may differ."""
+    return f"numpy {version('numpy')}, numba {version('numba')}, {machine()}"
+
+
+def _newcomers(request: Request) -> Table | None:
+    """Those of the viewer's market, for nobody else can be in the list; of many, only who is eligible."""
+    table = request.newcomers
+    if table is None or not len(table):
+        return None
+    here = table["market"] == eligibility.market_of(request)
+    if request.only is not None:
+        here &= np.isin(table["number"], request.only)
+    rows = np.flatnonzero(here)
+    if len(rows) > FEW:
+        rows = rows[eligibility.reasons(request, table.gather(rows)) == 0]
+    return table.gather(rows) if len(rows) else None
+
+
+def _bytes_of(table: Table) -> bytes:
+    return b"".join(np.ascontiguousarray(table[name]).tobytes() for name in COLUMNS[table.kind])
+
+
+def _table_from(data: bytes, at: int, kind: str, rows: int) -> tuple[Table | None, int]:
+    if not rows:
+        return None, at
+    columns: dict[str, Any] = {}
+    for name, (dtype, shape) in COLUMNS[kind].items():
+        count = rows * int(np.prod(shape, initial=1))
+        columns[name] = np.frombuffer(data, dtype, count, at).reshape(_shape(rows, shape)).copy()
+        at += count * np.dtype(dtype).itemsize
+    return Table(kind, columns), at
+
+
+def _shape(rows: int, shape: Sequence[int]) -> tuple[int, ...]:
+    return (rows, *shape)

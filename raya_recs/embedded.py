@@ -29,6 +29,9 @@ POSTGRES_OPTIONS = {
     "shared_buffers": "256MB",
     "timezone": "UTC",
     "log_timezone": "UTC",
+    # Errors without the row and the statement that met them: those hold what members said.
+    "log_error_verbosity": "terse",
+    "log_min_error_statement": "panic",
 }
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 

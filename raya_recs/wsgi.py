@@ -5,12 +5,14 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from apps.common import spans
 from apps.common.metrics_folder import share_counts
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "raya_recs.settings.local")
 serves_lists = os.environ.get("RAYA_RECS_PROCESS") == "api"
 if serves_lists:
     share_counts(settings.METRICS_DIR)
+    spans.begin("raya_recs.api")
 application = get_wsgi_application()
 
 if serves_lists:

@@ -13,6 +13,7 @@ from typing import Any, cast
 import orjson
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.request import Request
@@ -33,6 +34,8 @@ from apps.api.problems import (
 )
 from apps.api.throttling import KeyThrottle, seconds_to_wait
 from apps.common.audit import act_as
+from apps.common.logs import speak_of_call
+from apps.common.spans import call_span
 
 Handler = Callable[[HttpRequest, LiveKey], dict[str, Any]]
 PlainView = Callable[[HttpRequest], HttpResponse]
@@ -48,6 +51,10 @@ class ApiView(APIView):
     parameters: tuple[str, ...] = ()
     takes_idempotency_key = True
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        with call_span(type(self).__name__, request.META):
+            return super().dispatch(request, *args, **kwargs)
+
     @classmethod
     def as_view(cls, **initkwargs: Any) -> Any:
         view = super().as_view(**initkwargs)
@@ -55,6 +62,7 @@ class ApiView(APIView):
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         self._started = time.perf_counter()
+        speak_of_call(type(self).__name__, request.META)
         super().initial(request, *args, **kwargs)
         if request.method not in SAFE_METHODS and self.takes_idempotency_key:  # events' tables have no trail
             self._named = True
@@ -81,10 +89,12 @@ def plain_view(*, call: str, scopes: Mapping[str, str]) -> Callable[[Handler], P
         @wraps(handler)
         def view(request: HttpRequest) -> HttpResponse:
             started = time.perf_counter()
-            try:
-                response = json_response(handler(request, _admit(request, scopes)))
-            except Exception as error:
-                response = problem_response(error)
+            speak_of_call(call, request.META)
+            with call_span(call, request.META):
+                try:
+                    response = json_response(handler(request, _admit(request, scopes)))
+                except Exception as error:
+                    response = problem_response(error)
             count_request(call, response.status_code, started)
             return response
 

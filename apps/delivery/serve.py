@@ -18,6 +18,7 @@ import redis
 
 from apps.common import clock, metrics
 from apps.common.errors import NotFound, Problem, Unprocessable
+from apps.common.spans import span
 from apps.delivery import ledger, trips, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
@@ -65,14 +66,17 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
         return _empty(world, question, now, degraded=["truth_unavailable"])
     if row is None:
         return _empty(world, question, now, viewer=number, not_eligible=True)
-    prepared = prepare(runtime, world, question, number, row, now)
+    with span("prepare", surface=question.surface):
+        prepared = prepare(runtime, world, question, number, row, now)
     if prepared is None:
         return _empty(world, question, now, viewer=number, degraded=["safety_unavailable"])
     tally.market = market_key(prepared)
     if prepared.state.answered is not None:
         return replay(prepared, prepared.state.answered)
-    slate, told = rank_pool(prepared)
-    return _deliver(prepared, slate, told)
+    with span("rank", delivery=prepared.payload["id"], release=prepared.payload["release"]):
+        slate, told = rank_pool(prepared)
+    with span("deliver"):
+        return _deliver(prepared, slate, told)
 
 
 def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
@@ -115,7 +119,8 @@ def _guarded(prepared: Prepared, slate: Slate) -> Slate:
     if not lost.any():
         return slate
     _count_drops(prepared.question.surface, pipeline=int(lost.sum()))
-    log.error("The pipeline returned %d candidates that were excluded; dropped", int(lost.sum()))
+    named = {"delivery": str(prepared.delivery), "release": prepared.payload["release"]}
+    log.error("The pipeline returned %d candidates that were excluded; dropped", int(lost.sum()), extra=named)
     rows = np.flatnonzero(~lost)
     return replace(
         slate,

@@ -6,6 +6,7 @@ RAYA_RECS_PROCESS says which half a web process serves: `api` (lean: no sessions
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from raya_recs.env import BASE_DIR, env
 from raya_recs.settings.unfold import UNFOLD as UNFOLD
@@ -222,11 +223,16 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "unacked_restore_throttle": 1,
 }
 
-LOGGING = {
+# json: an object a line, nothing personal in it (apps/common/logs.py). line: for eyes; exceptions are quoted.
+LOG_FORMAT = env.str("LOG_FORMAT", "line")
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+        "json": {"()": "apps.common.logs.JsonFormatter"},
+    },
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": LOG_FORMAT}},
     "root": {"handlers": ["console"], "level": "INFO"},
     "loggers": {
         "django.request": {"level": "ERROR"},

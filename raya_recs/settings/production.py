@@ -13,6 +13,7 @@ CSRF_COOKIE_SECURE = True
 if not SERVES_ADMIN:
     # The API has neither cookies nor frames; a service key is the only credential.
     SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003"]
+LOGGING["handlers"]["console"]["formatter"] = "json"  # the other one would quote members' words
 TWO_FACTOR = True  # no switch turns it off here
 EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
 vars().update(EMAIL_CONFIG)

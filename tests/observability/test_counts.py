@@ -43,10 +43,10 @@ def total(found: dict[str, float], name: str) -> float:
     return sum(value for key, value in found.items() if key.partition("{")[0] == name)
 
 
-def ask_for_lists(site: Site, count: int) -> None:
+def ask_for_lists(site: Site, count: int, limit: int = 5) -> None:
     """Each on a connection of its own, so that both workers get some."""
     for i in range(count):
-        path = f"/api/v1/recommendations?surface=dating&member=w{i % 40}&limit=5"
+        path = f"/api/v1/recommendations?surface=dating&member=w{i % 40}&limit={limit}"
         headers = {"Authorization": f"Api-Key {site.secret}"}
         assert requests.get(site.address + path, headers=headers, timeout=10).status_code == 200
 
@@ -77,7 +77,7 @@ def test_two_workers_show_full_counts_and_a_killed_one_takes_none_along(site: Si
 @pytest.mark.slow
 def test_every_metric_that_rules_and_dashboard_name_is_there(site: Site) -> None:
     site.post("/events", [event("like", "w1", "m1"), event("like", "w1", "m1", days_ago=40)])
-    ask_for_lists(site, 4)
+    ask_for_lists(site, 4, limit=100)  # more than there are
     registered = {
         line.split()[2]
         for line in requests.get(f"{site.address}/metrics", timeout=10).text.splitlines()

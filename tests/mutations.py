@@ -325,4 +325,18 @@ MUTATIONS = (
         "if False:",
         "tests/console/test_inspection.py::test_a_page_about_one_member_asks_why_and_keeps_the_reason",
     ),
+    Mutation(
+        "a last list keeps the caps of its day",
+        "apps/delivery/last_lists.py",
+        '        kept["caps"] = slate.caps[:count]',
+        "        pass",
+        "tests/delivery/test_ladder.py::test_a_last_list_stays_within_the_caps",
+    ),
+    Mutation(
+        "a broken source is named",
+        "apps/delivery/ladder.py",
+        '            yield f"source:{stage.stage}"',
+        "            yield from ()",
+        "tests/delivery/test_ladder.py::test_a_broken_source_costs_its_candidates_and_is_named",
+    ),
 )

@@ -113,6 +113,11 @@ def held_key(surface: str, viewer: int) -> str:
     return f"o:h:{surface}:{viewer}"
 
 
+def last_key(surface: str, viewer: int) -> str:
+    """What a viewer's last list was drawn from (apps.delivery.last_lists)."""
+    return f"o:last:{surface}:{viewer}"
+
+
 def counters_key(surface: str) -> str:
     """Exposures per candidate of a surface: (hour as u4, count as u2) pairs, packed."""
     return f"o:c:{surface}"

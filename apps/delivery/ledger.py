@@ -13,15 +13,16 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.common import online
+from apps.delivery.last_lists import LAST_SECONDS
 from apps.delivery.trips import Script
 
 REQUEST_SECONDS = 600
 MOST_IN_STREAM = 2_000_000  # about a day of deliveries at full speed: memory is bounded even without a copier
 
-# KEYS: marker, gone, counters, held, stream, capped, request.
+# KEYS: marker, gone, counters, held, stream, capped, request, last list.
 # ARGV: generation, limit, caps (packed <u2 daily, <u2 hourly: once for all, or per candidate), now (s),
 #   hold for (s), candidates (packed <i4), payload, viewer state, digest of the request's parameters (empty:
-#   no request id).
+#   no request id), what to keep as the viewer's last list (empty: what is there stays).
 # A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed the cap.
 # For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it.
 _RESERVE = """
@@ -90,6 +91,7 @@ end
 if kept_count > 0 then
   redis.call('SET', KEYS[4], table.concat(held), 'EX', math.ceil(tonumber(ARGV[5])) + 60)
 end
+if kept_count > 0 and ARGV[10] ~= '' then redis.call('SET', KEYS[8], ARGV[10], 'EX', %(last)d) end
 local shown = table.concat(kept)
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', '%(most)d', '*', 'p', ARGV[7], 's', ARGV[8], 'k', shown,
            'g', gone_count, 'c', capped_count)
@@ -98,7 +100,7 @@ if ARGV[9] ~= '' then
              .. ARGV[7], 'EX', %(seconds)d)
 end
 return {1, shown, gone_count, capped_count}
-""" % {"most": MOST_IN_STREAM, "seconds": REQUEST_SECONDS}  # noqa: UP031 - braces belong to Lua
+""" % {"most": MOST_IN_STREAM, "seconds": REQUEST_SECONDS, "last": LAST_SECONDS}  # noqa: UP031 - braces belong to Lua
 
 RESERVE = Script(_RESERVE)
 DIGEST_BYTES = 16
@@ -148,6 +150,7 @@ class Order:
     caps: npt.NDArray[np.int32] = field(default_factory=lambda: NO_CAP)
     request_key: str = ""
     request_digest: bytes = b""
+    last_list: bytes = b""
 
 
 def reserve(order: Order) -> Reservation:
@@ -171,10 +174,11 @@ def keys_and_args(order: Order) -> tuple[list[str], list[Any]]:
         online.STREAM,
         online.capped_key(order.surface),
         order.request_key or "o:q:none",
+        online.last_key(order.surface, order.viewer),
     ]
     numbers = np.ascontiguousarray(order.candidates, "<i4").tobytes()
     args = [order.generation, order.limit, _caps(order), repr(order.now), order.hold_seconds, numbers]
-    return keys, [*args, order.payload, order.viewer_state, order.request_digest]
+    return keys, [*args, order.payload, order.viewer_state, order.request_digest, order.last_list]
 
 
 def _caps(order: Order) -> bytes:

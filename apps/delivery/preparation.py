@@ -150,7 +150,7 @@ def prepare(
         )
     if params.daily_cap or params.hourly_cap or (rules is not None and rules.caps.any()):
         runtime.caps.add(question.surface)
-    found = _state(world, question, number, params, now)
+    found = believed_state(world, question, number, params, now)
     if found is None:
         return None
     state, believed, degraded = found
@@ -245,7 +245,7 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
     return slate, pack(told)
 
 
-def _state(
+def believed_state(
     world: World, question: Question, number: int, params: PipelineParams, now: float
 ) -> tuple[ViewerState, bool, list[str]] | None:
     """The viewer's state, whether it is Valkey's, and what is degraded about it; None: from neither store."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,11 +18,12 @@ import redis
 from apps.common import clock, metrics
 from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.common.spans import span
-from apps.delivery import ledger, trips, truth
+from apps.delivery import ladder, ledger, trips, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
+from apps.delivery.last_lists import only_those, packed
 from apps.delivery.ledger import Answered, NotBelieved, Order
-from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare, rank_pool
+from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import I32, ViewerState, is_in, with_facts
 from apps.delivery.tally import Tally
@@ -50,7 +50,10 @@ def serve(runtime: Runtime, question: Question) -> dict[str, Any]:
         raise
     tally.answered(answer, wanted=question.limit)
     ms = 1000 * tally.seconds
-    counts.answered(answer["release"], shown=len(answer["items"]), wanted=question.limit, ms=ms)
+    if ladder.NO_PIPELINE in answer["degraded"]:
+        counts.failed(answer["release"])  # so that a rollout that breaks it goes back
+    else:
+        counts.answered(answer["release"], shown=len(answer["items"]), wanted=question.limit, ms=ms)
     return answer
 
 
@@ -59,24 +62,47 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
     if question.surface not in world.surfaces:
         raise NotFound(f"There is no surface {question.surface}.", code="unknown_surface", field="surface")
     now = clock.now().timestamp()
-    if world.snapshot is None or world.live is None or question.surface not in world.snapshot.surfaces:
-        return _empty(world, question, now, degraded=["not_ready"])
+    if world.live is None:
+        return _empty(world, question, now, degraded=["release_unavailable"])
+    if world.snapshot is None or question.surface not in world.snapshot.surfaces:
+        return _without_snapshot(world, question, now)
     number, row, world = find_viewer(runtime, question.surface, question.member)
     if number is None:
         return _empty(world, question, now, degraded=["truth_unavailable"])
     if row is None:
         return _empty(world, question, now, viewer=number, not_eligible=True)
-    with span("prepare", surface=question.surface):
-        prepared = prepare(runtime, world, question, number, row, now)
+    try:
+        with span("prepare", surface=question.surface):
+            prepared = prepare(runtime, world, question, number, row, now)
+    except Problem:
+        raise
+    except Exception:
+        log.exception("A question could not be prepared")
+        return _empty(world, question, now, viewer=number, degraded=[ladder.NO_PIPELINE])
     if prepared is None:
         return _empty(world, question, now, viewer=number, degraded=["safety_unavailable"])
     tally.market = market_key(prepared)
     if prepared.state.answered is not None:
         return replay(prepared, prepared.state.answered)
     with span("rank", delivery=prepared.payload["id"], release=prepared.payload["release"]):
-        slate, told = rank_pool(prepared)
+        slate, told = ladder.ranked(prepared)
     with span("deliver"):
         return _deliver(prepared, slate, told)
+
+
+def _without_snapshot(world: World, question: Question, now: float) -> dict[str, Any]:
+    prepared = ladder.without_snapshot(world, question, now)
+    if prepared is not None:
+        answered = prepared.state.answered
+        try:
+            if answered is not None:
+                numbers = np.array(orjson.loads(answered.payload)["candidates"], "i4")
+                return replay(ladder.naming(prepared, numbers), answered)
+            slate = ladder.last_list(prepared)
+            return _deliver(ladder.naming(prepared, slate.numbers), slate, b"")
+        except (redis.RedisError, truth.TruthAway):
+            log.warning("No last list without a snapshot: a store is away")
+    return _empty(world, question, now, degraded=[ladder.NO_SNAPSHOT])
 
 
 def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
@@ -121,16 +147,7 @@ def _guarded(prepared: Prepared, slate: Slate) -> Slate:
     _count_drops(prepared.question.surface, pipeline=int(lost.sum()))
     named = {"delivery": str(prepared.delivery), "release": prepared.payload["release"]}
     log.error("The pipeline returned %d candidates that were excluded; dropped", int(lost.sum()), extra=named)
-    rows = np.flatnonzero(~lost)
-    return replace(
-        slate,
-        numbers=slate.numbers[rows],
-        scores=slate.scores[rows],
-        propensity=slate.propensity[rows],
-        sources=slate.sources[rows],
-        reasons=tuple(slate.reasons[i] for i in rows.tolist()),
-        caps=slate.caps[rows],
-    )
+    return only_those(slate, ~lost)
 
 
 def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes) -> dict[str, Any]:
@@ -149,6 +166,7 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: b
         caps=slate.caps,
         request_key=question.request_key,
         request_digest=question.digest if question.request_key else b"",
+        last_list=_to_keep(prepared, slate, payload),
     )
     reservation = ledger.reserve(order)
     if reservation.answered is not None:  # another request with this id was faster
@@ -159,6 +177,14 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: b
     metrics.GRANTED.labels(question.surface).inc(len(reservation.kept))
     metrics.REFUSED.labels(question.surface).inc(reservation.capped)
     return answer_of(prepared.world, payload, reservation.kept, capped=reservation.capped)
+
+
+def _to_keep(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> bytes:
+    """What the pipeline ranked of everybody in the viewer's own market; nothing of a narrower question."""
+    question = prepared.question
+    is_whole = question.candidates is None and question.market is None
+    is_ranked = not {ladder.NO_PIPELINE, ladder.NO_SNAPSHOT} & set(payload["degraded"])
+    return packed(slate, payload["release"]) if is_whole and is_ranked else b""
 
 
 def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from django.db import DatabaseError, connection
 
 from apps.common.breaker import Friend
+from apps.common.errors import NotFound
 
 I32 = npt.NDArray[np.int32]
 T = TypeVar("T")
@@ -50,6 +51,12 @@ _SHOWN = {
         AND birth_date <= current_date - interval '18 years'""",
     "place": """SELECT number FROM places_place WHERE number = ANY(%s)
         AND visibility = 'visible' AND stopped_at IS NULL""",
+}
+_VIEWER = """SELECT number, status = 'active' AND stopped_at IS NULL
+        AND birth_date <= current_date - interval '18 years' FROM members_member WHERE external_id = %s"""
+_IDS = {
+    "member": "SELECT number, external_id FROM members_member WHERE number = ANY(%s)",
+    "place": "SELECT number, external_id FROM places_place WHERE number = ANY(%s)",
 }
 
 
@@ -134,14 +141,34 @@ def gone_among(kind: str, numbers: I32) -> npt.NDArray[np.bool_]:
     return ~np.isin(numbers, [number for (number,) in rows])
 
 
+def viewer(member: str) -> tuple[int, bool]:
+    """Number of a member by the app's id, and whether they may be given lists. Raises NotFound, TruthAway."""
+    rows = ask(lambda: _rows(_VIEWER, [member]))
+    if not rows:
+        raise NotFound("There is no such member.", code="unknown_member", field="member")
+    return rows[0][0], bool(rows[0][1])
+
+
+def ids(kind: str, numbers: I32) -> dict[int, str]:
+    """The app's ids behind numbers. Raises TruthAway."""
+    return dict(ask(lambda: _rows(_IDS[kind], [numbers.tolist()])))
+
+
 def rest() -> None:
     """Lets the threads and their connections go; they come back when asked."""
     postgres.forget()
     pool = _pools.pop("only", None)
     if pool is not None and pool.pid == os.getpid():
+        all_here = threading.Barrier(THREADS)  # so that each thread closes its own
         for _ in range(THREADS):
-            pool.threads.submit(connection.close)
+            pool.threads.submit(_let_go, all_here)
         pool.threads.shutdown(wait=False)
+
+
+def _let_go(all_here: threading.Barrier) -> None:
+    connection.close()
+    with suppress(threading.BrokenBarrierError):
+        all_here.wait(1)
 
 
 def _pool() -> _Pool:

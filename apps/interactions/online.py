@@ -84,8 +84,8 @@ def _keys_on_surfaces(number: int) -> Iterator[str]:
     from apps.surfaces.models import Surface
 
     for surface in Surface.objects.values_list("key", flat=True):
-        for key in (online.acted_key, online.received_key, online.seen_key, online.held_key):
-            yield key(surface, number)
+        keys = (online.acted_key, online.received_key, online.seen_key, online.held_key, online.last_key)
+        yield from (key(surface, number) for key in keys)
 
 
 def rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows, Rows]:

@@ -1,0 +1,202 @@
+"""Every rung below a full list, with real stores: what is missing is named, and nobody unsafe is shown."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+import pytest
+from django.conf import settings
+
+from apps.common import online
+from apps.common.valkey import writing_client
+from apps.delivery import ladder, preparation
+from apps.delivery import runtime as runtimes
+from apps.delivery.health import counts
+from apps.delivery.last_lists import LAST_SECONDS, MOST_KEPT, LastList, packed, read_last, slate_of
+from apps.delivery.runtime import Runtime, runtime
+from apps.delivery.services import rank, recommend
+from apps.interactions.copier import copy_all
+from apps.interactions.models import Delivery
+from apps.pipeline.lineup import LINEUPS
+from tests.delivery.conftest import number
+from tests.delivery.test_services import WOMEN, happens, names
+from tests.delivery.test_stores_away import uncapped, within
+
+NO_CAP = np.zeros(2, "i4")
+
+
+def asked(viewer: str = "adam", limit: int = 10, **options: Any) -> dict[str, Any]:
+    return recommend(surface="dating", member=viewer, limit=limit, **options)
+
+
+def break_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ranking raises, whatever it is asked; the walk of filters alone goes on."""
+
+    def broken(request: object) -> None:
+        raise ArithmeticError("broken on purpose")
+
+    monkeypatch.setattr(preparation, "run", broken)
+
+
+def break_filters(monkeypatch: pytest.MonkeyPatch) -> None:
+    break_pipeline(monkeypatch)
+    monkeypatch.setattr(ladder, "run", preparation.run)
+
+
+def release_holds(viewer: str) -> None:
+    writing_client().delete(online.held_key("dating", number(viewer)))
+
+
+def test_a_broken_source_costs_its_candidates_and_is_named(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(request: object, eligible: object, quota: int) -> None:
+        raise ArithmeticError("broken on purpose")
+
+    lineup = LINEUPS["people"]
+    last = lineup.sources[-1]
+    sources = (*lineup.sources[:-1], replace(last, propose=broken))
+    monkeypatch.setitem(LINEUPS, "people", replace(lineup, sources=sources))
+    answer = asked()
+    assert answer["degraded"] == [f"source:{last.name}"]
+    assert set(names(answer)) == WOMEN
+    assert recommend(surface="travel", member="adam", limit=2)["degraded"] == []
+
+
+def test_without_the_pipeline_the_last_list_is_shown_minus_whoever_may_not_be(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(limit=1)
+    ranked = read_last("dating", number("adam"))
+    assert ranked is not None
+    assert len(ranked.kept) == len(WOMEN)
+    release_holds("adam")
+    happens("block", "blocked", "bea", "adam", surface="")
+    happens("pass", "passed", "adam", "cleo")
+    online.publish_gone("member", [number("dora")])
+    break_filters(monkeypatch)
+    answer = asked()
+    assert set(names(answer)) == WOMEN - {"bea", "cleo", "dora"}
+    assert answer["degraded"] == ["pipeline_unavailable"]
+    assert answer["shortfall"] == {"missing": 8, "reasons": ["degraded"]}
+    copy_all()
+    assert Delivery.objects.get(id=answer["delivery"]).trace[0]["stage"] == "last_list"
+    assert names(asked()) == []  # held
+
+
+def test_a_last_list_stays_within_the_caps(serving: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    from apps.releases import services
+
+    draft = services.start_revision(actor=None)
+    draft = services.edit_revision(draft, draft.version, {"dating.daily_cap": 2})
+    services.publish_revision(draft, actor=None, note="two a day")
+    assert within(3, lambda: serving.world.live is not None and serving.world.live.stable_number == 2)
+    asked()
+    release_holds("adam")
+    break_filters(monkeypatch)
+    assert set(names(asked())) == WOMEN
+    release_holds("adam")
+    answer = asked()
+    assert names(answer) == []
+    assert answer["shortfall"]["reasons"] == ["capped", "degraded"]
+
+
+def test_without_a_last_list_the_eligible_are_shown_unranked(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happens("block", "blocked", "bea", "adam", surface="")
+    break_pipeline(monkeypatch)
+    answer = asked()
+    assert set(names(answer)) == WOMEN - {"bea"}
+    assert answer["degraded"] == ["pipeline_unavailable"]
+    copy_all()
+    assert "random_order" in {s["stage"] for s in Delivery.objects.get(id=answer["delivery"]).trace}
+
+
+def test_without_filters_and_without_a_last_list_nobody_is_shown(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_filters(monkeypatch)
+    answer = asked()
+    assert answer["items"] == []
+    assert answer["degraded"] == ["pipeline_unavailable"]
+
+
+def test_a_ranking_without_the_pipeline_shows_only_those_asked_for(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(limit=1)
+    release_holds("adam")
+    kept = read_last("dating", number("adam"))
+    break_filters(monkeypatch)
+    answer = rank(surface="dating", member="adam", candidates=["bea", "minor", "adam"])
+    assert names(answer) == ["bea"]
+    assert read_last("dating", number("adam")).numbers.tolist() == kept.numbers.tolist()  # type: ignore[union-attr]
+
+
+def test_what_breaks_a_rollout_is_counted_as_its_failure(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[int] = []
+    monkeypatch.setattr(counts, "failed", failed.append)
+    break_pipeline(monkeypatch)
+    asked()
+    assert failed == [1]
+
+
+def test_a_process_without_a_snapshot_shows_last_lists(serving: Runtime) -> None:
+    uncapped()
+    assert within(3, lambda: serving.world.live is not None and serving.world.live.stable_number == 2)
+    asked(limit=1)
+    asked(viewer="bea", limit=1)
+    release_holds("adam")
+    happens("block", "blocked", "bea", "adam", surface="")
+    runtimes.stop()
+    shutil.rmtree(settings.SNAPSHOT_DIR)
+    assert runtime().world.snapshot is None
+    assert not runtimes.ready()["ready"]
+    request_id = uuid4()
+    answer = asked(request_id=request_id)
+    assert set(names(answer)) == WOMEN - {"bea"}
+    assert answer["degraded"] == ["snapshot_unavailable"]
+    assert names(asked(request_id=request_id)) == names(answer)
+    assert "adam" not in names(asked(viewer="bea"))
+    assert asked(viewer="minor")["items"] == []
+
+
+def test_a_last_list_is_bounded_in_size_and_time(serving: Runtime) -> None:
+    asked()
+    key = online.last_key("dating", number("adam"))
+    assert 0 < writing_client().ttl(key) <= LAST_SECONDS
+    slate = slate_of(last_of(list(range(1, 200))), release=1, tightest=NO_CAP)
+    assert len(packed(slate, 1)) == 4 + 12 * MOST_KEPT
+
+
+def test_an_empty_list_does_not_take_the_place_of_the_last_one(serving: Runtime) -> None:
+    asked()
+    assert names(asked()) == []
+    assert read_last("dating", number("adam")) is not None
+
+
+@pytest.mark.parametrize(
+    ("kept", "tightest", "expected"),
+    [((5, 0), (3, 4), (3, 4)), ((2, 9), (3, 4), (2, 4)), ((2, 9), (0, 0), (2, 9)), ((0, 0), (0, 7), (0, 7))],
+)
+def test_under_another_release_the_tightest_caps_hold(
+    kept: tuple[int, int], tightest: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    last = last_of([7], caps=kept)
+    assert slate_of(last, release=1, tightest=np.array(tightest)).caps.tolist() == [list(kept)]
+    assert slate_of(last, release=2, tightest=np.array(tightest)).caps.tolist() == [list(expected)]
+
+
+def last_of(numbers: list[int], caps: tuple[int, int] = (0, 0)) -> LastList:
+    from apps.delivery.last_lists import KEPT
+
+    kept = np.zeros(len(numbers), KEPT)
+    kept["number"], kept["caps"] = numbers, caps
+    return LastList(1, kept)

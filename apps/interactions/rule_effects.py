@@ -9,12 +9,14 @@ from datetime import datetime
 
 from django.db import connection
 
-MOST_DELIVERIES = 20_000  # the latest: a page waits for this
+MOST_DELIVERIES = 2000  # the latest: a page waits for this
+COUNTED = ("deliveries", "touched", "shown", "ranked", "places")
 
 _EFFECTS = """
-SELECT rule.key, count(*), sum((rule.value ->> 0)::bigint), sum((rule.value ->> 1)::bigint)
-FROM (SELECT trace FROM interactions_delivery WHERE surface = %s AND served_at >= %s
-      ORDER BY served_at DESC LIMIT %s) AS latest,
+SELECT rule.key, count(*), sum((rule.value ->> 0)::bigint), sum((rule.value ->> 1)::bigint),
+    sum((stage ->> 'received')::bigint), sum(latest.places)
+FROM (SELECT trace, cardinality(candidates) AS places FROM interactions_delivery
+      WHERE surface = %s AND served_at >= %s ORDER BY served_at DESC LIMIT %s) AS latest,
      jsonb_array_elements(latest.trace) AS stage, jsonb_each(stage -> 'rules') AS rule
 WHERE stage ->> 'stage' = 'rules'
 GROUP BY rule.key
@@ -22,10 +24,8 @@ GROUP BY rule.key
 
 
 def rule_effects(surface: str, since: datetime, *, most: int = MOST_DELIVERIES) -> dict[str, dict[str, int]]:
-    """Rule id -> deliveries in which it met somebody, candidates it met, and those of them in the list."""
+    """Rule id -> deliveries in which it met somebody; candidates it met, and those of them in the list; and
+    in the same deliveries, how many were ranked, and how many places there were."""
     with connection.cursor() as cursor:
         cursor.execute(_EFFECTS, [surface, since, most])
-        return {
-            key: {"deliveries": int(deliveries), "touched": int(touched), "shown": int(shown)}
-            for key, deliveries, touched, shown in cursor.fetchall()
-        }
+        return {key: dict(zip(COUNTED, map(int, counts), strict=True)) for key, *counts in cursor.fetchall()}

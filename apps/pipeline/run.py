@@ -14,7 +14,7 @@ from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import LineUp, lineup_for
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import effects, words_of
-from apps.pipeline.ranking.score import score_pool
+from apps.pipeline.ranking.score import parts_of, score_pool
 from apps.pipeline.reranking import random_order
 from apps.pipeline.reranking.order import Order, by_score
 from apps.pipeline.reranking.reasons import reasons_of
@@ -90,7 +90,8 @@ def _reranked(request: Request, pool: Pool, lineup: LineUp, trace: Trace) -> Ord
 def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Trace) -> Slate:
     kept = order.positions[: _length(request)]
     shown = min(len(kept), max(request.limit, 0))
-    trace.add("slate", len(order), len(kept), shown=shown)
+    parts = {} if request.params.random_order else parts_of(request, pool, kept[:shown])
+    trace.add("slate", len(order), len(kept), shown=shown, **({"parts": parts} if parts else {}))
     touched = effects(request, pool, kept[:shown])
     if touched:
         trace.add("rules", len(pool), len(pool), rules=touched)

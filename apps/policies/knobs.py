@@ -45,6 +45,7 @@ class Knob:
     step: float = 0.01
     unit: str = ""
     choices: Mapping[str, str] | None = None
+    learnt: bool = False  # it turns a prediction, which a surface may not have yet
 
     def refusal(self, value: object) -> str | None:
         """Why `value` can't stand here, as one sentence; None when it can."""
@@ -142,7 +143,7 @@ def _weights(kind: str) -> list[Knob]:
     return [
         Knob(
             f"weights.{feature.name}", Kind.NUMBER, _words(feature.name), feature.sentence, "Weights",
-            feature.weight, 0.0, -1.0, 1.0,
+            feature.weight, 0.0, -1.0, 1.0, learnt=feature.learnt,
         )
         for feature in FEATURES[kind].values()
     ]  # fmt: skip

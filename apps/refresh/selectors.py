@@ -18,3 +18,14 @@ def snapshot_folder(snapshot_id: str) -> Path:
     if not snapshot_id.replace("-", "").isalnum():
         raise ValueError(f"{snapshot_id!r} is not the id of a snapshot")
     return Path(settings.SNAPSHOT_DIR) / snapshot_id
+
+
+def learnt_surfaces() -> frozenset[str]:
+    """The surfaces of which the active snapshot learnt something: their predictions exist."""
+    active = SnapshotRow.objects.filter(status=SnapshotRow.Status.ACTIVE)
+    report = active.values_list("report", flat=True).first() or {}
+    return frozenset(
+        surface
+        for surface, said in report.get("learnt", {}).items()
+        if any(said.get(name) for name in ("decisions", "likes", "saves"))
+    )

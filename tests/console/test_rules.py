@@ -12,6 +12,7 @@ from django.urls import reverse
 from apps.members.models import Member
 from apps.releases import services
 from apps.releases.models import Revision
+from tests.console.test_waiting import dated
 from tests.policies.examples import experiment, flag, rule, segment
 
 pytestmark = pytest.mark.django_db
@@ -180,6 +181,18 @@ def test_contradictions_are_listed_before_saving_goes_live(editor, draft):
     draft = services.edit_revision(draft, 1, {"dating.rules": [boost, bury]})
     page = editor.get(reverse("admin:draft_entries", args=[draft.pk, "rules"])).content.decode()
     assert "Newcomers and Rest push the same candidates up and down." in page
+
+
+def test_a_contradiction_is_listed_in_the_form_before_anything_is_saved(editor, draft):
+    draft = services.edit_revision(draft, 1, {"dating.rules": [dated(30)]})
+    values = {"id": "rest", "name": "Rest", "type": "bury", "reason": "Tired", "effect.factor": "0.5"}
+    data = form_of(editor, address(draft, "rules")) | values
+    page = editor.post(address(draft, "rules"), data).content.decode()
+    assert "Newcomers and Rest push the same candidates up and down." in page
+    assert 'value="Rest"' in page
+    assert len(said(draft, "rules")) == 1
+    assert editor.post(address(draft, "rules"), data | {"anyway": "1"}).status_code == 302
+    assert len(said(draft, "rules")) == 2
 
 
 @pytest.mark.parametrize("part", ["rules", "segments", "flags", "experiments"])

@@ -213,8 +213,8 @@ def test_what_each_rule_did_is_counted_from_the_deliveries(ready: Runtime) -> No
     copy_all()
     found = rule_effects("dating", clock.now() - timedelta(hours=1))
     assert found == {
-        "young": {"deliveries": 1, "touched": 1, "shown": 1},
-        "all": {"deliveries": 2, "touched": 6 + 4, "shown": 4},
+        "young": {"deliveries": 1, "touched": 1, "shown": 1, "ranked": 6, "places": 2},
+        "all": {"deliveries": 2, "touched": 6 + 4, "shown": 4, "ranked": 6 + 4, "places": 4},
     }
 
 

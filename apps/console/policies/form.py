@@ -1,4 +1,4 @@
-"""The form of one surface of a draft, built from the knobs: from values to fields, and back to changes.
+"""Forms of a draft's knobs, of a surface, a market or governance: from values to fields, and back to changes.
 
 Takes a draft and what was posted; gives `changes` for the service, which alone decides what is valid.
 """
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from apps.console.policies.cards import text_of
+from apps.policies.flags import FIXED
+from apps.policies.governance import GUARDS
 from apps.policies.knobs import Knob, knobs
 from apps.policies.schema import get
 from apps.releases.models import Revision
@@ -20,17 +22,24 @@ GROUPS = {
     "Sources": "How many candidates each source may propose before the ranking. 0 switches a source off.",
     "Order": "How the ranked list becomes the list that is shown.",
     "Limits": "How often and how long.",
+    "Governance": "What one person may publish alone, and when a staged rollout goes back by itself. "
+    "Raising one of these always needs a second person.",
 }
 
 
 @dataclass
 class Field:
-    """A knob with what the draft says, what is live, and why the value was refused."""
+    """A knob with what the draft says, what is live, and why the value was refused.
+
+    `otherwise`: what counts where the field is left empty; None: it can't be.
+    """
 
     knob: Knob
     value: Any
     live: Any
     refusal: str = ""
+    share: str = ""  # how much of recent scores came from it
+    otherwise: Any = None
 
     @property
     def name(self) -> str:
@@ -39,38 +48,56 @@ class Field:
     @property
     def typed(self) -> str:
         """The value as an input field holds it."""
-        return f"{self.value:.10g}" if isinstance(self.value, int | float) else str(self.value)
+        return _typed(self.value)
 
     @property
     def live_typed(self) -> str:
-        return f"{self.live:.10g}" if isinstance(self.live, int | float) else str(self.live)
+        return _typed(self.live)
 
     @property
     def live_text(self) -> str:
-        return text_of(self.knob, self.live)
+        return "as the surface" if self.live == "" else text_of(self.knob, self.live)
 
     @property
     def default_text(self) -> str:
         return text_of(self.knob, self.knob.default)
 
     @property
+    def otherwise_text(self) -> str:
+        return text_of(self.knob, self.otherwise)
+
+    @property
     def is_changed(self) -> bool:
         return self.typed != self.live_typed
 
 
-class SurfaceForm:
-    """Everything of one surface on one page."""
+class KnobForm:
+    """Knobs on one page, with values by key. `path`: where refusals of the content point to."""
 
     def __init__(
-        self, draft: Revision, surface: str, live: Mapping[str, Any], data: Mapping[str, str] | None
+        self,
+        draft: Revision,
+        path: str,
+        knobs: Mapping[str, Knob],
+        stored: Mapping[str, Any],
+        live: Mapping[str, Any],
+        data: Mapping[str, str] | None,
+        *,
+        otherwise: Mapping[str, Any] | None = None,
+        shares: Mapping[str, float] | None = None,
     ) -> None:
-        self.draft, self.surface, self.data = draft, surface, data
-        self.policy = draft.content["surfaces"][surface]
-        self.live = live["surfaces"].get(surface, {})
-        self.kind: str = self.policy["kind"]
-        self.knobs = knobs(self.kind)
+        self.draft, self.path, self.knobs, self.stored, self.data = draft, path, knobs, stored, data
         self.version = self._posted_version()
-        self.fields = [self._field(knob) for knob in self.knobs.values()]
+        self.fields = [
+            Field(
+                knob,
+                stored[key] if data is None else data.get(key, _typed(stored[key])),
+                live[key],
+                share=_share(key, shares or {}),
+                otherwise=None if otherwise is None else otherwise[key],
+            )
+            for key, knob in knobs.items()
+        ]
         self.refusals: dict[str, str] = {}
 
     @property
@@ -83,20 +110,22 @@ class SurfaceForm:
         ]
 
     def changes(self) -> dict[str, Any]:
-        """What was posted and differs from the draft, by path."""
+        """What was posted and differs from the draft, by key; None: nothing is said any more."""
         wanted = {field.name: _number(field.knob, field.value) for field in self.fields}
-        return {
-            f"{self.surface}.{key}": value for key, value in wanted.items() if value != get(self.policy, key)
-        }
+        if any(field.otherwise is not None for field in self.fields):
+            wanted = {key: None if value == "" else value for key, value in wanted.items()}
+        before = {key: None if value == "" else value for key, value in self.stored.items()}
+        return {key: value for key, value in wanted.items() if value != before[key]}
 
     def refuse(self, fields: Mapping[str, str]) -> None:
         """Puts each refusal beside its field; the rest goes to the top."""
-        by_name = {f"{self.surface}.{field.name}": field for field in self.fields}
+        by_name = {f"{self.path}.{field.name}": field for field in self.fields}
         for path, sentence in fields.items():
-            if path in by_name:
-                by_name[path].refusal = sentence
+            home = by_name.get(path) or by_name.get(path.replace(".overrides.", "."))
+            if home is not None:
+                home.refusal = sentence
             else:
-                self.refusals[path.removeprefix(f"{self.surface}.")] = sentence
+                self.refusals[path.removeprefix(f"{self.path}.")] = sentence
 
     def _posted_version(self) -> int:
         text = self.data.get("version", "") if self.data is not None else ""
@@ -106,15 +135,82 @@ class SurfaceForm:
             else (0 if self.data is not None else self.draft.version)
         )
 
-    def _field(self, knob: Knob) -> Field:
-        stored = get(self.policy, knob.key, knob.absent)
-        value = stored if self.data is None else self.data.get(knob.key, str(stored))
-        return Field(knob, value, get(self.live, knob.key, knob.absent))
+
+def surface_form(
+    draft: Revision,
+    surface: str,
+    live: Mapping[str, Any],
+    data: Mapping[str, str] | None,
+    *,
+    learnt: bool,
+    shares: Mapping[str, float],
+) -> KnobForm:
+    """Everything of one surface. `learnt`: its predictions exist; without them their knobs are not shown."""
+    policy, now = draft.content["surfaces"][surface], live["surfaces"].get(surface, {})
+    known = _shown(knobs(policy["kind"]), learnt=learnt)
+    stored, lives = (
+        {key: get(one, key, knob.absent) for key, knob in known.items()} for one in (policy, now)
+    )
+    return KnobForm(draft, surface, known, stored, lives, data, shares=shares)
+
+
+def market_form(
+    draft: Revision,
+    surface: str,
+    market: str,
+    live: Mapping[str, Any],
+    data: Mapping[str, str] | None,
+    *,
+    learnt: bool,
+) -> KnobForm:
+    """What one market says instead of the surface; an empty field says nothing."""
+    policy, now = draft.content["surfaces"][surface], live["surfaces"].get(surface, {})
+    known = _shown(knobs(policy["kind"]), learnt=learnt)
+    known = {key: knob for key, knob in known.items() if key not in FIXED}
+    stored, lives = (
+        {key: one.get("markets", {}).get(market, {}).get(key, "") for key in known} for one in (policy, now)
+    )
+    otherwise = {key: get(policy, key, knob.absent) for key, knob in known.items()}
+    return KnobForm(draft, f"{surface}.markets.{market}", known, stored, lives, data, otherwise=otherwise)
+
+
+def put_market(content: dict[str, Any], surface: str, market: str, changes: Mapping[str, Any]) -> None:
+    """Makes a market say what was posted; one that says nothing is left out."""
+    markets = content["surfaces"][surface].setdefault("markets", {})
+    values = {**markets.get(market, {}), **changes}
+    markets[market] = {key: value for key, value in values.items() if value is not None}
+    if not markets[market]:
+        del markets[market]
+
+
+def governance_form(draft: Revision, live: Mapping[str, Any], data: Mapping[str, str] | None) -> KnobForm:
+    """How carefully we publish."""
+    stored, lives = (
+        {key: one.get("governance", {}).get(key, knob.default) for key, knob in GUARDS.items()}
+        for one in (draft.content, live)
+    )
+    return KnobForm(draft, "governance", GUARDS, stored, lives, data)
+
+
+def _shown(known: Mapping[str, Knob], *, learnt: bool) -> dict[str, Knob]:
+    return {key: knob for key, knob in known.items() if learnt or not knob.learnt}
+
+
+def _share(key: str, shares: Mapping[str, float]) -> str:
+    """The measured share beside a weight; Phi's stands beside its rule."""
+    name = "phi" if key == "reciprocity" else key.removeprefix("weights.")
+    is_objective = key == "reciprocity" or key.startswith("weights.")
+    return f"{shares.get(name, 0.0):.1%}" if is_objective and shares else ""
+
+
+def _typed(value: Any) -> str:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:.10g}" if number else str(value)
 
 
 def _number(knob: Knob, value: Any) -> Any:
     """What was typed, as the knob's kind of value; what is no number stays text, and is refused."""
-    if knob.choices:
+    if knob.choices or value == "":
         return value
     number = _as_number(str(value))
     return knob.normalise(number) if isinstance(number, float) and knob.refusal(number) is None else number

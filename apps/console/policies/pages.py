@@ -5,9 +5,11 @@ Each view makes one call of a service. Refusals come back on the form; nothing t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
+from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -16,12 +18,23 @@ from apps.common.errors import Conflict
 from apps.console.drafts.pages import conflict_page, first_surface
 from apps.console.page import EDIT, Pages, actor, needs, render
 from apps.console.policies.cards import cards, lines
-from apps.console.policies.form import SurfaceForm
+from apps.console.policies.form import (
+    KnobForm,
+    governance_form,
+    market_form,
+    put_market,
+    surface_form,
+)
+from apps.interactions.score_shares import score_shares
 from apps.policies.difference import difference
 from apps.policies.schema import PolicyInvalid
+from apps.refresh.selectors import learnt_surfaces
 from apps.releases import services
-from apps.releases.models import Revision
+from apps.releases.models import OPEN, Revision
 from apps.releases.selectors import live_release, open_drafts
+from apps.surfaces.models import Market
+
+KEPT_SECONDS = 60
 
 
 @needs("releases.view_release")
@@ -51,39 +64,107 @@ def start(request: HttpRequest) -> HttpResponse:
 @needs(EDIT)
 def edit(request: HttpRequest, pk: int, surface: str) -> HttpResponse:
     """The form of one surface of a draft."""
-    draft = get_object_or_404(Revision.objects.select_related("based_on", "author"), pk=pk)
+    draft = _draft(pk)
     if surface not in draft.content["surfaces"]:
         return redirect("admin:policies")
-    if draft.status != Revision.Status.DRAFT:
+    form = surface_form(
+        draft,
+        surface,
+        live_release().content,
+        _posted(request),
+        learnt=surface in learnt_surfaces(),
+        shares=_shares(surface),
+    )
+    said = draft.content["surfaces"][surface].get("markets", {})
+    markets = [(key, name, len(said.get(key, {}))) for key, name in Market.objects.values_list("key", "name")]
+    context = {"surface": surface, "markets": sorted(markets, key=lambda one: (-one[2], one[1]))}
+
+    def save(changes: dict[str, Any]) -> Any:
+        return {f"{surface}.{key}": value for key, value in changes.items()}
+
+    return _form_page(request, draft, form, save, context, f"{draft.title}: {surface}")
+
+
+@needs(EDIT)
+def edit_market(request: HttpRequest, pk: int, surface: str, market: str) -> HttpResponse:
+    """The form of what one market says instead of its surface."""
+    draft, row = _draft(pk), get_object_or_404(Market, key=market)
+    if surface not in draft.content["surfaces"]:
+        return redirect("admin:policies")
+    live, learnt = live_release().content, surface in learnt_surfaces()
+    form = market_form(draft, surface, market, live, _posted(request), learnt=learnt)
+
+    def save(changes: dict[str, Any]) -> Any:
+        return lambda content: put_market(content, surface, market, changes)
+
+    context = {"surface": surface, "market": row}
+    return _form_page(request, draft, form, save, context, f"{draft.title}: {surface} in {row.name}")
+
+
+@needs(EDIT)
+def edit_governance(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form of a draft's guards."""
+    draft = _draft(pk)
+    form = governance_form(draft, live_release().content, _posted(request))
+
+    def save(changes: dict[str, Any]) -> Any:
+        return {f"governance.{key}": value for key, value in changes.items()}
+
+    return _form_page(request, draft, form, save, {"surface": ""}, f"{draft.title}: governance")
+
+
+def _form_page(
+    request: HttpRequest,
+    draft: Revision,
+    form: KnobForm,
+    save: Callable[[dict[str, Any]], Any],
+    context: dict[str, Any],
+    title: str,
+) -> HttpResponse:
+    """Shows the form, or saves what was posted. Refusals come back beside their knobs."""
+    if draft.status not in OPEN:
         messages.error(request, f"This draft was {draft.get_status_display().lower()}; it can't be edited.")
         return redirect("admin:policies")
-    form = SurfaceForm(
-        draft, surface, live_release().content, request.POST if request.method == "POST" else None
-    )
     status = 200
     if request.method == "POST":
         try:
-            return _saved(request, draft, form)
+            return _saved(request, draft, form, save)
         except PolicyInvalid as refusal:
             form.refuse(refusal.fields)
             status = 422
         except Conflict as conflict:
             return conflict_page(request, conflict, draft)
-    context = {"draft": draft, "form": form, "surface": surface, "changes": lines(_changes(draft))}
+    context |= {"draft": draft, "form": form, "changes": lines(_changes(draft))}
     context["surfaces"] = sorted(draft.content["surfaces"])
-    return render(request, "draft_edit", f"{draft.title}: {surface}", status, **context)
+    return render(request, "draft_edit", title, status, **context)
 
 
-def _saved(request: HttpRequest, draft: Revision, form: SurfaceForm) -> HttpResponse:
+def _saved(
+    request: HttpRequest, draft: Revision, form: KnobForm, save: Callable[[dict[str, Any]], Any]
+) -> HttpResponse:
     changes = form.changes()
     if changes:
-        services.edit_revision(draft, form.version, changes, actor=actor(request))
+        services.edit_revision(draft, form.version, save(changes), actor=actor(request))
         messages.success(request, "Saved in the draft. Members see no difference until it is published.")
     else:
         messages.info(request, "Nothing was different, so nothing was saved.")
     if request.POST.get("then") == "review":
         return redirect("admin:draft_review", pk=draft.pk)
-    return redirect("admin:draft_edit", pk=draft.pk, surface=form.surface)
+    return redirect(request.path)
+
+
+def _draft(pk: int) -> Revision:
+    return get_object_or_404(Revision.objects.select_related("based_on", "author"), pk=pk)
+
+
+def _posted(request: HttpRequest) -> Any:
+    return request.POST if request.method == "POST" else None
+
+
+def _shares(surface: str) -> dict[str, float]:
+    """What recent scores were made of, kept for a minute."""
+    name = f"score-shares-{surface}"
+    return cache.get_or_set(name, lambda: score_shares(surface), KEPT_SECONDS) or {}
 
 
 def _changes(draft: Revision) -> list[Any]:
@@ -97,5 +178,7 @@ def _to_edit(draft: Revision) -> HttpResponse:
 PAGES: Pages = [
     ("policies/", "policies", policies),
     ("policies/drafts/start/", "draft_start", start),
+    ("policies/drafts/<int:pk>/governance/", "draft_governance", edit_governance),
     ("policies/drafts/<int:pk>/<slug:surface>/", "draft_edit", edit),
+    ("policies/drafts/<int:pk>/<slug:surface>/markets/<slug:market>/", "draft_market", edit_market),
 ]

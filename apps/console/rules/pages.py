@@ -5,6 +5,7 @@ Each view makes one call of a service. Refusals come back beside their fields; n
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Any
 
 from django.contrib import messages
@@ -20,8 +21,9 @@ from apps.console.rules.entries import PARTS, Entry, Part, find, with_entry, wit
 from apps.console.rules.forms import EntryForm, new_entry
 from apps.console.rules.match import attributes, match
 from apps.console.rules.rows import rows_of
+from apps.policies.conflicts import conflicts
 from apps.policies.order import LIST_ORDER, VALUE_ORDER
-from apps.policies.schema import PolicyInvalid
+from apps.policies.schema import PolicyInvalid, validate_content
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
 from apps.releases.selectors import live_release, open_drafts
@@ -68,15 +70,20 @@ def edit(request: HttpRequest, pk: int, part: str, surface: str, name: str) -> H
     start = _start(request, found, draft, surface) if stored is None else stored[1]
     posted = request.POST if request.method == "POST" else None
     form = EntryForm(found, draft.content, surface, start, posted)
+    remarks: list[Any] = []
     if request.method == "POST":
         try:
-            return _saved(request, draft, form, None if stored is None else name)
+            remarks = (
+                [] if "anyway" in request.POST else _remarks(draft, form, None if stored is None else name)
+            )
+            if not remarks:
+                return _saved(request, draft, form, None if stored is None else name)
         except PolicyInvalid as refusal:
             _refuse(form, refusal, draft, stored)
         except Conflict as conflict:
             return conflict_page(request, conflict, draft)
     context = {"form": form, "draft": draft, "part": found, "surface": surface, "name": name}
-    context["conditions"] = attributes(draft.content)
+    context |= {"conditions": attributes(draft.content), "remarks": remarks}
     context["version"] = posted_number(request, "version") or draft.version
     title = f"New {found.one}" if name == NEW else start["name"]
     return render(request, "rules/edit", title, 422 if request.method == "POST" else 200, **context)
@@ -120,12 +127,15 @@ def _draft(pk: int) -> Revision:
 
 
 def _listed(part: Part, draft: Revision | None, content: Any, request: HttpRequest) -> dict[str, Any]:
+    tables = rows_of(part, content, now(), measured=draft is None)
     return {
         "part": part,
+        "has_rows": any(table.rows for table in tables),
+        "has_priorities": part.key in ("rules", "flags"),
         "parts": list(PARTS.values()),
         "draft": draft,
         "is_open": draft is not None and draft.status in OPEN,
-        "tables": rows_of(part, content, now()),
+        "tables": tables,
         "order": LIST_ORDER if part.key == "rules" else (),
         "values": VALUE_ORDER if part.key in ("flags", "experiments") else (),
         "release": live_release(),
@@ -149,6 +159,22 @@ def _saved(request: HttpRequest, draft: Revision, form: EntryForm, name: str | N
     services.edit_revision(draft, posted_number(request, "version") or 0, change, actor=actor(request))
     messages.success(request, "Saved in the draft. Members see no difference until it is published.")
     return redirect("admin:draft_entries", pk=draft.pk, part=part.key)
+
+
+def _remarks(draft: Revision, form: EntryForm, name: str | None) -> list[Any]:
+    """Overlaps and contradictions that saving this entry would bring, or keep. Raises PolicyInvalid."""
+    if form.part.key != "rules":
+        return []
+    entry, surface = form.entry(), form.surface
+    content = deepcopy(draft.content)
+    entries = form.part.entries(content, surface)
+    form.part.put(content, surface, with_entry(entries, form.part, entry, instead_of=name))
+    found = conflicts(validate_content(content), now().timestamp())
+    return [
+        one
+        for one in found
+        if one.severity != "notice" and one.surface == surface and entry["id"] in one.rules
+    ]
 
 
 def _refuse(form: EntryForm, refusal: PolicyInvalid, draft: Revision, stored: Any) -> None:

@@ -7,15 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.core.cache import cache
+
 from apps.console.rules.entries import Entry, Part
+from apps.interactions.rule_effects import rule_effects
 from apps.policies.conditions import in_words
 from apps.policies.conflicts import SOON, conflicts
 from apps.policies.fields import seconds
 from apps.policies.rules import STEERED_LATER
 from apps.releases.selectors import switched_off
+
+MEASURED = timedelta(days=7)
+KEPT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -31,6 +37,7 @@ class Row:
     colour: str
     switch: str  # its key for a switch; empty: none
     off: Any  # the switch that is on it, if any
+    priority: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class Table:
     remarks: list[Any]
 
 
-def rows_of(part: Part, content: Mapping[str, Any], at: datetime) -> list[Table]:
-    """A table per surface for rules, else one."""
+def rows_of(part: Part, content: Mapping[str, Any], at: datetime, *, measured: bool) -> list[Table]:
+    """A table per surface for rules, else one. `measured`: with what each rule did of late."""
     surfaces = sorted(content["surfaces"])
     off = switched_off()
     names = {one["key"]: one["name"] for one in content.get("segments", [])}
@@ -52,15 +59,42 @@ def rows_of(part: Part, content: Mapping[str, Any], at: datetime) -> list[Table]
         rows = [_row(part, one, surfaces[0], content, at, off, names) for one in part.entries(content, "")]
         return [Table(surfaces[0], "", rows, [])]
     found = conflicts(content, at.timestamp())
-    return [
-        Table(
-            surface,
-            surface.capitalize(),
-            [_row(part, one, surface, content, at, off, names) for one in part.entries(content, surface)],
-            [one for one in found if one.surface == surface],
-        )
-        for surface in surfaces
-    ]
+    tables = []
+    for surface in surfaces:
+        did = _effects(surface, at) if measured and part.entries(content, surface) else None
+        rows = []
+        for one in part.entries(content, surface):
+            row = _row(part, one, surface, content, at, off, names)
+            if did is not None:
+                row.facts.append((f"Measured, last {MEASURED.days} days", _measured(one, did.get(row.name))))
+            rows.append(row)
+        remarks = [one for one in found if one.surface == surface]
+        tables.append(Table(surface, surface.capitalize(), rows, remarks))
+    return tables
+
+
+def _effects(surface: str, at: datetime) -> dict[str, dict[str, int]]:
+    """Kept for a minute: everybody who looks sees the same figures."""
+    name = f"rule-effects-{surface}"
+    kept = cache.get(name)
+    if kept is None:
+        kept = rule_effects(surface, at - MEASURED)
+        cache.set(name, kept, KEPT_SECONDS)
+    return dict(kept)
+
+
+def _measured(rule: Entry, did: Mapping[str, int] | None) -> str:
+    """What a live rule did: among whom was ranked, and in the places that were shown."""
+    if did is None:
+        return "nothing yet: no list met it"
+    shown = did["shown"] / max(did["places"], 1)
+    said = (
+        f"in {did['deliveries']:,} lists it met {did['touched'] / max(did['ranked'], 1):.1%} of who was "
+        f"ranked and {shown:.1%} of the places ({did['shown']:,} of {did['places']:,})"
+    )
+    if rule["type"] == "share_target":
+        said += f"; the target is {rule['effect']['share']:.0%}"
+    return said
 
 
 def _row(
@@ -81,7 +115,8 @@ def _row(
     if part.key == "segments":
         facts = [*facts, ("Used by", ", ".join(_users(content, entry["key"])) or "nothing yet")]
     facts += [("Owner", entry["owner"]), ("Why", entry["reason"])]
-    return Row(entry[part.name], entry["name"], tag, sentence, facts, status, colour, key, switch)
+    given = (tag, sentence, facts, status, colour, key, switch)
+    return Row(entry[part.name], entry["name"], *given, priority=entry.get("priority"))
 
 
 def _status(entry: Entry, at: datetime) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from apps.pipeline.contracts import F32, Pool, Request
+from apps.pipeline.contracts import F32, I64, Pool, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
@@ -33,6 +33,20 @@ def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
     multiplier = multiplier_of(request, words, len(pool))
     pool = replace(pool, features=features, words=words, multiplier=multiplier)
     return replace(pool, score=total(request, pool)), lost
+
+
+def parts_of(request: Request, pool: Pool, rows: I64) -> dict[str, float]:
+    """Mean size of what each objective gave to the scores of these rows of a scored pool, in Phi's units."""
+    if not len(rows):
+        return {}
+    few = replace(pool, p=pool.p[rows], q=pool.q[rows])
+    chances = phi(request, few).astype("f8")
+    if pool.multiplier is not None:
+        chances *= pool.multiplier[rows]
+    price = price_of(request, pool)[rows]
+    parts = {"phi": chances, "price": price}
+    parts |= {name: weight_of(request, name) * column[rows] for name, column in pool.features.items()}
+    return {name: round(float(np.abs(part).mean()), 5) for name, part in parts.items()}
 
 
 def predict(request: Request, pool: Pool) -> Pool:

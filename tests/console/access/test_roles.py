@@ -59,8 +59,9 @@ MAY_SEE = table(
     (STAFF, of(SHOWN, "changelist", "history", "change")),
     (STAFF, "search index app_list jsi18n second_step password_change password_change_done"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment why_not delivery_replay"),
-    ("ea", "draft_edit draft_entry places_curatedlist_add places_curatedlist_delete"),
+    (STAFF, "experiment why_not delivery_replay draft_entries_export"),
+    ("ea", "draft_edit draft_market draft_governance draft_entry draft_entries_import"),
+    ("ea", "places_curatedlist_add places_curatedlist_delete"),
     ("s", "safety member_data"),
     ("d", of(ADMINISTRATORS, "changelist", "history", "change")),
     ("d", "api_servicekey_add auth_user_add auth_user_password_change"),
@@ -72,9 +73,10 @@ MAY_DO = table(
     (STAFF, of(SHOWN, "changelist", "history")),  # a post there only reads
     (STAFF, "search index app_list second_step password_change"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment why_not delivery_replay match draft_comment"),
+    (STAFF, "experiment why_not delivery_replay draft_entries_export match draft_comment"),
     (STAFF, of(ABOUT_A_MEMBER, "change")),  # says why one looks
-    ("ea", "draft_start draft_edit draft_entry draft_entry_remove entries_begin draft_ask draft_measure"),
+    ("ea", "draft_start draft_edit draft_market draft_governance draft_entry draft_entry_remove"),
+    ("ea", "draft_entries_change draft_entries_import entries_begin draft_ask draft_measure"),
     ("ea", "draft_discard draft_update switch study_begin study_cancel"),
     ("ea", "places_curatedlist_add places_curatedlist_change places_curatedlist_delete"),
     ("a", "draft_publish draft_approve draft_unschedule rollout_step rollout_back release_roll_back"),
@@ -106,7 +108,7 @@ def arguments(name: str, pattern: URLPattern) -> dict[str, Any]:
     known: dict[str, Any] = {
         "pk": _row_of(name, draft),
         "number": 2, "part": "rules", "surface": "dating", "name": "new", "key": "spread",
-        "member": "m-00001",
+        "member": "m-00001", "market": "lisbon",
         "app_label": "members", "content_type_id": ContentType.objects.get_for_model(User).pk,
         "id": User.objects.get(username="viewer").pk, "object_id": 1,
     }  # fmt: skip

@@ -27,6 +27,10 @@ def no_runtime_left() -> Iterator[None]:
     runtimes = sys.modules.get("apps.delivery.runtime")
     if runtimes is not None:
         runtimes.stop()
+    grants = sys.modules.get("apps.interactions.grants")
+    if grants is not None:
+        grants.grant_file().close()
+    shutil.rmtree(settings.GRANTS_DIR, ignore_errors=True)  # another test must not recover this one's grants
 
 
 @pytest.fixture

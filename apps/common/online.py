@@ -35,6 +35,7 @@ STREAM = "o:deliveries"  # answered lists on their way to Postgres
 BAD_STREAM = "o:deliveries:bad"  # entries that could not be read
 GONE = {"member": "o:gone:member", "place": "o:gone:place"}
 KEYS_PER_CALL = 300
+EXPOSURES_KEPT_SECONDS = 26 * 3600  # an hour counts for 24 more; the longest hold is 24 hours
 
 # One fact about one number. `slot` tells facts of different meaning about the same number apart.
 RECORD = np.dtype([("number", "<i4"), ("slot", "u1"), ("state", "u1"), ("at", "<f8")])
@@ -43,6 +44,13 @@ Rows = dict[str, list[tuple[int, int, int, float]]]  # records by key
 
 # Somebody whose exposures reached a cap. Another cap of the same kind may let them through.
 CAPPED = np.dtype([("number", "<i4"), ("hourly", "u1"), ("cap", "<u2")])
+
+# One candidate in one delivery, from the grant until an impression makes it final: it counts while it waits.
+# Released: the time-out passed without an impression, and the count was taken back. `tag`: the second half of
+# the delivery's id. Kept for as long as the hour of the grant counts.
+EXPOSURE = np.dtype(
+    [("number", "<i4"), ("granted", "<u4"), ("due", "<u4"), ("released", "u1"), ("tag", "<u8")]
+)
 
 # Slots of the key that holds what is true on every surface.
 BLOCKED_BY_VIEWER, BLOCKED_BY_OTHER, CONNECTED = 0, 1, 2
@@ -121,6 +129,16 @@ def last_key(surface: str, viewer: int) -> str:
 def counters_key(surface: str) -> str:
     """Exposures per candidate of a surface: (hour as u4, count as u2) pairs, packed."""
     return f"o:c:{surface}"
+
+
+def exposures_key(surface: str, viewer: int) -> str:
+    """Whom a viewer was shown without an impression so far: packed EXPOSURE."""
+    return f"o:e:{surface}:{viewer}"
+
+
+def due_key(surface: str) -> str:
+    """Viewers by the second in which the first of their waiting exposures runs out."""
+    return f"o:due:{surface}"
 
 
 def capped_key(surface: str) -> str:

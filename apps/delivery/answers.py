@@ -50,6 +50,9 @@ def base_payload(
         "exhausted": True,
         "capped_before": 0,
         "expires_at": now,
+        "hold_seconds": 0,
+        "counted": True,  # by the ledger
+        "price_version": 0,
     }
 
 

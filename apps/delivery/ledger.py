@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, cast
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -15,17 +16,27 @@ import numpy.typing as npt
 from apps.common import online
 from apps.delivery.last_lists import LAST_SECONDS
 from apps.delivery.trips import Script
+from apps.interactions.exposures import wait_seconds
 
 REQUEST_SECONDS = 600
 MOST_IN_STREAM = 2_000_000  # about a day of deliveries at full speed: memory is bounded even without a copier
 
-# KEYS: marker, gone, counters, held, stream, capped, request, last list.
+_NUMBERS = {
+    "most": MOST_IN_STREAM,
+    "seconds": REQUEST_SECONDS,
+    "last": LAST_SECONDS,
+    "kept": online.EXPOSURES_KEPT_SECONDS,
+}
+
+# KEYS: marker, gone, counters, held, stream, capped, request, last list, exposures, due.
 # ARGV: generation, limit, caps (packed <u2 daily, <u2 hourly: once for all, or per candidate), now (s),
 #   hold for (s), candidates (packed <i4), payload, viewer state, digest of the request's parameters (empty:
-#   no request id), what to keep as the viewer's last list (empty: what is there stays).
+#   no request id), what to keep as the viewer's last list (empty: what is there stays), exposures run out
+#   after (s), tag of the delivery, viewer.
+# Whoever another list of this viewer holds already is left out: two requests at once show nobody twice.
 # A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed the cap.
 # For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it.
-_RESERVE = """
+_TEXT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
 if ARGV[9] ~= '' then
   local answered = redis.call('GET', KEYS[7])
@@ -36,14 +47,22 @@ local daily, hourly = struct.unpack('<I2I2', ARGV[3])
 local each = #ARGV[3] > 4
 local hour, numbers, n = math.floor(now / 3600), {}, #ARGV[6] / 4
 for i = 1, n do numbers[i] = struct.unpack('<i4', ARGV[6], i * 4 - 3) end
-local kept, kept_count, gone_count, capped_count, held = {}, 0, 0, 0, {}
+local kept, kept_count, gone_count, capped_count, held, holds = {}, 0, 0, 0, {}, {}
+local second, due = math.floor(now), math.floor(now) + tonumber(ARGV[11])
+local waiting, before = {}, redis.call('GET', KEYS[4]) or ''
+for at = 1, #before, 14 do
+  if struct.unpack('<d', before, at + 6) > now then
+    holds[#holds + 1] = string.sub(before, at, at + 13)
+    held[struct.unpack('<i4', before, at)] = true
+  end
+end
 if n > 0 then
   local gone = redis.call('SMISMEMBER', KEYS[2], unpack(numbers))
   local counters = redis.call('HMGET', KEYS[3], unpack(numbers))
   local changed = {}
   for i = 1, n do
     if kept_count == limit then break end
-    if gone[i] == 1 then
+    if gone[i] == 1 or held[numbers[i]] then
       gone_count = gone_count + 1
     else
       if each then daily, hourly = struct.unpack('<I2I2', ARGV[3], i * 4 - 3) end
@@ -74,7 +93,8 @@ if n > 0 then
       else
         kept_count = kept_count + 1
         kept[kept_count] = struct.pack('<I2', i - 1)
-        held[kept_count] = struct.pack('<i4BBd', numbers[i], 0, 1, now + tonumber(ARGV[5]))
+        holds[#holds + 1] = struct.pack('<i4BBd', numbers[i], 0, 1, now + tonumber(ARGV[5]))
+        waiting[kept_count] = struct.pack('<i4I4I4B', numbers[i], second, due, 0) .. ARGV[12]
         buckets[#buckets + 1] = struct.pack('<I4I2', hour, math.min(current + 1, 65535))
         changed[#changed + 1] = numbers[i]
         changed[#changed + 1] = table.concat(buckets)
@@ -84,12 +104,11 @@ if n > 0 then
   if kept_count > 0 then redis.call('HSET', KEYS[3], unpack(changed)) end
   if capped_count > 0 then redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now) end
 end
-local before = redis.call('GET', KEYS[4]) or ''
-for at = 1, #before, 14 do
-  if struct.unpack('<d', before, at + 6) > now then held[#held + 1] = string.sub(before, at, at + 13) end
-end
 if kept_count > 0 then
-  redis.call('SET', KEYS[4], table.concat(held), 'EX', math.ceil(tonumber(ARGV[5])) + 60)
+  redis.call('SET', KEYS[4], table.concat(holds), 'EX', math.ceil(tonumber(ARGV[5])) + 60)
+  redis.call('APPEND', KEYS[9], table.concat(waiting))
+  redis.call('EXPIRE', KEYS[9], %(kept)d)
+  redis.call('ZADD', KEYS[10], 'LT', due, ARGV[13])
 end
 if kept_count > 0 and ARGV[10] ~= '' then redis.call('SET', KEYS[8], ARGV[10], 'EX', %(last)d) end
 local shown = table.concat(kept)
@@ -100,7 +119,8 @@ if ARGV[9] ~= '' then
              .. ARGV[7], 'EX', %(seconds)d)
 end
 return {1, shown, gone_count, capped_count}
-""" % {"most": MOST_IN_STREAM, "seconds": REQUEST_SECONDS, "last": LAST_SECONDS}  # noqa: UP031 - braces belong to Lua
+"""
+_RESERVE = _TEXT % _NUMBERS
 
 RESERVE = Script(_RESERVE)
 DIGEST_BYTES = 16
@@ -146,6 +166,7 @@ class Order:
     candidates: npt.NDArray[np.int32]  # ranked, the reserve at the end
     payload: bytes
     viewer_state: bytes
+    delivery: UUID
     # [n, 2] or [1, 2] for all: exposures in a day, in an hour; 0: no cap
     caps: npt.NDArray[np.int32] = field(default_factory=lambda: NO_CAP)
     request_key: str = ""
@@ -175,10 +196,13 @@ def keys_and_args(order: Order) -> tuple[list[str], list[Any]]:
         online.capped_key(order.surface),
         order.request_key or "o:q:none",
         online.last_key(order.surface, order.viewer),
+        online.exposures_key(order.surface, order.viewer),
+        online.due_key(order.surface),
     ]
     numbers = np.ascontiguousarray(order.candidates, "<i4").tobytes()
     args = [order.generation, order.limit, _caps(order), repr(order.now), order.hold_seconds, numbers]
-    return keys, [*args, order.payload, order.viewer_state, order.request_digest, order.last_list]
+    args += [order.payload, order.viewer_state, order.request_digest, order.last_list]
+    return keys, [*args, wait_seconds(order.hold_seconds), order.delivery.bytes[8:], order.viewer]
 
 
 def _caps(order: Order) -> bytes:

@@ -170,6 +170,7 @@ def prepare(
         "random_order": params.random_order,
         "degraded": degraded,
         "expires_at": now + params.hold_minutes * 60,
+        "hold_seconds": params.hold_minutes * 60,
     }
     if killed:  # a replay needs them
         payload["trace"] = [{"stage": "switched_off", "received": 0, "kept": 0, "keys": sorted(killed)}]

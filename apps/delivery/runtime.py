@@ -26,6 +26,7 @@ from apps.delivery.health import counts
 from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
 from apps.delivery.rules import OverlayWords
 from apps.delivery.world import World
+from apps.interactions.grants import grant_file
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from apps.refresh import masks
 from apps.refresh.identifiers import KINDS, open_identifiers
@@ -71,11 +72,13 @@ class Runtime:
         self._stop.set()
         for thread in list(self._threads.values()):
             thread.join(10)
+        grant_file().close()
 
     def poll(self, *, wait: bool = False) -> None:
         """Renews the world. `wait`: long work (a new snapshot, healing) is done here."""
         self._poll_postgres(wait)
         self._poll_valkey(wait)
+        grant_file().turn_over()
 
     def adopt(self, numbers: set[int]) -> None:
         """Takes members into the overlay whom neither snapshot nor overlay knew. Raises DatabaseError."""

@@ -15,9 +15,10 @@ import numpy.typing as npt
 import orjson
 import redis
 
-from apps.common import clock, metrics
+from apps.common import clock, metrics, online
 from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.common.spans import span
+from apps.common.valkey import reached_run_id
 from apps.delivery import ladder, ledger, trips, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
@@ -28,6 +29,7 @@ from apps.delivery.runtime import Runtime
 from apps.delivery.state import I32, ViewerState, is_in, with_facts
 from apps.delivery.tally import Tally
 from apps.delivery.world import World
+from apps.interactions.grants import grant_file
 from apps.pipeline.contracts import Slate
 from apps.releases.params import release_for
 
@@ -65,7 +67,7 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
     if world.live is None:
         return _empty(world, question, now, degraded=["release_unavailable"])
     if world.snapshot is None or question.surface not in world.snapshot.surfaces:
-        return _without_snapshot(world, question, now)
+        return _without_snapshot(runtime, world, question, now)
     number, row, world = find_viewer(runtime, question.surface, question.member)
     if number is None:
         return _empty(world, question, now, degraded=["truth_unavailable"])
@@ -87,10 +89,10 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
     with span("rank", delivery=prepared.payload["id"], release=prepared.payload["release"]):
         slate, told = ladder.ranked(prepared)
     with span("deliver"):
-        return _deliver(prepared, slate, told)
+        return _deliver(runtime, prepared, slate, told)
 
 
-def _without_snapshot(world: World, question: Question, now: float) -> dict[str, Any]:
+def _without_snapshot(runtime: Runtime, world: World, question: Question, now: float) -> dict[str, Any]:
     prepared = ladder.without_snapshot(world, question, now)
     if prepared is not None:
         answered = prepared.state.answered
@@ -99,7 +101,7 @@ def _without_snapshot(world: World, question: Question, now: float) -> dict[str,
                 numbers = np.array(orjson.loads(answered.payload)["candidates"], "i4")
                 return replay(ladder.naming(prepared, numbers), answered)
             slate = ladder.last_list(prepared)
-            return _deliver(ladder.naming(prepared, slate.numbers), slate, b"")
+            return _deliver(runtime, ladder.naming(prepared, slate.numbers), slate, b"")
         except (redis.RedisError, truth.TruthAway):
             log.warning("No last list without a snapshot: a store is away")
     return _empty(world, question, now, degraded=[ladder.NO_SNAPSHOT])
@@ -124,14 +126,14 @@ def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
     return answer_of(prepared.world, payload, kept, capped=answered.capped)
 
 
-def _deliver(prepared: Prepared, slate: Slate, told: bytes) -> dict[str, Any]:
+def _deliver(runtime: Runtime, prepared: Prepared, slate: Slate, told: bytes) -> dict[str, Any]:
     slate = _guarded(prepared, slate)
     payload = with_slate(prepared.payload, slate)
     if prepared.question.dry_run:
         return _dry(prepared, slate, payload)
     if prepared.believed:
         try:
-            return _reserved(prepared, slate, payload, told)
+            return _reserved(runtime, prepared, slate, payload, told)
         except (redis.RedisError, NotBelieved):
             payload["degraded"] = [*payload["degraded"], "ledger_unavailable"]
     return _from_truth(prepared, slate, payload, told)
@@ -150,7 +152,9 @@ def _guarded(prepared: Prepared, slate: Slate) -> Slate:
     return only_those(slate, ~lost)
 
 
-def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes) -> dict[str, Any]:
+def _reserved(
+    runtime: Runtime, prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes
+) -> dict[str, Any]:
     question, params = prepared.question, prepared.params
     order = Order(
         surface=question.surface,
@@ -163,6 +167,7 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: b
         candidates=slate.numbers,
         payload=orjson.dumps(payload),
         viewer_state=told,
+        delivery=prepared.delivery,
         caps=slate.caps,
         request_key=question.request_key,
         request_digest=question.digest if question.request_key else b"",
@@ -171,8 +176,15 @@ def _reserved(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: b
     reservation = ledger.reserve(order)
     if reservation.answered is not None:  # another request with this id was faster
         return replay(prepared, reservation.answered)
-    if not prepared.world.vouches_for(order.generation):
-        raise NotBelieved  # the server was replaced between the two round trips
+    grant_file().append(
+        payload=order.payload,
+        state=order.viewer_state,
+        kept=reservation.kept,
+        gone=reservation.gone,
+        capped=reservation.capped,
+    )
+    if not _is_still_vouched(runtime, order.generation):
+        raise NotBelieved
     _count_drops(question.surface, gone=reservation.gone)
     metrics.GRANTED.labels(question.surface).inc(len(reservation.kept))
     metrics.REFUSED.labels(question.surface).inc(reservation.capped)
@@ -187,12 +199,25 @@ def _to_keep(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> bytes
     return packed(slate, payload["release"]) if is_whole and is_ranked else b""
 
 
+def _is_still_vouched(runtime: Runtime, generation: int) -> bool:
+    """Neither was the server replaced since, nor did a rebuild begin that may not have seen this grant."""
+    world = runtime.world
+    if world.lease_is_fresh():
+        return world.vouches_for(generation)
+    try:
+        belief = truth.ask(online.current_belief)
+    except truth.TruthAway:  # then nobody rebuilds either
+        return world.vouches_for(generation)
+    return belief.trusted and belief.generation == generation and reached_run_id() == belief.run_id
+
+
 def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes) -> dict[str, Any]:
     """Without a ledger nobody who has a cap is shown, and the delivery goes to Postgres itself."""
     from apps.interactions.copier import delivery_of, store
     from apps.interactions.delivery_ids import new_delivery_id
 
-    payload |= {"id": str(new_delivery_id(prepared.viewer))}  # the first id may stand in the stream
+    # The first id may stand in the stream.
+    payload |= {"id": str(new_delivery_id(prepared.viewer)), "counted": False}
     has_cap = (slate.caps > 0).any(axis=1)
     if has_cap.all():
         return answer_of(prepared.world, payload, [], capped=len(slate.numbers))

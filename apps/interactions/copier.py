@@ -28,8 +28,9 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 PER_CANDIDATE = ("candidates", "scores", "propensities", "sources")
 AS_SAID = (
     "viewer", "surface", "market", "release", "snapshot", "variants", "seed", "random_order", "degraded",
-    "requested", "overlay_position", "key_prefix",
+    "requested", "overlay_position", "key_prefix", "hold_seconds", "counted", "price_version",
 )  # fmt: skip
+BEFORE_THEY_WERE_SAID = {"hold_seconds": 1800, "counted": True, "price_version": 0}
 
 
 def copy_deliveries(limit: int = 1000) -> int:
@@ -64,6 +65,7 @@ def delivery_of(
 ) -> Delivery:
     """The row of a payload, of whose candidates the positions `kept` were shown, in that order."""
     columns = {name: [payload[name][i] for i in kept] for name in PER_CANDIDATE}
+    payload = {**BEFORE_THEY_WERE_SAID, **payload}
     said = {name: payload[name] for name in AS_SAID}
     guard = {"stage": "guard", "received": len(payload["candidates"]), "kept": len(kept)}
     said_why = [payload["reasons"][i] for i in kept]  # codes; staff read them beside each candidate

@@ -154,6 +154,9 @@ class Delivery(models.Model):
     sources = ArrayField(models.IntegerField())  # bits of the line-up's sources
     trace = models.JSONField(default=list)  # totals per stage
     key_prefix = models.CharField(max_length=16, blank=True)  # of the service key
+    hold_seconds = models.IntegerField(db_default=1800)
+    counted = models.BooleanField(db_default=True)  # False: answered without the ledger
+    price_version = models.BigIntegerField(db_default=0)  # of the pacing prices that were subtracted
     copied_at = models.DateTimeField(db_default=Now())
 
     class Meta:

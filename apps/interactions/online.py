@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 import redis
 
 from apps.common import online
 from apps.common.online import Rows
+from apps.interactions.exposures import Impression, confirm
 from apps.interactions.models import Relationship
 
 State = Relationship.State
@@ -48,6 +50,8 @@ class Effect:
     target_kind: str
     surface: str
     at: datetime
+    delivery: UUID | None = None  # of an impression that names one
+    received_at: datetime | None = None  # of an impression
 
 
 def apply(effects: Sequence[Effect]) -> None:
@@ -62,6 +66,7 @@ def apply(effects: Sequence[Effect]) -> None:
         for rows, keep in ((facts, 0), (received, MOST_RECEIVED), (seen, MOST_SEEN)):
             if rows:
                 online.merge(client, rows, keep)
+        confirm(client, impressions_of(effects))
 
     if facts or received or seen:
         online.write_safely("events", write, safety=safety)
@@ -85,7 +90,7 @@ def _keys_on_surfaces(number: int) -> Iterator[str]:
 
     for surface in Surface.objects.values_list("key", flat=True):
         keys = (online.acted_key, online.received_key, online.seen_key, online.held_key, online.last_key)
-        yield from (key(surface, number) for key in keys)
+        yield from (key(surface, number) for key in (*keys, online.exposures_key))
 
 
 def rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows, Rows]:
@@ -101,6 +106,22 @@ def rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows, Rows]:
         elif effect.state in CODES:
             _add_on_surface(facts, received, effect)
     return facts, received, seen
+
+
+def impressions_of(effects: Sequence[Effect]) -> list[Impression]:
+    """What was seen, for the exposures that wait for it."""
+    return [
+        Impression(
+            effect.surface,
+            effect.actor,
+            effect.target,
+            effect.delivery,
+            effect.at.timestamp(),
+            (effect.received_at or effect.at).timestamp(),
+        )
+        for effect in effects
+        if effect.type == "impression"
+    ]
 
 
 def _add_global(facts: Rows, effect: Effect) -> None:

@@ -7,8 +7,7 @@ refuses. Whatever is written meanwhile is merged, not overwritten: the later fac
 from __future__ import annotations
 
 import logging
-import struct
-from collections import defaultdict
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, cast
@@ -16,28 +15,20 @@ from typing import Any, cast
 import redis
 from django.db import connection
 
-from apps.common import online
+from apps.common import clock, online
 from apps.common.valkey import background_client
+from apps.interactions import refill
 from apps.interactions.copier import copy_all
-from apps.interactions.online import MOST_RECEIVED, MOST_SEEN, Effect, rows_of
+from apps.interactions.exposures import NAMED_BEHIND_SECONDS, Impression, confirm
+from apps.interactions.grants import settle_grants
+from apps.surfaces.models import Surface
 
 log = logging.getLogger(__name__)
 LOCK = 7_301_001  # of this work, among Postgres's advisory locks
 BATCH = 20_000
-DERIVED = ("o:g:*", "o:a:*", "o:l:*", "o:s:*", "o:c:*", "o:capped:*", "o:gone:*")
-SEEN_DAYS = 90
-HOLD_MINUTES = 30
+DERIVED = (b"o:g:", b"o:a:", b"o:l:", b"o:s:", b"o:c:", b"o:e:", b"o:due:", b"o:capped:", b"o:gone:")
+LONGEST_BATCH_SECONDS = 600  # between the moment that a batch of events was received and its commit
 
-_RELATIONSHIPS = """
-SELECT '', state, actor, target, target_kind, surface, decided_at
-FROM interactions_relationship ORDER BY actor
-"""
-_IMPRESSIONS = f"""
-SELECT 'impression', '', actor, target, target_kind, surface, max(occurred_at) FROM interactions_event
-WHERE type = 'impression' AND occurred_at > now() - interval '{SEEN_DAYS} days' AND target IS NOT NULL
-GROUP BY actor, target, target_kind, surface ORDER BY actor
-"""
-_CONNECTIONS = "SELECT a_id, b_id, created_at FROM members_connection"
 _GONE = {
     "member": """
         SELECT number FROM members_member
@@ -48,16 +39,13 @@ _GONE = {
         SELECT number FROM places_place WHERE visibility <> 'visible' OR stopped_at IS NOT NULL
         UNION ALL SELECT number FROM common_change WHERE kind = 'place.deleted'""",
 }
-_EXPOSURES = """
-SELECT surface, candidate, extract(epoch FROM date_trunc('hour', served_at))::bigint / 3600 AS hour, count(*)
-FROM interactions_delivery, unnest(candidates) AS candidate
-WHERE served_at > now() - interval '25 hours' 
-GROUP BY surface, candidate, hour ORDER BY surface, candidate, hour
-"""
-_HELD = f"""
-SELECT surface, viewer, candidate, extract(epoch FROM max(served_at))::float + {HOLD_MINUTES * 60}
-FROM interactions_delivery, unnest(candidates) AS candidate
-WHERE served_at > now() - interval '{HOLD_MINUTES} minutes' GROUP BY surface, viewer, candidate
+# Impressions that somebody committed, or told Valkey of, while the exposures were read and written.
+_LATELY = """
+SELECT surface, actor, target, delivery, extract(epoch FROM occurred_at)::float8,
+    extract(epoch FROM received_at)::float8
+FROM interactions_event
+WHERE type = 'impression' AND target IS NOT NULL AND received_at >= to_timestamp(%s)
+    AND occurred_at >= to_timestamp(%s)
 """
 
 
@@ -86,62 +74,44 @@ def rebuild() -> bool:
 
 def _rebuild(client: redis.Redis) -> bool:
     generation = _start()
+    started = time.monotonic()
     client.delete(online.MARKER)  # the reserve script refuses from here on
     run_id = _run_id(client)
     _clear(client)
-    copy_all()  # counters are read from Postgres: bring there what is still on its way
-    _write_effects(client, _RELATIONSHIPS)
-    _write_effects(client, _IMPRESSIONS)
-    _write_connections(client)
-    _write_gone(client)
-    _write_counters(client)
-    _write_held(client)
+    # Then no process answers any more with what it was granted before: grants are in the stream or in files.
+    time.sleep(max(online.LEASE_SECONDS + online.MARGIN_SECONDS - (time.monotonic() - started), 0))
+    copy_all()
+    settle_grants(everything=True)
+    _write_all(client)
     client.set(online.MARKER, generation)
     believed = _believe(generation, run_id if _run_id(client) == run_id else "")
     log.info("Online state rebuilt as generation %d: %s", generation, "believed" if believed else "again")
     return believed
 
 
-def _write_effects(client: redis.Redis, sql: str) -> None:
-    for rows in _batches(sql):
-        facts, received, seen = rows_of([Effect(*row) for row in rows])
-        for found, keep in ((facts, 0), (received, MOST_RECEIVED), (seen, MOST_SEEN)):
-            online.merge(client, found, keep)
+def _write_all(client: redis.Redis) -> None:
+    surfaces = list(Surface.objects.order_by("key").values_list("key", flat=True))
+    now = clock.now().timestamp()
+    refill.write_relationships(client, surfaces)
+    refill.write_connections(client)
+    refill.write_seen(client, surfaces)
+    _write_gone(client)
+    refill.write_held(client, surfaces)
+    refill.write_exposures(client, surfaces, clock.now().timestamp())
+    _confirm_since(client, now)
 
 
-def _write_connections(client: redis.Redis) -> None:
-    for rows in _batches(_CONNECTIONS):
-        online.merge(client, online.connection_records([(a, b, True, at.timestamp()) for a, b, at in rows]))
+def _confirm_since(client: redis.Redis, since: float) -> None:
+    """Again, what was seen meanwhile: whoever told Valkey before the exposures were there told it nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(_LATELY, [since - LONGEST_BATCH_SECONDS, since - 2 * NAMED_BEHIND_SECONDS])
+        confirm(client, (Impression(*row) for row in cursor.fetchall()))
 
 
 def _write_gone(client: redis.Redis) -> None:
     for kind, sql in _GONE.items():
         for rows in _batches(sql):
             client.sadd(online.GONE[kind], *(number for (number,) in rows))
-
-
-def _write_counters(client: redis.Redis) -> None:
-    for rows in _batches(_EXPOSURES):
-        fields: dict[str, dict[int, bytes]] = defaultdict(lambda: defaultdict(bytes))
-        for surface, candidate, hour, count in rows:
-            fields[surface][candidate] += struct.pack("<IH", hour, min(count, 65535))
-        for surface, counters in fields.items():
-            _add_counters(client, online.counters_key(surface), counters)
-
-
-def _add_counters(client: redis.Redis, key: str, counters: dict[int, bytes]) -> None:
-    """A candidate's hours may span two batches: what an earlier one wrote comes first."""
-    before = cast("list[bytes | None]", client.hmget(key, [str(number) for number in counters]))
-    known = zip(counters.items(), before, strict=True)
-    client.hset(key, mapping={str(number): (old or b"") + new for (number, new), old in known})
-
-
-def _write_held(client: redis.Redis) -> None:
-    for rows in _batches(_HELD):
-        held: dict[str, list[tuple[int, int, int, float]]] = defaultdict(list)
-        for surface, viewer, candidate, until in rows:
-            held[online.held_key(surface, viewer)].append((candidate, 0, 1, until))
-        online.merge(client, held)
 
 
 def _batches(sql: str) -> Iterator[Sequence[Any]]:
@@ -152,10 +122,10 @@ def _batches(sql: str) -> Iterator[Sequence[Any]]:
 
 
 def _clear(client: redis.Redis) -> None:
-    for pattern in DERIVED:
-        keys = list(client.scan_iter(pattern, count=5000))
-        for start in range(0, len(keys), 5000):
-            client.unlink(*keys[start : start + 5000])
+    """One walk over the keys, whatever they are."""
+    keys = [key for key in client.scan_iter("o:*", count=10_000) if key.startswith(DERIVED)]
+    for start in range(0, len(keys), 5000):
+        client.unlink(*keys[start : start + 5000])
 
 
 def _start() -> int:

@@ -73,7 +73,7 @@ def record_events(
         settle(bonds | undone)
     STORED.inc(len(rows))
     lifted = undone | _touched(rows, {EventType.UNBLOCK}) | _repeated_bonds(bodies, results)
-    _tell(bonds | lifted, lifted, rows.values())
+    _tell(bonds | lifted, lifted, rows.values(), now)
     return results
 
 
@@ -184,12 +184,20 @@ def _repeated_bonds(bodies: Sequence[EventBody | Rejected], results: Sequence[Ev
     return bonds_of_events(again)
 
 
-def _tell(bonds: set[Bond], lifted: set[Bond], rows: Iterable[Row]) -> None:
+def _tell(bonds: set[Bond], lifted: set[Bond], rows: Iterable[Row], now: datetime) -> None:
     from apps.interactions.online import apply
 
     seen = [
         Effect(
-            "impression", "", row.actor, row.target, row.kind, row.body.surface or "", row.body.occurred_at
+            "impression",
+            "",
+            row.actor,
+            row.target,
+            row.kind,
+            row.body.surface or "",
+            row.body.occurred_at,
+            row.body.delivery,
+            now,
         )
         for row in rows
         if row.body.type == EventType.IMPRESSION and row.target is not None

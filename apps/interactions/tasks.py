@@ -14,9 +14,10 @@ def copy_deliveries_task() -> int:
     from redis import RedisError
 
     from apps.interactions.copier import copy_all
+    from apps.interactions.grants import settle_grants
 
     try:
-        return copy_all()
+        return copy_all() + settle_grants()
     except (RedisError, DatabaseError) as error:
         log.warning("Deliveries wait in the stream: %r", error)
         return 0
@@ -43,3 +44,19 @@ def count_days_task() -> int:
     from apps.interactions.daily import count_days
 
     return count_days()
+
+
+@shared_task(name="interactions.release_exposures")  # type: ignore[untyped-decorator]
+def release_exposures_task() -> int:
+    """Takes back exposures whose time ran out without an impression."""
+    from django.db import DatabaseError
+    from redis import RedisError
+
+    from apps.interactions.exposures import release_due
+    from apps.surfaces.models import Surface
+
+    try:
+        return release_due(Surface.objects.values_list("key", flat=True))
+    except (RedisError, DatabaseError) as error:
+        log.warning("Exposures are released later: %r", error)
+        return 0

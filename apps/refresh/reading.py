@@ -6,7 +6,7 @@ a like undone meanwhile is in all of it or in none. Rows are numbers, never ids.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -15,10 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from django.db import connection, transaction
 
+from apps.common.copy_out import columns_of
 from apps.pipeline.contracts import I32
-
-_HEADER = 19  # signature, flags and length of an extension that is never there
-_WIDTHS = {"int": "i4", "bigint": "i8", "boolean": "u1"}
 
 _DECISIONS = """
 SELECT actor, target, state <> 'passed' AS liked, floor(extract(epoch FROM decided_at))::bigint AS at
@@ -75,34 +73,34 @@ def consistent_reading() -> Iterator[None]:
 def decisions_on(surface: str, kind: str, until: datetime) -> dict[str, npt.NDArray[Any]]:
     """actor, target, liked, at (seconds): the present state of every pair with a like, a pass or a save."""
     columns = {"actor": "int", "target": "int", "liked": "boolean", "at": "bigint"}
-    return _columns(_DECISIONS, columns, {"surface": surface, "kind": kind, "until": until})
+    return columns_of(_DECISIONS, columns, {"surface": surface, "kind": kind, "until": until})
 
 
 def impressions_on(surface: str, until: datetime) -> dict[str, npt.NDArray[Any]]:
     """actor, target, at (seconds): places shown in the last 90 days."""
     columns = {"actor": "int", "target": "int", "at": "bigint"}
-    return _columns(_IMPRESSIONS, columns, {"surface": surface, "until": until})
+    return columns_of(_IMPRESSIONS, columns, {"surface": surface, "until": until})
 
 
 def last_activity(until: datetime) -> dict[str, npt.NDArray[Any]]:
     """actor, hour (since 1970): of the last thing each member did in 90 days."""
-    return _columns(_ACTIVITY, {"actor": "int", "hour": "int"}, {"until": until})
+    return columns_of(_ACTIVITY, {"actor": "int", "hour": "int"}, {"until": until})
 
 
 def place_visits(until: datetime) -> dict[str, npt.NDArray[Any]]:
     """target, visits: of the last 90 days."""
-    return _columns(_VISITS, {"target": "int", "visits": "int"}, {"until": until})
+    return columns_of(_VISITS, {"target": "int", "visits": "int"}, {"until": until})
 
 
 def visible_connections() -> tuple[I32, I32]:
     """Both ends of every edge that both sides let others see; contacts left out."""
-    found = _columns(_CONNECTIONS, {"a": "int", "b": "int"}, {})
+    found = columns_of(_CONNECTIONS, {"a": "int", "b": "int"}, {})
     return found["a"], found["b"]
 
 
 def shown_numbers(kind: str, today: Any) -> I32:
     """Sorted numbers of who or what may be shown."""
-    numbers: I32 = np.sort(_columns(_SHOWN[kind], {"number": "int"}, {"today": today})["number"])
+    numbers: I32 = np.sort(columns_of(_SHOWN[kind], {"number": "int"}, {"today": today})["number"])
     return numbers
 
 
@@ -112,21 +110,3 @@ def ids_of(kind: str) -> tuple[Sequence[int], Sequence[str]]:
         cursor.execute(_IDS[kind])
         rows = cursor.fetchall()
     return [row[0] for row in rows], [row[1] for row in rows]
-
-
-def _columns(
-    sql: str, columns: Mapping[str, str], parameters: Mapping[str, Any]
-) -> dict[str, npt.NDArray[Any]]:
-    """The rows of a query whose columns are never null and have these types, in this order."""
-    with (
-        connection.cursor() as cursor,
-        cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT BINARY)", parameters) as copy,
-    ):
-        data = b"".join(bytes(part) for part in copy)
-    # A row: a 2-byte count and, per column, a 4-byte length and the value; all big-endian. The end: 2 bytes.
-    fields: list[tuple[str, str]] = [("", ">i2")]
-    for name, kind in columns.items():
-        fields += [(f"{name}.length", ">i4"), (name, f">{_WIDTHS[kind]}")]
-    row = np.dtype([(name or "fields", code) for name, code in fields])
-    found = np.frombuffer(data, row, count=(len(data) - _HEADER - 2) // row.itemsize, offset=_HEADER)
-    return {name: found[name].astype(_WIDTHS[kind]) for name, kind in columns.items()}

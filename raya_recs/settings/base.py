@@ -40,6 +40,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 SNAPSHOT_DIR = Path(env.str("SNAPSHOT_DIR", str(VAR_DIR / "snapshots")))
+# What web processes granted, until it is in Postgres: shared by the web processes and workers of a machine.
+GRANTS_DIR = Path(env.str("GRANTS_DIR", str(VAR_DIR / "grants")))
 MODEL_DIR = Path(env.str("MODEL_DIR", str(VAR_DIR / "models")))
 # Where web processes of one server count together; each server makes a folder of its own in it.
 METRICS_DIR = Path(env.str("METRICS_DIR", str(VAR_DIR / "metrics")))

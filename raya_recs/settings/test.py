@@ -9,6 +9,7 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 ALLOWED_HOSTS = ["*"]
 VAR_DIR = Path(env.str("TEST_VAR_DIR", "") or tempfile.mkdtemp(prefix="raya_recs-test-"))
 SNAPSHOT_DIR = VAR_DIR / "snapshots"
+GRANTS_DIR = VAR_DIR / "grants"
 MODEL_DIR = VAR_DIR / "models"
 STATIC_ROOT = VAR_DIR / "static"
 API_KEYS_POLLED = False

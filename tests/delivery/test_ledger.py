@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import cast
+from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ ORDER = Order(
     candidates=np.array([11, 12, 13], "i4"),
     payload=b"{}",
     viewer_state=b"",
+    delivery=UUID("018f0000-0000-8000-8000-000000000001"),
 )
 
 

@@ -220,9 +220,9 @@ def test_a_write_missed_during_a_rebuild_keeps_it_from_being_believed(
     serving: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serving.stop()
-    missed = rebuild._write_held
+    missed = rebuild._write_gone
     monkeypatch.setattr(
-        rebuild, "_write_held", lambda client: (missed(client), online.mark_missed("meanwhile"))
+        rebuild, "_write_gone", lambda client: (missed(client), online.mark_missed("meanwhile"))
     )
     assert not rebuild.rebuild()
     assert not online.current_belief().trusted

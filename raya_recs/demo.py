@@ -127,7 +127,7 @@ def _web(
 ) -> Program:
     server = [str(BIN / "granian"), "--interface", "wsgi", "raya_recs.wsgi:application", "--no-ws"]
     place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(BASE_DIR)]
-    load = ["--workers", str(workers), "--blocking-threads", "4", "--backpressure", "64"]
+    load = ["--workers", str(workers), "--blocking-threads", "16", "--backpressure", "256"]
     files = ["--static-path-route", "/static", "--static-path-mount", str(static), "--respawn-failed-workers"]
     return Program(
         name=process,

@@ -16,9 +16,11 @@ if serves_lists:
 application = get_wsgi_application()
 
 if serves_lists:
+    from apps.api.shedding import shedding
     from apps.delivery.runtime import runtime
     from apps.delivery.watch import start
 
     # Snapshot, release and compiled passes are there before this worker takes its first request.
     runtime()
     start()
+    application = shedding(application)  # type: ignore[assignment]

@@ -339,4 +339,11 @@ MUTATIONS = (
         "            yield from ()",
         "tests/delivery/test_ladder.py::test_a_broken_source_costs_its_candidates_and_is_named",
     ),
+    Mutation(
+        "the line before a process is bounded",
+        "apps/api/shedding.py",
+        "            if len(self._waiting) >= self._most_waiting and not self._made_room(is_background):",
+        "            if False:",
+        "tests/api/test_shedding.py::test_who_finds_the_line_full_is_sent_away_at_once",
+    ),
 )

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from rest_framework_api_key.models import APIKey
 from unfold.decorators import display
 
-from apps.api.models import Scope, ServiceKey
+from apps.api.models import CallerClass, Scope, ServiceKey
 from apps.common.models import AuditEntry
 from apps.common.staff import Button, Heading, InspectAdmin, Section
 
@@ -26,6 +26,9 @@ class KeyForm(forms.Form):
 
     name = forms.CharField(max_length=50, help_text="Who uses it, e.g. the app's back end.")
     scopes = forms.MultipleChoiceField(choices=Scope.choices, widget=forms.CheckboxSelectMultiple)
+    caller_class = forms.ChoiceField(
+        choices=CallerClass.choices, initial=CallerClass.INTERACTIVE, required=False
+    )
 
 
 @admin.register(ServiceKey)
@@ -43,14 +46,19 @@ class ServiceKeyAdmin(InspectAdmin):
             raise PermissionDenied
         form = KeyForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
-            return self._made(request, form.cleaned_data["name"], form.cleaned_data["scopes"])
+            return self._made(request, **form.cleaned_data)
         return self._page(request, "key_add", form=form)
 
-    def _made(self, request: HttpRequest, name: str, scopes: list[str]) -> HttpResponse:
+    def _made(self, request: HttpRequest, name: str, scopes: list[str], caller_class: str) -> HttpResponse:
         from apps.api.services import create_service_key
 
-        key, secret = create_service_key(name=name, scopes=scopes)
-        _record(request, "service_key.created", key, None, {"name": name, "scopes": scopes})
+        said: dict[str, Any] = {
+            "name": name,
+            "scopes": scopes,
+            "caller_class": caller_class or CallerClass.INTERACTIVE.value,
+        }
+        key, secret = create_service_key(**said)
+        _record(request, "service_key.created", key, None, said)
         response = self._page(request, "key_made", key=key, secret=secret)
         response["Cache-Control"] = "no-store"
         return response
@@ -89,7 +97,12 @@ class ServiceKeyAdmin(InspectAdmin):
         return f"The key {obj.prefix} was revoked."
 
     def sections(self, request: HttpRequest, obj: ServiceKey) -> list[Section]:
-        facts = [("Made", obj.created), ("Expires", obj.expiry_date), ("Prefix", obj.prefix)]
+        facts = [
+            ("Made", obj.created),
+            ("Expires", obj.expiry_date),
+            ("Prefix", obj.prefix),
+            ("Calls", CallerClass(obj.caller_class).label),
+        ]
         scopes = [(value, Scope(value).label.partition(": ")[2].capitalize()) for value in obj.scopes]
         return [
             Section("Key", facts, note="The secret was shown once, when the key was made. It is not stored."),

@@ -19,7 +19,7 @@ from datetime import datetime
 from django.conf import settings
 from django.db import Error, connection
 
-from apps.api.models import ServiceKey
+from apps.api.models import CallerClass, ServiceKey
 from apps.common.clock import now
 from apps.common.errors import Unavailable
 
@@ -36,6 +36,7 @@ class LiveKey:
     name: str
     scopes: frozenset[str]
     expires_at: datetime | None
+    caller_class: str = CallerClass.INTERACTIVE
 
     is_authenticated = True
     is_active = True
@@ -60,11 +61,23 @@ class KeyRing:
         key = self._keys.get(presented.partition(".")[0])
         return key if key is not None and key.matches(presented) else None
 
+    def class_of(self, prefix: str) -> str:
+        """What the keys say that were read last; asks nobody."""
+        key = self._keys.get(prefix)
+        return key.caller_class if key is not None else CallerClass.BACKGROUND
+
     def read(self) -> None:
         """Reads every live key now, over this thread's connection."""
         rows = ServiceKey.objects.filter(revoked=False)
         self._keys = {
-            row.prefix: LiveKey(row.prefix, row.hashed_key, row.name, frozenset(row.scopes), row.expiry_date)
+            row.prefix: LiveKey(
+                row.prefix,
+                row.hashed_key,
+                row.name,
+                frozenset(row.scopes),
+                row.expiry_date,
+                row.caller_class,
+            )
             for row in rows
         }
         self._read_at = time.monotonic()
@@ -102,3 +115,8 @@ _ring = KeyRing()
 def find_key(presented: str) -> LiveKey | None:
     """The live key presented as `prefix.secret`, or None. Raises Unavailable when none were ever read."""
     return _ring.find(presented)
+
+
+def caller_class(header: str) -> str:
+    """The class of whoever sends this Authorization header; it proves nothing. Unknown: background."""
+    return _ring.class_of(header.rpartition(" ")[2].partition(".")[0])

@@ -16,8 +16,16 @@ class Scope(models.TextChoices):
     FLAGS_READ = "flags:read", "flags:read: read rollout flags"
 
 
+class CallerClass(models.TextChoices):
+    """Who is sent away last when there are more calls than a process can take."""
+
+    INTERACTIVE = "interactive", "Interactive: a member waits for the answer"
+    BACKGROUND = "background", "Background: nobody waits; sent away first when there is too much to do"
+
+
 class ServiceKey(AbstractAPIKey):
     scopes = ArrayField(models.CharField(max_length=20, choices=Scope), default=list)
+    caller_class = models.CharField(max_length=16, choices=CallerClass, default=CallerClass.INTERACTIVE)
 
     class Meta(AbstractAPIKey.Meta):
         verbose_name = "service key"
@@ -26,7 +34,11 @@ class ServiceKey(AbstractAPIKey):
             models.CheckConstraint(
                 name="service_key_scopes_known",
                 condition=models.Q(scopes__contained_by=list(Scope.values)),
-            )
+            ),
+            models.CheckConstraint(
+                name="service_key_class_known",
+                condition=models.Q(caller_class__in=CallerClass.values),
+            ),
         ]
 
 

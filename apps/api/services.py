@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from apps.api.models import Scope, ServiceKey
+from apps.api.models import CallerClass, Scope, ServiceKey
 from apps.common.errors import Problem
 from apps.common.models import AuditEntry
 from apps.delivery.services import explain
 
 
-def create_service_key(name: str, scopes: Iterable[str]) -> tuple[ServiceKey, str]:
+def create_service_key(
+    name: str, scopes: Iterable[str], caller_class: str = CallerClass.INTERACTIVE
+) -> tuple[ServiceKey, str]:
     """The row, and the key as `prefix.secret`: this is the only time that anybody sees it."""
     wanted = sorted(set(scopes))
     for scope in wanted:
@@ -23,7 +25,7 @@ def create_service_key(name: str, scopes: Iterable[str]) -> tuple[ServiceKey, st
             )
     if not 1 <= len(name) <= 50:
         raise Problem("A key's name has 1 to 50 characters.", field="name")
-    row, secret = ServiceKey.objects.create_key(name=name, scopes=wanted)
+    row, secret = ServiceKey.objects.create_key(name=name, scopes=wanted, caller_class=caller_class)
     assert isinstance(row, ServiceKey)
     return row, secret
 

@@ -17,6 +17,7 @@ BY_MARKET = ("surface", "market")
 # Every call of the API.
 REQUESTS = Counter("raya_recs_requests", "Answered calls", ["call", "status"])
 SECONDS = Counter("raya_recs_request_seconds", "Time spent on calls", ["call"])
+SHED = Counter("raya_recs_calls_shed", "Calls sent away because the process was full", ["caller"])
 
 # Lists: traffic, errors, latency, work, per surface and market.
 LISTS = Counter("raya_recs_lists", "Lists answered", BY_MARKET)

@@ -100,7 +100,7 @@ class Site:
         command = [BIN / "granian", "--interface", "wsgi", "raya_recs.wsgi:application", "--no-ws"]
         place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(ROOT)]
         env = self.env | {"RAYA_RECS_PROCESS": "api"}
-        load = ["--workers", str(workers), "--blocking-threads", "4", "--backpressure", "64"]
+        load = ["--workers", str(workers), "--blocking-threads", "16", "--backpressure", "256"]
         load.append("--respawn-failed-workers")
         child = self.children.start("api", [*command, *place, *load], env=env, cwd=ROOT, seconds=30)
         address = f"http://127.0.0.1:{port}"

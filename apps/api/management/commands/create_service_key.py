@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.api.models import Scope
+from apps.api.models import CallerClass, Scope
 from apps.api.services import create_service_key
 from apps.common.errors import Problem
 
@@ -24,11 +24,17 @@ class Command(BaseCommand):
             required=True,
             help=f"of {', '.join(Scope.values)}; or all",
         )
+        parser.add_argument(
+            "--caller-class",
+            choices=CallerClass.values,
+            default=CallerClass.INTERACTIVE.value,
+            help="background callers are sent away first when there is too much to do",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         scopes = Scope.values if options["scopes"] == ["all"] else options["scopes"]
         try:
-            _, secret = create_service_key(options["name"], scopes)
+            _, secret = create_service_key(options["name"], scopes, options["caller_class"])
         except Problem as problem:
             raise CommandError(problem.detail) from None
         self.stdout.write(secret)

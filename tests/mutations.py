@@ -18,6 +18,27 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "an exception is never quoted in a log line",
+        "apps/common/logs.py",
+        "return _Named(name_of(value)) if isinstance(value, BaseException) else value",
+        "return value",
+        "tests/common/test_logs.py::test_an_exception_among_the_values_is_named_only",
+    ),
+    Mutation(
+        "a live release that nobody approved is counted",
+        "apps/releases/unapproved.py",
+        "return given.exclude(approver__in=list(writers)).exists()",
+        "return True",
+        "tests/releases/test_unapproved.py::test_without_an_approval_only_a_small_reach_allows",
+    ),
+    Mutation(
+        "whoever was shown more often than the cap is counted",
+        "apps/delivery/overshoot.py",
+        "GROUP BY candidate HAVING count(*) > %(cap)s\n) AS overshot",
+        "GROUP BY candidate HAVING count(*) > %(cap)s + 1\n) AS overshot",
+        "tests/delivery/test_overshoot.py::test_as_often_as_the_cap_allows_is_no_overshoot_and_once_more_is",
+    ),
+    Mutation(
         "nobody under 18 is eligible",
         "apps/pipeline/filters/predicates.py",
         "(today - birth_date < ADULT * YEAR)",

@@ -7,6 +7,8 @@ closed lists; a market's is bounded by `market_label`. Nothing here names a memb
 
 from __future__ import annotations
 
+from functools import cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 MOST_MARKETS = 50  # named; whoever comes after them is "other"
@@ -39,6 +41,13 @@ GUARD_DROPS = Counter(
 GRANTED = Counter("raya_recs_exposures_granted", "Exposures reserved under the caps", ["surface"])
 REFUSED = Counter("raya_recs_exposures_refused", "Exposures refused by a cap", ["surface"])
 
+CAPS_OVERSHOT = Gauge(
+    "raya_recs_caps_overshot", "Candidates shown more often than caps allow", multiprocess_mode="livemax"
+)
+CAPS_CHECKED_AT = Gauge(
+    "raya_recs_caps_checked_timestamp_seconds", "When that was counted", multiprocess_mode="livemax"
+)
+
 # Events.
 EVENTS = Counter("raya_recs_events", "Events by what became of them", ["status"])
 STORED = Counter("raya_recs_events_stored", "Rows of events committed to Postgres")
@@ -46,6 +55,12 @@ STORED = Counter("raya_recs_events_stored", "Rows of events committed to Postgre
 # What a web process sees; the worst of them is told.
 POSTGRES_UP = Gauge("raya_recs_postgres_up", "Postgres answered the last poll", multiprocess_mode="livemin")
 VALKEY_UP = Gauge("raya_recs_valkey_up", "Valkey answered the last poll", multiprocess_mode="livemin")
+BREAKER_OPEN = Gauge(
+    "raya_recs_breaker_open", "A process does not ask this store now", ["store"], multiprocess_mode="livemax"
+)
+BREAKER_OPENED = Gauge(
+    "raya_recs_breaker_opened", "How often breakers opened", ["store"], multiprocess_mode="livesum"
+)
 BELIEVED = Gauge("raya_recs_online_state_believed", "Valkey's facts are used", multiprocess_mode="livemin")
 READY = Gauge("raya_recs_ready", "Snapshot and release are loaded", multiprocess_mode="livemin")
 RELEASE = Gauge("raya_recs_release", "Number of the stable release", multiprocess_mode="livemin")
@@ -89,6 +104,12 @@ REFRESH_AGE = Gauge(
 )
 CONNECTIONS = Gauge("raya_recs_postgres_connections_ratio", "Taken of all", multiprocess_mode="livemax")
 DISK_FREE = Gauge("raya_recs_disk_free_bytes", "Where snapshots lie", multiprocess_mode="livemin")
+
+
+@cache
+def labelled(metric: Counter, *labels: str) -> Counter:
+    """The counter with these labels, looked up once per process: they are few."""
+    return metric.labels(*labels)
 
 
 def market_label(index: int, key: str) -> str:

@@ -10,6 +10,7 @@ SCHEDULE = {  # name -> (task, seconds)
     "Publish what is due": ("releases.publish_due", 10),
     "Send notices": ("releases.send_notices", 30),
     "Watch the rollout": ("delivery.watch_rollout", 10),
+    "Check the caps": ("delivery.check_caps", 300),
     "Count the days": ("interactions.count_days", 300),
 }
 

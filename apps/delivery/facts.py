@@ -11,7 +11,8 @@ from django.db import connection
 from apps.common.changes import Position
 from apps.common.online import BAD_STREAM, STREAM
 from apps.common.valkey import background_client
-from apps.releases.selectors import unapproved_live
+from apps.delivery.overshoot import last_check
+from apps.releases.unapproved import unapproved_live
 
 _POSTGRES = """
 SELECT coalesce((SELECT generation FROM common_onlinestate WHERE id = 1), 0),
@@ -42,6 +43,8 @@ class ValkeyFacts:
     copier_lag_seconds: float  # age of the oldest of them
     set_aside: int
     memory_ratio: float  # 0: without a limit
+    caps_overshot: int  # candidates, when it was last looked
+    caps_checked_at: float  # 0: not within the hour
 
 
 def postgres_facts(position: Position | None = None) -> PostgresFacts:
@@ -61,10 +64,13 @@ def valkey_facts() -> ValkeyFacts:
     oldest = cast("list[tuple[bytes, Any]]", client.xrange(STREAM, count=1))
     memory = client.info("memory")
     lag = time.time() - int(oldest[0][0].partition(b"-")[0]) / 1000 if oldest else 0.0
+    overshot, checked_at = last_check() or (0, 0.0)
     limit = int(memory.get("maxmemory", 0))
     return ValkeyFacts(
         stream=client.xlen(STREAM),
         copier_lag_seconds=max(lag, 0.0),
         set_aside=client.xlen(BAD_STREAM),
         memory_ratio=int(memory["used_memory"]) / limit if limit else 0.0,
+        caps_overshot=overshot,
+        caps_checked_at=checked_at,
     )

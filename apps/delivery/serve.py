@@ -186,8 +186,9 @@ def _reserved(
     if not _is_still_vouched(runtime, order.generation):
         raise NotBelieved
     _count_drops(question.surface, gone=reservation.gone)
-    metrics.GRANTED.labels(question.surface).inc(len(reservation.kept))
-    metrics.REFUSED.labels(question.surface).inc(reservation.capped)
+    metrics.labelled(metrics.GRANTED, question.surface).inc(len(reservation.kept))
+    if reservation.capped:
+        metrics.labelled(metrics.REFUSED, question.surface).inc(reservation.capped)
     return answer_of(prepared.world, payload, reservation.kept, capped=reservation.capped)
 
 
@@ -258,7 +259,7 @@ def _gone_now(prepared: Prepared, kind: str, numbers: I32) -> Any:
 def _count_drops(surface: str, **drops: int) -> None:
     for why, count in drops.items():
         if count:
-            metrics.GUARD_DROPS.labels(surface, why).inc(count)
+            metrics.labelled(metrics.GUARD_DROPS, surface, why).inc(count)
 
 
 def _blocked(state: ViewerState, numbers: I32) -> npt.NDArray[np.bool_]:

@@ -35,6 +35,14 @@ def send_notices_task() -> int:
     return send_notices()
 
 
+@shared_task(name="delivery.check_caps")  # type: ignore[untyped-decorator]
+def check_caps_task() -> int:
+    """Counts who was shown too often, for the metrics."""
+    from apps.delivery.overshoot import check_caps
+
+    return check_caps()
+
+
 @shared_task(name="delivery.watch_rollout")  # type: ignore[untyped-decorator]
 def watch_rollout_task() -> str:
     """Walks a staged rollout on, or back."""

@@ -19,8 +19,10 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.common import metrics
+from apps.common.valkey import valkey
 from apps.delivery.facts import postgres_facts, valkey_facts
 from apps.delivery.runtime import Runtime, runtime
+from apps.delivery.truth import postgres
 
 log = logging.getLogger(__name__)
 WORLD_SECONDS = 1.0
@@ -51,6 +53,9 @@ def watch_world(here: Runtime) -> None:
         metrics.CANDIDATE_PERCENT.set(world.live.percentage if world.live.candidate_number else 0)
     if world.snapshot is not None:
         metrics.SNAPSHOT_AGE.set(max(time.time() - world.snapshot.created_at, 0))
+    for friend in (valkey, postgres):
+        metrics.BREAKER_OPEN.labels(friend.name.lower()).set(not friend.is_there)
+        metrics.BREAKER_OPENED.labels(friend.name.lower()).set(friend.opened)
     metrics.PROCESSES.set(1)
     metrics.PROCESS_CPU.set(time.process_time())
     metrics.PROCESS_MEMORY.set(_resident_bytes())
@@ -66,6 +71,8 @@ def watch_valkey() -> None:
     metrics.COPIER_LAG.set(found.copier_lag_seconds)
     metrics.SET_ASIDE.set(found.set_aside)
     metrics.VALKEY_MEMORY.set(found.memory_ratio)
+    metrics.CAPS_OVERSHOT.set(found.caps_overshot)
+    metrics.CAPS_CHECKED_AT.set(found.caps_checked_at)
     metrics.WATCHED_AT.labels("valkey").set(time.time())
 
 

@@ -6,27 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db import connection
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Concat
 
 from apps.releases.models import OPEN, Emergency, LiveRelease, Release, Revision, Switch
-
-# A person published it, and nobody else approved this content, nor was its reach measured as small, nor is it
-# an emergency that shows as one. Or no draft was ever it, though it isn't the first.
-_UNAPPROVED = """
-SELECT count(*) FROM releases_liverelease l
-JOIN releases_release r ON r.number IN (l.stable_id, l.candidate_id)
-LEFT JOIN releases_revision v ON v.release_id = r.number
-WHERE (v.id IS NULL AND r.number > (SELECT min(number) FROM releases_release))
-   OR (r.published_by_id IS NOT NULL
-    AND NOT EXISTS (
-        SELECT 1 FROM releases_approval a WHERE a.revision_id = v.id AND a.digest = r.digest
-        AND a.approver_id NOT IN (
-            SELECT user_id FROM releases_revision_contributors WHERE revision_id = v.id))
-    AND NOT EXISTS (SELECT 1 FROM releases_reach h WHERE h.revision_id = v.id AND h.digest = r.digest)
-    AND NOT EXISTS (SELECT 1 FROM releases_emergency e WHERE e.release_id = r.number))
-"""
 
 
 @dataclass(frozen=True)
@@ -84,13 +67,6 @@ def switched_off() -> dict[str, Switch]:
 def unreviewed_emergencies() -> list[Emergency]:
     """Emergency publishes that nobody else has looked at."""
     return list(Emergency.objects.filter(reviewed_at=None).select_related("release", "by"))
-
-
-def unapproved_live() -> int:
-    """How many of the live releases nobody was allowed to publish: 0, whatever else is broken."""
-    with connection.cursor() as cursor:
-        cursor.execute(_UNAPPROVED)
-        return int(cursor.fetchone()[0])
 
 
 def _with_switches() -> QuerySet[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.delivery.audiences import empty_audiences
 from apps.pipeline.conditions import EVERYBODY, evaluate
 from apps.pipeline.snapshot import Snapshot
 from apps.policies.conditions import expand
@@ -34,7 +35,8 @@ def measure_reach(revision: Revision) -> Reach:
     from apps.releases.services import record_reach
 
     live = live_release()
-    by_surface = reach(runtime().world.snapshot, live.content, revision.content)
+    snapshot = runtime().world.snapshot
+    by_surface = reach(snapshot, live.content, revision.content)
     return record_reach(
         revision,
         digest=digest_of(revision.content),
@@ -42,6 +44,7 @@ def measure_reach(revision: Revision) -> Reach:
         viewers=sum(touched for touched, _ in by_surface.values()),
         of=sum(of for _, of in by_surface.values()),
         by_surface={surface: list(counts) for surface, counts in by_surface.items()},
+        empty=empty_audiences(snapshot, revision.content),
     )
 
 

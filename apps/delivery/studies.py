@@ -8,7 +8,7 @@ and the state of now; nothing is reserved or logged.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from statistics import median
 from typing import Any
@@ -20,18 +20,17 @@ from django.db.models import Q
 from apps.common.clock import now
 from apps.common.errors import Conflict, Problem
 from apps.delivery.comparison import exposure, gini, histogram, rank_biased_overlap
+from apps.delivery.groups import groups_of
 from apps.delivery.models import DraftStudy
 from apps.delivery.preview import preview_list
 from apps.interactions.models import Delivery
 from apps.members.models import Member
 from apps.releases.models import Revision
-from apps.surfaces.models import Market
 
 SAMPLE, MOST = 500, 5000
 RECENT = timedelta(days=7)
 LEASE = timedelta(seconds=60)  # a worker that says nothing for so long has died
 SAVE_EVERY = 20
-NEW = timedelta(days=14)
 ACTIVE = (DraftStudy.Status.WAITING, DraftStudy.Status.RUNNING)
 
 
@@ -67,7 +66,7 @@ def run_study(pk: int) -> DraftStudy | None:
     except Exception as error:
         _end(study, DraftStudy.Status.FAILED, message=f"{type(error).__name__}: {error}"[:200])
         raise
-    _end(study, DraftStudy.Status.DONE, result=_result(pairs), done=len(pairs))
+    _end(study, DraftStudy.Status.DONE, result=_result(pairs, study.revision.content), done=len(pairs))
     study.refresh_from_db()
     return study
 
@@ -118,15 +117,15 @@ def _end(study: DraftStudy, status: str, **values: Any) -> None:
     DraftStudy.objects.filter(pk=study.pk, status=DraftStudy.Status.RUNNING).update(status=status, **values)
 
 
-def _result(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+def _result(pairs: list[dict[str, Any]], content: Mapping[str, Any]) -> dict[str, Any]:
     """By surface, so that people and places are never counted together."""
     return {
-        surface: _of_surface([pair for pair in pairs if pair["surface"] == surface])
+        surface: _of_surface(surface, content, [pair for pair in pairs if pair["surface"] == surface])
         for surface in sorted({pair["surface"] for pair in pairs})
     }
 
 
-def _of_surface(pairs: list[dict[str, Any]]) -> dict[str, Any]:
+def _of_surface(surface: str, content: Mapping[str, Any], pairs: list[dict[str, Any]]) -> dict[str, Any]:
     before, after = exposure(pair["before"] for pair in pairs), exposure(pair["after"] for pair in pairs)
     overlaps = [rank_biased_overlap(pair["before"], pair["after"]) for pair in pairs]
     wanted = sum(pair["limit"] for pair in pairs) or 1
@@ -141,24 +140,5 @@ def _of_surface(pairs: list[dict[str, Any]]) -> dict[str, Any]:
         "fill": [sum(before.values()) / wanted, sum(after.values()) / wanted],
         "capped": [sum(pair[f"{side}_capped"] for pair in pairs) for side in ("before", "after")],
         "cpu_ms": [median(pair[f"{side}_ms"] for pair in pairs) for side in ("before", "after")],
-        "groups": _groups(before, after),
+        "groups": groups_of(surface, content, before, after),
     }
-
-
-def _groups(before: Any, after: Any) -> list[dict[str, Any]]:
-    """Exposure of newcomers and of each market before and after; of places nobody is in a group."""
-    rows = Member.objects.filter(external_id__in={*before, *after})
-    markets = dict(Market.objects.values_list("id", "name"))
-    groups: dict[str, list[float]] = {}
-    for external_id, joined_at, market in rows.values_list("external_id", "joined_at", "home_market_id"):
-        names = [markets.get(market, "No market")]
-        names += ["Newcomers (14 days)"] if joined_at and joined_at > now() - NEW else []
-        for name in names:
-            sums = groups.setdefault(name, [0, 0])
-            sums[0] += before[external_id]
-            sums[1] += after[external_id]
-    totals = sum(before.values()) or 1, sum(after.values()) or 1
-    return [
-        {"name": name, "before": sums[0] / totals[0], "after": sums[1] / totals[1]}
-        for name, sums in sorted(groups.items(), key=lambda item: -abs(item[1][1] - item[1][0]))
-    ][:12]

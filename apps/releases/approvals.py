@@ -6,7 +6,7 @@ lowers no guard needs none; both are judged by the live release, not by what the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -86,11 +86,12 @@ def record_reach(
     viewers: int,
     of: int,
     by_surface: Mapping[str, list[int]],
+    empty: Sequence[str] = (),
 ) -> Reach:
-    """What was measured of one content against the release `based_on`."""
+    """What was measured of one content against the release `based_on`. `empty`: what would meet nobody."""
     values = {
         "based_on_id": based_on, "viewers": viewers, "of": of, "by_surface": dict(by_surface),
-        "measured_at": now(),
+        "empty": list(empty), "measured_at": now(),
     }  # fmt: skip
     reach, _made = Reach.objects.update_or_create(revision=revision, digest=digest, defaults=values)
     return reach
@@ -155,8 +156,11 @@ def checks(revision: Revision) -> list[Check]:
         found.append(Check("warn", "The draft says what is live: publishing it changes nothing."))
     if revision.based_on_id != live.number:
         found.append(Check("stop", f"Release {live.number} went live after this draft was started."))
-    if fresh_reach(revision, live) is None:
+    reach = fresh_reach(revision, live)
+    if reach is None:
         found.append(Check("stop", "Its reach is not measured yet."))
+    else:
+        found += [Check("warn", sentence) for sentence in reach.empty]
     if missing := second_person_missing(revision, live):
         found.append(Check("stop", missing))
     for one in conflicts(revision.content, now().timestamp()):

@@ -127,6 +127,7 @@ class Reach(models.Model):
     viewers = models.PositiveIntegerField()
     of = models.PositiveIntegerField()
     by_surface = models.JSONField(default=dict)  # surface -> [viewers, of]
+    empty = models.JSONField(default=list)  # sentences: what would meet nobody
     measured_at = models.DateTimeField()
 
     class Meta:

@@ -10,7 +10,7 @@ from apps.common.errors import Conflict
 from apps.delivery.comparison import gini, histogram, rank_biased_overlap
 from apps.delivery.models import DraftStudy
 from apps.delivery.preview import compared, lost, preview_list
-from apps.delivery.reach import reach
+from apps.delivery.reach import measure_reach, reach
 from apps.delivery.services import recommend
 from apps.delivery.studies import ask_for_study, cancel_study, run_study
 from apps.interactions.copier import copy_all
@@ -18,7 +18,8 @@ from apps.interactions.models import Delivery
 from apps.policies.schema import validate_content
 from apps.releases import services
 from apps.releases.selectors import live_release
-from tests.delivery.publishing import age_at_most, rule
+from tests.delivery.publishing import age_at_most, in_days, rule
+from tests.policies import examples
 
 
 def test_overlap_is_that_worked_out_by_hand():
@@ -89,6 +90,31 @@ def test_reach_is_everybody_for_a_knob_and_those_in_the_condition_for_a_rule(ser
     everybody = changed(rules=[rule("all")])
     assert reach(snapshot, base, everybody)["dating"] == (viewers, viewers)
     assert reach(None, live, knob) == {}
+
+
+def test_what_would_meet_nobody_is_named_in_the_checks_of_the_draft(serving):
+    nobody, everybody = age_at_most(18), age_at_most(90)
+    dates = {"starts_at": in_days(-1), "ends_at": in_days(20)}
+    changes = {
+        "dating.rules": [
+            rule("young", candidates=nobody, effect={"factor": 2.0}),
+            rule("all", viewers=everybody, candidates={"segment": "grown"}, effect={"factor": 2.0}),
+        ],
+        "segments": [
+            examples.segment(condition=everybody),
+            examples.segment(key="none", name="None", condition=nobody),
+        ],
+        "experiments": [examples.experiment(audience={"segment": "none"}, **dates)],
+    }
+    draft = services.edit_revision(services.start_revision(actor=None), 1, changes)
+    measured = measure_reach(draft)
+    assert measured.empty == [
+        "Dating: nobody is among the candidates of young.",
+        "The segment None is empty.",
+        "Nobody is in the audience of the experiment More spread.",
+    ]
+    said = {check.sentence: check.level for check in services.checks(draft)}
+    assert {said[sentence] for sentence in measured.empty} == {"warn"}
 
 
 def test_a_study_draws_recent_requests_again_and_says_what_differs(serving):

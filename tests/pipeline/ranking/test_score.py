@@ -37,6 +37,16 @@ def test_phi_plus_newcomer_minus_price():
     assert scored([joined_a_week_ago], params) == pytest.approx({2: 0.25 + 0.5 * 0.5 - 0.125})
 
 
+def test_the_trace_says_how_much_each_objective_gave_to_who_is_shown():
+    """Two are shown: phi is .25 for both, the feature gives .5 x (1 and .5), the price takes .125 of one."""
+    candidates = [{"joined_day": DAY, "price": 0.125}, {"joined_day": DAY - 7}]
+    params = PipelineParams(weights={"newcomer": 0.5}, reciprocity="product")
+    snapshot = snapshot_of(member_table([{}, *candidates]), models={"like": EVEN})
+    slate = run(request_for(snapshot, 1, params=params))
+    stage = next(stage for stage in slate.trace.as_json() if stage["stage"] == "slate")
+    assert stage["parts"] == pytest.approx({"phi": 0.25, "price": 0.0625, "newcomer": 0.375})
+
+
 def test_each_side_counts_in_its_own_direction():
     liked_by_all = {"appeal": np.log(4.0)}  # p = .8
     viewer = {"appeal": -np.log(4.0)}  # q = .2

@@ -24,11 +24,12 @@ from apps.delivery import ledger, truth
 from apps.delivery.answers import base_payload, seed_of
 from apps.delivery.rules import rules_for, words_of_viewer
 from apps.delivery.runtime import Runtime
-from apps.delivery.state import I32, NOBODY, ViewerState, read_state, with_facts
+from apps.delivery.state import DAY, I32, NOBODY, ViewerState, read_state, with_facts
 from apps.delivery.told import inputs_of, pack, told_by
 from apps.delivery.world import World
 from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import LiveRules
 from apps.pipeline.run import run
@@ -174,7 +175,8 @@ def prepare(
     }
     if killed:  # a replay needs them
         payload["trace"] = [{"stage": "switched_off", "received": 0, "kept": 0, "keys": sorted(killed)}]
-    return Prepared(question, world, now, delivery, number, row, params, payload, state, believed, rules)
+    known = Prepared(question, world, now, delivery, number, row, params, payload, state, believed, rules)
+    return _cooled(known, moment) if rules is not None and rules.cooldowns else known
 
 
 def market_key(prepared: Prepared) -> str:
@@ -182,6 +184,19 @@ def market_key(prepared: Prepared) -> str:
     assert prepared.world.snapshot is not None
     index = _market_index(prepared.world, prepared.question, prepared.viewer, prepared.row)
     return market_label(index, prepared.world.snapshot.markets[index]["key"] if index >= 0 else "")
+
+
+def _cooled(prepared: Prepared, now: float) -> Prepared:
+    """Whom the viewer saw within the days of a live cool-down rule counts as seen."""
+    assert prepared.rules is not None
+    saw = prepared.state.saw
+    numbers = np.ascontiguousarray(saw["number"])
+    words = words_of_numbers(request_of(prepared), numbers)
+    away = np.zeros(len(numbers), "?")
+    for spec in prepared.rules.cooldowns:
+        away |= meets(words, spec.candidates, len(numbers)) & (saw["at"] > now - spec.days * DAY)
+    seen = np.union1d(prepared.state.seen, numbers[away])
+    return replace(prepared, state=replace(prepared.state, seen=seen))
 
 
 def over_caps(prepared: Prepared, request: Request) -> I32:

@@ -19,6 +19,7 @@ from apps.delivery.ledger import Answered, read_answered
 
 I32 = npt.NDArray[np.int32]
 NOBODY: I32 = np.zeros(0, "i4")
+NOTHING: online.Records = online.read_records(None)
 DAY = 86_400.0
 
 
@@ -31,6 +32,9 @@ class ViewerState:
     related: I32 = field(default_factory=lambda: NOBODY)  # connections, and whom they acted on
     seen: I32 = field(default_factory=lambda: NOBODY)  # within the cool-down
     held: I32 = field(default_factory=lambda: NOBODY)
+    saw: online.Records = field(
+        default_factory=lambda: NOTHING
+    )  # whom they saw whenever, for cool-downs by rule
     liked_by: I32 = field(default_factory=lambda: NOBODY)  # unanswered
     answered: Answered | None = None
 
@@ -69,6 +73,7 @@ def read_state(
         blocked=blocked,
         related=related,
         seen=np.unique(seen["number"][seen["at"] > now - cooldown_days * DAY]),
+        saw=seen,
         held=np.unique(held["number"][held["at"] > now]),
         liked_by=np.setdiff1d(np.setdiff1d(liked, related), blocked),
         answered=read_answered(entry) if entry else None,

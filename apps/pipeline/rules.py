@@ -21,7 +21,7 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 Live = npt.NDArray[np.bool_]
 WORD = 64
-KINDS = ("boost", "bury", "pin", "cap", "floor", "share_target")
+KINDS = ("boost", "bury", "pin", "cap", "cooldown", "floor", "share_target")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class RuleSpec:
     position: int = 1  # pin: where the first of them stands
     daily: int = 0  # cap: exposures in 24 hours; 0: none of that kind
     hourly: int = 0
+    days: int = 0  # cooldown: how long whom the viewer saw stays away (held by delivery)
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +158,10 @@ class LiveRules:
         return np.asarray(self.live & self.rules.of_kind("cap"))
 
     @cached_property
+    def cooldowns(self) -> tuple[RuleSpec, ...]:
+        return self._those(self.live & self.rules.of_kind("cooldown"))
+
+    @cached_property
     def places(self) -> Live:
         """[rules] the live ones about places."""
         return np.asarray(self.live & self.rules.places)
@@ -183,13 +188,13 @@ def live_rules(
 ) -> LiveRules:
     """The rules that have begun, have not ended, were not switched off and whose viewers hold this one.
 
-    `met`: [words] of the viewer. `dead`: keys of rules that staff switched off. `only_caps`: for a viewer of
-    the hold-out.
+    `met`: [words] of the viewer. `dead`: keys of rules that staff switched off. `only_caps`: and
+    cool-downs, for a viewer of the hold-out.
     """
     starts, ends = rules.times
     live = (starts <= now) & (now < ends) & is_met(rules.viewers, met)
     if only_caps:
-        live &= rules.of_kind("cap")
+        live &= rules.of_kind("cap") | rules.of_kind("cooldown")
     for i, spec in enumerate(rules.in_order if dead else ()):
         live[i] &= spec.key not in dead
     return LiveRules(rules, live, masks, newcomers)

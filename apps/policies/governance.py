@@ -12,6 +12,7 @@ from typing import Any
 from apps.policies.fields import Refusals
 from apps.policies.knobs import Kind, Knob
 
+CAPPING = {"cap": "cap", "cooldown": "cool-down"}  # types of rules that protect members
 CAPS = {"daily_cap": "The daily cap", "hourly_cap": "The hourly cap"}
 
 
@@ -97,10 +98,11 @@ def _lower_caps(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
             )
             if _looser(was, now):
                 found.append(f"{label} is raised or taken away in {market}.")
-    kept = {rule["id"]: rule for rule in after.get("rules", []) if rule["type"] == "cap"}
+    kept = {(rule["type"], rule["id"]): rule for rule in after.get("rules", [])}
     for rule in before.get("rules", []):
-        if rule["type"] == "cap" and _weaker(rule, kept.get(rule["id"])):
-            found.append(f"The cap {rule['name']} is weakened or taken away.")
+        word = CAPPING.get(rule["type"])
+        if word is not None and _weaker(rule, kept.get((rule["type"], rule["id"]))):
+            found.append(f"The {word} {rule['name']} is weakened or taken away.")
     return found
 
 
@@ -127,6 +129,8 @@ def _weaker(rule: Mapping[str, Any], later: Mapping[str, Any] | None) -> bool:
     if later is None or any(rule[name] != later[name] for name in ("viewers", "candidates")):
         return True
     shorter = later["ends_at"] < rule["ends_at"] or later["starts_at"] > rule["starts_at"]
+    if rule["type"] == "cooldown":
+        return shorter or bool(later["effect"]["days"] < rule["effect"]["days"])
     return shorter or any(
         _looser(rule["effect"][name], later["effect"][name]) for name in ("daily", "hourly")
     )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # (stage, what it is called, what it does)
 LIST_ORDER: tuple[tuple[str, str, str], ...] = (
-    ("filters", "Filters", "Nobody blocked, hidden, under age or not eligible passes. They always win."),
+    ("filters", "Filters", "Nobody blocked, hidden, under age or not eligible passes, nor whom a "
+     "cool-down keeps away. They always win."),
     ("caps", "Caps", "Whoever has been shown often enough is left out; of several caps the tightest counts."),
     ("predictions", "Chances", "The chances that each likes the other are computed."),
     ("reciprocity", "Reciprocity", "The two chances become one number by the reciprocity rule."),

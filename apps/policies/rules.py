@@ -1,4 +1,4 @@
-"""Rules of a surface: boosts, buries, pins, caps, floors and share targets.
+"""Rules of a surface: boosts, buries, pins, caps, cool-downs, floors and share targets.
 
 Takes plain values, gives them in one spelling; a rule without an owner, a reason and an end is refused. What
 a rule does to a list is the pipeline's (apps.pipeline.rules); floors and share targets steer nothing yet.
@@ -18,6 +18,7 @@ TYPES: Mapping[str, str] = {
     "bury": "Moves candidates down: by a factor, or to at most a share of each list.",
     "pin": "Puts chosen candidates at a place of the list, when they are eligible.",
     "cap": "Shows each of these candidates at most so often.",
+    "cooldown": "Keeps each of these candidates away from a viewer who saw them, for so many days.",
     "floor": "Wants each of these candidates shown at least so often a day.",
     "share_target": "Wants these candidates to have a share of all places shown.",
 }
@@ -32,6 +33,7 @@ EFFECTS: Mapping[str, tuple[frozenset[str], ...]] = {
     "bury": (frozenset({"factor"}), frozenset({"share"})),
     "pin": (frozenset({"candidates", "position"}),),
     "cap": (frozenset({"daily", "hourly"}),),
+    "cooldown": (frozenset({"days"}),),
     "floor": (frozenset({"daily", "tolerance"}),),
     "share_target": (frozenset({"share", "tolerance"}),),
 }
@@ -110,5 +112,6 @@ _CHECKS: Mapping[str, Any] = {
     "position": lambda _, value, refusals: refusals.number("position", value, 1, MAX_POSITION, whole=True),
     "daily": lambda _, value, refusals: refusals.number("daily", value, 0, 100_000, whole=True),
     "hourly": lambda _, value, refusals: refusals.number("hourly", value, 0, 100_000, whole=True),
+    "days": lambda _, value, refusals: refusals.number("days", value, 1, 365, whole=True),
     "tolerance": lambda _, value, refusals: refusals.number("tolerance", value, 0, 1),
 }

@@ -254,4 +254,5 @@ def _spec(rule: Mapping[str, Any], viewers: Conditions, candidates: Conditions) 
         position=effect.get("position", 1),
         daily=effect.get("daily", 0),
         hourly=effect.get("hourly", 0),
+        days=effect.get("days", 0),
     )

@@ -63,6 +63,7 @@ def test_a_boost_is_written_into_the_draft(editor, draft):
         ({"type": "boost", "way": "share", "effect__share": "0.2"}, {"share": 0.2}),
         ({"type": "bury", "way": "factor", "effect__factor": "0.5"}, {"factor": 0.5}),
         ({"type": "cap", "effect__daily": "50", "effect__hourly": "5"}, {"daily": 50, "hourly": 5}),
+        ({"type": "cooldown", "effect__days": "30"}, {"days": 30}),
         ({"type": "floor", "effect__daily": "9", "effect__tolerance": "0.1"}, {"daily": 9, "tolerance": 0.1}),
         (
             {"type": "share_target", "effect__share": "0.1", "effect__tolerance": "0.02"},

@@ -17,6 +17,7 @@ from apps.delivery.serve import serve
 from apps.delivery.services import explain, recommend
 from apps.interactions.copier import copy_all
 from apps.interactions.models import Delivery
+from apps.interactions.online import Effect, apply
 from apps.interactions.rule_effects import rule_effects
 from apps.pipeline.masks import FOLDER
 from apps.refresh import masks
@@ -143,6 +144,26 @@ def test_a_cap_of_a_rule_holds_under_64_concurrent_viewers(ready: Runtime, young
     shown = [name for answer in answers for name in names(answer)]
     assert shown.count("gina") <= 3
     assert max(shown.count(name) for name in WOMEN) <= 9
+
+
+def test_a_cool_down_of_a_rule_keeps_its_candidates_away_for_longer_than_the_surfaces_own(
+    ready: Runtime,
+) -> None:
+    ten_days_ago = clock.now() - timedelta(days=10)
+    for name in ("bea", "gina"):
+        apply([Effect("impression", "", number("adam"), number(name), "member", "dating", ten_days_ago)])
+    everybody = set(names(recommend(surface="dating", member="adam", limit=10, dry_run=True)))
+    assert {"bea", "gina"} <= everybody
+    for days, away in ((9, set()), (11, {"gina"})):
+        young = rule("young", "cooldown", candidates=age_at_most(25), effect={"days": days})
+        publish(ready, with_rules(young, **QUIET))
+        shown = names(recommend(surface="dating", member="adam", limit=10, dry_run=True))
+        assert set(shown) == everybody - away
+    told = explain(surface="dating", viewer="adam", candidate="gina", private=True)
+    assert (told["code"], told["because"]) == ("excluded", ["seen"])
+    later = clock.now().timestamp() + 2 * 86_400
+    for what_if in ({"rules_off": True}, {"at": later}):
+        assert "gina" in names(serve(ready, Question("dating", "adam", 10, dry_run=True, **what_if)))  # type: ignore[arg-type]
 
 
 def test_who_reached_a_cap_is_back_at_once_when_the_cap_is_switched_off(

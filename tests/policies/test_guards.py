@@ -133,6 +133,7 @@ def test_a_flag_over_the_knob_of_a_running_experiment_touches_it():
 
 
 CAP = rule(id="cap", type="cap", effect={"daily": 10, "hourly": 0})
+AWAY = {**CAP, "id": "away", "name": "Away", "type": "cooldown", "effect": {"days": 30}}
 
 
 @pytest.mark.parametrize(
@@ -152,6 +153,10 @@ CAP = rule(id="cap", type="cap", effect={"daily": 10, "hourly": 0})
         (with_rules(CAP), with_rules({**CAP, "effect": {"daily": 10, "hourly": 3}}), False),
         (with_rules(CAP), with_rules({**CAP, "ends_at": MIDDLE}), True),
         (with_rules(CAP), with_rules({**CAP, "name": "Renamed"}), False),
+        (with_rules(AWAY), with_rules(), True),
+        (with_rules(AWAY), with_rules({**AWAY, "effect": {"days": 29}}), True),
+        (with_rules(AWAY), with_rules({**AWAY, "effect": {"days": 31}}), False),
+        (with_rules(AWAY), with_rules({**CAP, "id": AWAY["id"]}), True),
         (with_rules(), {**with_rules(), "flags": [flag(overrides={"daily_cap": 0})]}, True),
         (with_rules(), {**with_rules(), "flags": [flag(overrides={"daily_cap": 50})]}, False),
         (with_rules(), content(experiment(variants=[

@@ -47,7 +47,7 @@ PARTS: Mapping[str, Part] = {
     for part in (
         Part(
             "rules", "Rules", "rule", "id", "rules",
-            "Boosts, buries, pins, caps, floors and share targets, each with an owner, a reason and an end.",
+            "Boosts, buries, pins, caps, cool-downs, floors and share targets; each has an owner and an end.",
             of_surface=True, switch="rule",
         ),
         Part(

@@ -208,7 +208,7 @@ def _rule_groups(form: EntryForm, _: Mapping[str, Any]) -> list[Group]:
                     "Candidates",
                     "condition",
                     of=form.kind,
-                    shown_for="boost bury cap floor share_target",
+                    shown_for="boost bury cap cooldown floor share_target",
                 ),
                 Field(
                     "effect.candidates",
@@ -248,6 +248,7 @@ def _rule_groups(form: EntryForm, _: Mapping[str, Any]) -> list[Group]:
                 ),
                 Field("effect.position", "Place of the first", "number", shown_for="pin"),
                 Field("effect.daily", "Times a day", "number", "0: no limit a day.", shown_for="cap floor"),
+                Field("effect.days", "Days", "number", "From when they saw them.", shown_for="cooldown"),
                 Field("effect.hourly", "Times an hour", "number", "0: no limit an hour.", shown_for="cap"),
                 Field(
                     "effect.tolerance",

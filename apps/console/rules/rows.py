@@ -162,6 +162,8 @@ def _effect(rule_type: str, effect: Mapping[str, Any]) -> str:
             if any(n for n, _ in limits)
             else "no limit"
         )
+    if rule_type == "cooldown":
+        return f"away for {effect['days']} days from a viewer who saw them"
     if rule_type == "floor":
         return f"at least {effect['daily']:,} a day each, ±{effect['tolerance']:.0%}"
     share = f"{effect['share']:.0%}"

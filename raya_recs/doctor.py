@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 FREE_DISK_GB = 2.0
+COPIER_LAG_SECONDS = 60
 DISTRIBUTIONS = ("Django", "numpy", "numba", "celery", "granian", "psycopg", "redis")
 
 
@@ -97,6 +98,27 @@ def _snapshot() -> str:
     return f"{active.id}, built {active.built_at:%Y-%m-%d %H:%M} UTC"
 
 
+def _promises() -> str:
+    """What the alerts watch, by the same questions: approvals, caps, deliveries on their way."""
+    from apps.delivery.facts import postgres_facts, valkey_facts
+
+    truth, online = postgres_facts(), valkey_facts()
+    wrong = {
+        "live releases that nobody allowed": truth.unapproved,
+        "candidates shown more often than caps allow": online.caps_overshot,
+        "deliveries that can't be read": online.set_aside,
+        "emergency publishes to review": truth.emergencies,
+    }
+    if found := [f"{count} {what}" for what, count in wrong.items() if count]:
+        raise NotGoodError(f"{', '.join(found)}: see docs/runbooks")
+    if online.copier_lag_seconds > COPIER_LAG_SECONDS:
+        waited = f"{online.copier_lag_seconds:.0f} s"
+        raise NotGoodError(
+            f"{online.stream} deliveries wait for the copier, the oldest {waited}: start a worker"
+        )
+    return f"kept; {online.stream} deliveries on their way to Postgres"
+
+
 def _disk() -> str:
     from django.conf import settings
 
@@ -131,6 +153,7 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Migrations": _migrations,
     "Release": _release,
     "Snapshot": _snapshot,
+    "Promises": _promises,
     "Disk": _disk,
     "Ports": _ports,
 }

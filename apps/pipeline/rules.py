@@ -21,6 +21,7 @@ F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 Live = npt.NDArray[np.bool_]
 WORD = 64
+ONE = np.uint64(1)
 KINDS = ("boost", "bury", "pin", "cap", "cooldown", "floor", "share_target")
 
 
@@ -102,6 +103,26 @@ class SurfaceRules:
         found = [(s.daily, s.hourly) if s.kind == "cap" else (0, 0) for s in self.in_order]
         return np.array(found, "i4").reshape(-1, 2)
 
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """[rules] their keys, in their order."""
+        return tuple(spec.key for spec in self.in_order)
+
+    @cached_property
+    def pin_rows(self) -> tuple[int, ...]:
+        """Which are pins."""
+        return tuple(i for i, spec in enumerate(self.in_order) if spec.kind == "pin")
+
+    @cached_property
+    def has_cooldowns(self) -> bool:
+        return any(spec.kind == "cooldown" for spec in self.specs)
+
+    @cached_property
+    def viewer_bits(self) -> tuple[Live, I32, U64]:
+        """[rules] whether everybody is a viewer; word and shift of the viewer condition where not."""
+        at = np.maximum(self.viewers, 0)
+        return self.viewers < 0, at >> 6, (at & (WORD - 1)).astype("u8")
+
     def of_kind(self, kind: str) -> Live:
         """[rules] which are of this kind."""
         return self._kinds[kind]
@@ -159,7 +180,8 @@ class LiveRules:
 
     @cached_property
     def cooldowns(self) -> tuple[RuleSpec, ...]:
-        return self._those(self.live & self.rules.of_kind("cooldown"))
+        """The live ones, in order."""
+        return self._those(self.live & self.rules.of_kind("cooldown")) if self.rules.has_cooldowns else ()
 
     @cached_property
     def places(self) -> Live:
@@ -192,7 +214,7 @@ def live_rules(
     cool-downs, for a viewer of the hold-out.
     """
     starts, ends = rules.times
-    live = (starts <= now) & (now < ends) & is_met(rules.viewers, met)
+    live = (starts <= now) & (now < ends) & _is_viewer(rules, met)
     if only_caps:
         live &= rules.of_kind("cap") | rules.of_kind("cooldown")
     for i, spec in enumerate(rules.in_order if dead else ()):
@@ -200,9 +222,9 @@ def live_rules(
     return LiveRules(rules, live, masks, newcomers)
 
 
-def is_met(conditions: I32, met: U64) -> npt.NDArray[np.bool_]:
-    """[conditions] whether one row, whose words are `met`, meets each; -1 is met by everybody."""
+def _is_viewer(rules: SurfaceRules, met: U64) -> Live:
+    """[rules] whether one row, whose words are `met`, is among the viewers of each."""
+    everybody, word, shift = rules.viewer_bits
     if not len(met):
-        return conditions < 0
-    bits = met[conditions >> 6] >> (conditions & (WORD - 1)).astype("u8")
-    return np.asarray((conditions < 0) | ((bits & np.uint64(1)) == 1))
+        return everybody
+    return np.asarray(everybody | ((met[word] >> shift & ONE) == ONE))

@@ -96,6 +96,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
     if touched:
         trace.add("rules", len(pool), len(pool), rules=touched)
     table = pool.table.gather(kept)
+    words = pool.words[:, kept] if pool.words.size else words_of(request, table)
     return Slate(
         numbers=table["number"],
         scores=pool.score[kept],
@@ -105,7 +106,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
         eligible=eligible,
         trace=trace,
         pool=pool if trace.detailed else None,
-        caps=caps_of(request, words_of(request, table), len(table)),
+        caps=caps_of(request, np.ascontiguousarray(words), len(table)),
     )
 
 

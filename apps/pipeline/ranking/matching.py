@@ -70,9 +70,9 @@ def effects(request: Request, pool: Pool, shown: I64) -> dict[str, list[int]]:
     words = pool.words if pool.words.size else words_of(request, pool.table)
     head = np.ascontiguousarray(words[:, shown]) if words.size else words
     among, there = _counts(live, words, numbers), _counts(live, head, numbers[shown])
-    specs, touched = live.rules.in_order, np.flatnonzero(among)
-    pairs = zip(touched.tolist(), among[touched].tolist(), there[touched].tolist(), strict=True)
-    return {specs[i].key: [whole, part] for i, whole, part in pairs}
+    keys, touched = live.rules.keys, among.nonzero()[0]
+    pairs = map(list, zip(among[touched].tolist(), there[touched].tolist(), strict=True))
+    return dict(zip([keys[i] for i in touched.tolist()], pairs, strict=True))
 
 
 def _counts(live: LiveRules, words: U64, numbers: I32) -> I64:
@@ -81,8 +81,9 @@ def _counts(live: LiveRules, words: U64, numbers: I32) -> I64:
 
     counts = np.zeros(len(live.live), "i8")
     count_met(words, len(numbers), live.live.view("u1"), live.rules.conditions, counts)
-    for i in np.flatnonzero(live.live & live.rules.of_kind("pin")).tolist():
-        counts[i] = np.isin(live.rules.in_order[i].pins, numbers).sum()
+    for i in live.rules.pin_rows:
+        if live.live[i]:
+            counts[i] = np.isin(live.rules.in_order[i].pins, numbers).sum()
     return counts
 
 

@@ -27,6 +27,7 @@ from apps.delivery.runtime import runtime
 from apps.pipeline.snapshot import Snapshot
 from apps.releases.models import Release
 from apps.simulation.bench.market import ensure_market_of
+from apps.simulation.bench.paired import paired_cost
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
 from apps.simulation.bench.rulebook import with_rules
 from apps.simulation.bench.servers import valkey_cpu_seconds
@@ -105,10 +106,15 @@ def bench_serving(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
                 _go_live(releases[1], serving[0], plan, paths, key)
                 rounds["with rules"].append(_measure(*serving, plan, paths, key))
             say(_line(i + 1, rounds))
-    _clean(viewers)
+    found: dict[str, Any] = {"plan": vars(plan) | {"candidates": members}, "rounds": rounds}
     if releases:
         say(_added(rounds))
-    return {"plan": vars(plan) | {"candidates": members}, "rounds": rounds, "median": _medians(rounds)}
+        _fill(snapshot, viewers, plan)
+        found["paired"] = paired_cost(releases, [one for one in ids if one], SURFACE, plan.limit)
+        say(f"in one thread, request by request in turn: {found['paired']}")
+        runtimes.stop()
+    _clean(viewers)
+    return found | {"median": _medians(rounds)}
 
 
 def _releases(plan: Plan) -> tuple[Release, Release]:

@@ -108,13 +108,12 @@ class PlaceAdmin(LargeInspectAdmin):
 
 
 class ItemInline(TabularInline):
-    """The places of a list; drag a row to move it."""
+    """The places of a list; drag a row to move it, or type its number."""
 
     model = CuratedListItem
     fields = ("place", "position")
     autocomplete_fields = ("place",)
     ordering_field = "position"
-    hide_ordering_field = True
     extra = 0
     tab = False
 

@@ -7,6 +7,7 @@ from uuid import UUID
 import numpy as np
 
 from apps.interactions.bodies import EventBody
+from apps.simulation.bench.conditions import bench_conditions
 from apps.simulation.bench.driver import summary
 from apps.simulation.bench.events import MIX, Person, make_batch
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
@@ -29,6 +30,13 @@ def test_the_cpu_time_of_this_process_grows_with_work() -> None:
     while time.process_time() - start < 0.2:
         pass
     assert 0.15 <= cpu_seconds(os.getpid()) - before <= 1.0
+
+
+def test_every_case_of_the_conditions_bench_gets_a_verdict() -> None:
+    found = bench_conditions(1)
+    assert found["the widest"]["verdict"] == "taken: 200 nodes, 200 steps"
+    assert found["the dearest"]["verdict"] == "taken: 99 nodes, 9,899 steps"
+    assert all(said["verdict"].startswith("refused: ") for said in list(found.values())[2:])
 
 
 def test_the_empty_view_answers_under_load() -> None:

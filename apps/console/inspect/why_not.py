@@ -41,7 +41,10 @@ def why_not(request: HttpRequest) -> HttpResponse:
 
 
 def _answer(request: HttpRequest, given: dict[str, str]) -> dict[str, Any]:
-    log_look(request, given["viewer"], "why not", given["reason"])
+    surfaces = active_surfaces()
+    is_person = given["surface"] in surfaces and surfaces[given["surface"]].kind == "member"
+    for member in [given["viewer"]] + [given["candidate"]] * is_person:
+        log_look(request, member, "why not", given["reason"])
     told = explain(
         surface=given["surface"],
         viewer=given["viewer"],

@@ -169,9 +169,21 @@ def _pictures(result: dict[str, Any]) -> list[dict[str, Any]]:
                 )
                 for one in found["groups"]
             ],
+            "moved": _moved(found["groups"]),
         }
         for surface, found in result.items()
     ]
+
+
+def _moved(groups: list[dict[str, Any]]) -> list[tuple[str, str, float, float]]:
+    """Each group's gain or loss as a bar around the middle: name, points, left and width in percent."""
+    most = max([abs(one["after"] - one["before"]) for one in groups] or [0.0]) or 1.0
+    found = []
+    for one in groups:
+        change = one["after"] - one["before"]
+        width = 50 * abs(change) / most
+        found.append((one["name"], f"{100 * change:+.1f}", 50.0 if change > 0 else 50 - width, width))
+    return found
 
 
 PAGES: Pages = [

@@ -10,18 +10,19 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.simulation.bench import events, serving
+from apps.simulation.bench import conditions, events, serving
 
 
 class Command(BaseCommand):
     help = (
         "Measures CPU and speed beside a baseline. `serving`: a recommendation beside an empty view. "
-        "`events`: batches of events through one API process beside COPY of the same rows. It fills the "
-        "online state and leaves deliveries and events behind: give it a database of its own."
+        "`events`: batches of events through one API process beside COPY of the same rows. `conditions`: "
+        "the time of a verdict, from the dearest that is allowed to floods. The first two fill the "
+        "online state and leave deliveries and events behind: give them a database of their own."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["serving", "events"])
+        parser.add_argument("what", choices=["serving", "events", "conditions"])
         parser.add_argument("--members", type=int, help="of the market (20,000; for events 2,000)")
         parser.add_argument("--seconds", type=float, help="per round (10; for events 8)")
         parser.add_argument("--repeat", type=int, help="rounds (3); the figures are their medians")
@@ -40,7 +41,8 @@ class Command(BaseCommand):
         of_serving.add_argument("--experiments", type=int, help="running experiments (0)")
 
     def handle(self, **options: Any) -> None:
-        found = self._serving(options) if options["what"] == "serving" else self._events(options)
+        measure = {"serving": self._serving, "events": self._events, "conditions": self._conditions}
+        found = measure[options["what"]](options)
         if options["json"]:
             options["json"].write_text(json.dumps(found, indent=1))
 
@@ -49,6 +51,12 @@ class Command(BaseCommand):
         for name, figures in found["median"].items():
             said = ", ".join(f"{figure} {value}" for figure, value in figures.items())
             self.stdout.write(f"median {name}: {said}")
+        return found
+
+    def _conditions(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = conditions.bench_conditions(options["repeat"] or 5)
+        for name, said in found.items():
+            self.stdout.write(f"{name}: {said['ms']} ms CPU, {said['verdict']}")
         return found
 
     def _events(self, options: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,6 +40,21 @@ EXPOSURES_KEPT_SECONDS = 26 * 3600  # an hour counts for 24 more; the longest ho
 
 # One fact about one number. `slot` tells facts of different meaning about the same number apart.
 RECORD = np.dtype([("number", "<i4"), ("slot", "u1"), ("state", "u1"), ("at", "<f8")])
+# A viewer's latest decisions: what they decided when, and when that was told (the later `version` wins).
+DECISION = np.dtype([("number", "<i4"), ("slot", "u1"), ("state", "u1"), ("version", "<f8"), ("at", "<f8")])
+# What a viewer asked less of, by the first 8 bytes of the event's id; state 2: taken back.
+LESS = np.dtype(
+    [
+        ("event", "<u8"),
+        ("number", "<i4"),
+        ("surface", "<u4"),
+        ("reason", "u1"),
+        ("state", "u1"),
+        ("at", "<f8"),
+    ]
+)
+ACTIVE = "o:active"  # array by number: hours since 1970-01-01 UTC of the last activity (<i4)
+MOVED = "o:moved"  # stream of what changed in the arrays
 Records = npt.NDArray[np.void]
 Rows = dict[str, list[tuple[int, int, int, float]]]  # records by key
 
@@ -113,6 +129,26 @@ def received_key(surface: str, viewer: int) -> str:
     return f"o:l:{surface}:{viewer}"
 
 
+def session_key(surface: str, viewer: int) -> str:
+    """A viewer's latest decisions on one surface (packed DECISION)."""
+    return f"o:t:{surface}:{viewer}"
+
+
+def less_key(viewer: int) -> str:
+    """What a viewer asked less of (packed LESS)."""
+    return f"o:f:{viewer}"
+
+
+def unread_key(surface: str) -> str:
+    """Array by number: likes that wait unread, at most 255 (u1)."""
+    return f"o:unread:{surface}"
+
+
+def surface_mark(surface: str, kind: str) -> int:
+    """A surface in four bytes; an empty one: every surface of this kind of candidate."""
+    return zlib.crc32((surface or f"every {kind}").encode())
+
+
 def seen_key(surface: str, viewer: int) -> str:
     return f"o:s:{surface}:{viewer}"
 
@@ -156,8 +192,12 @@ def merge(client: redis.Redis, records: Rows, keep: int = 0) -> None:
     keys = list(records)
     for start in range(0, len(keys), KEYS_PER_CALL):
         chunk = keys[start : start + KEYS_PER_CALL]
-        packed = [np.array(_newest(records[key]), RECORD).tobytes() for key in chunk]
-        _script(client)(keys=chunk, args=[keep, *packed])
+        _script(client)(keys=chunk, args=[keep, *(packed(records[key]) for key in chunk)])
+
+
+def packed(records: Sequence[tuple[int, int, int, float]]) -> bytes:
+    """Records as a script merges them: one per (number, slot)."""
+    return np.array(_newest(records), RECORD).tobytes()
 
 
 def read_records(data: bytes | None) -> Records:

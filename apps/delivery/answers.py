@@ -75,11 +75,12 @@ def answer_of(
     numbers = [payload["candidates"][i] for i in kept]
     ids = world.ids_of(payload["kind"], numbers)
     named = [(i, one) for i, one in zip(kept, ids, strict=True) if one is not None]
+    scores = scores_told(payload["kind"], [payload["scores"][i] for i, _ in named])
     items = [
         {
             "id": one,
             "rank": rank,
-            "score": payload["scores"][i],
+            "score": scores[rank - 1],
             "reasons": in_words(payload["reasons"][i]),
         }
         for rank, (i, one) in enumerate(named, 1)
@@ -95,6 +96,11 @@ def answer_of(
         "expires_at": datetime.fromtimestamp(payload["expires_at"], UTC).isoformat(timespec="seconds"),
         "items": items,
     }
+
+
+def scores_told(kind: str, scores: list[float]) -> list[float]:
+    """Of members the scores of a list in falling order: whoever stands above their own score doesn't show."""
+    return sorted(scores, reverse=True) if kind == "member" else scores
 
 
 def seed_of(delivery: UUID) -> int:

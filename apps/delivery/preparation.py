@@ -33,6 +33,7 @@ from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import LiveRules
 from apps.pipeline.run import run
+from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Table
 
 RESERVE = 40
@@ -218,6 +219,7 @@ def request_of(prepared: Prepared) -> Request:
             prepared.row,
             excluded=prepared.state.excluded,
             liked_by=prepared.state.liked_by,
+            signals=_signals(prepared, kind),
         ),
         limit=question.limit,
         now=prepared.now if question.at is None else question.at,
@@ -229,6 +231,15 @@ def request_of(prepared: Prepared) -> Request:
         rules=prepared.rules,
         reserve=RESERVE,
     )
+
+
+def _signals(prepared: Prepared, kind: str) -> Signals:
+    """The viewer's own signals, with the candidates' of this moment."""
+    signals, crowd = prepared.state.signals, prepared.world.crowd
+    if kind != "member":
+        return signals
+    unread = crowd.unread_on(prepared.question.surface)
+    return replace(signals, unread=unread, active_hour=crowd.active_hour)
 
 
 def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
@@ -256,7 +267,7 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
     )
     if question.dry_run:
         return slate, b""
-    told = told_by(request, capped)
+    told = told_by(request, capped, slate.ranked)
     prepared.payload["inputs"] = inputs_of(request, slate, told)
     return slate, pack(told)
 
@@ -272,7 +283,7 @@ def believed_state(
             question.surface,
             world.surfaces[question.surface].kind,
             now=now,
-            cooldown_days=params.cooldown_days,
+            params=params,
             request_key=question.request_key,
         )
     vouched = state is not None and world.vouches_for(state.generation)

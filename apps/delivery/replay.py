@@ -19,6 +19,7 @@ from apps.interactions.models import Delivery
 from apps.members.models import Member
 from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.explain import waterfall_of
+from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.masks import condition_words
 from apps.pipeline.rules import LiveRules, SurfaceRules, live_rules
 from apps.pipeline.run import run
@@ -49,7 +50,7 @@ class Replayed:
         if pool is None or self.request.params.random_order:
             return None
         at = np.flatnonzero(pool.table["number"] == number)[:1]
-        return waterfall_of(self.request, pool, int(at[0])) if len(at) else None
+        return waterfall_of(with_taste_of_now(self.request), pool, int(at[0])) if len(at) else None
 
 
 def replay_delivery(row: Delivery) -> Replayed:
@@ -71,13 +72,14 @@ def request_of_row(row: Delivery) -> Request:
             "The viewer's state of that moment was not kept: it did not fit, or somebody in it was erased."
         )
     snapshot = _snapshot(row)
-    told = unpack(bytes(row.viewer_state), snapshot.surfaces[row.surface].kind)
+    now = row.served_at.timestamp()
+    told = unpack(bytes(row.viewer_state), snapshot.surfaces[row.surface].kind, now)
     viewer = told.viewer if told.viewer is not None else _viewer_row(row, snapshot)
     surface = compiled(_content(row)).surface(row.surface)
     if row.inputs["rules"] and row.inputs["rules"] != surface.rules.digest:
         raise NotReplayable("The rules' conditions are compiled in another way by now.")
     met = condition_words(surface.rules.viewer_conditions, viewer, snapshot)[0]
-    market, killed, now = int(row.inputs["market"]), _killed(row), row.served_at.timestamp()
+    market, killed = int(row.inputs["market"]), _killed(row)
     index = market if market >= 0 else int(viewer["market"][0])
     assigned = surface.assign(
         viewer=_external_id(row),
@@ -92,7 +94,7 @@ def request_of_row(row: Delivery) -> Request:
         snapshot=snapshot,
         surface=row.surface,
         params=assigned.params,
-        viewer=Viewer(viewer, excluded=_excluded(told), liked_by=told.liked_by),
+        viewer=Viewer(viewer, excluded=_excluded(told), liked_by=told.liked_by, signals=told.signals),
         limit=row.requested,
         now=now,
         seed=row.seed,

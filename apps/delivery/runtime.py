@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
+import numpy as np
 import redis
 from django.db import DatabaseError, connection
 
@@ -22,11 +23,13 @@ from apps.common.online import Belief
 from apps.common.valkey import polling_client
 from apps.delivery import truth
 from apps.delivery.capped import read_capped
+from apps.delivery.crowd import followed as followed_crowd
 from apps.delivery.health import counts
 from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
 from apps.delivery.rules import OverlayWords
 from apps.delivery.world import World
 from apps.interactions.grants import grant_file
+from apps.pipeline.signals import by_number
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from apps.refresh import masks
 from apps.refresh.identifiers import KINDS, open_identifiers
@@ -51,6 +54,7 @@ class Runtime:
         self.world = World()
         self.caps: set[str] = set()  # surfaces on which requests met a cap
         self.words = OverlayWords()
+        self.looked: dict[int, int] = {}  # who asked for a list since the last poll, and in which hour
         self._lock = threading.Lock()  # of `world`: held for an assignment only
         self._overlay_lock = threading.Lock()  # of whoever makes the next overlay
         self._stop = threading.Event()
@@ -213,12 +217,28 @@ class Runtime:
             marker = int(cast("bytes | None", client.get(online.MARKER)) or -1)
             self._set(valkey_here=True, capped=read_capped(client, tuple(self.caps)))
             counts.flush(client, time.time())
+            self._tell_who_looked(client)
+            people = [key for key, surface in self.world.surfaces.items() if surface.kind == "member"]
+            self._set(crowd=followed_crowd(client, self.world.crowd, people, marker))
         except redis.RedisError as error:
             self._set(valkey_here=False)
             self._say_once(f"Valkey is away: {error!r}")
             return
         if self.world.truth_here and not self.world.vouches_for(marker):
             self._heal(wait)
+
+    def saw(self, viewer: int, now: float) -> None:
+        """A member who asks for a list is active; told with the next poll, once in an hour."""
+        hour, known = int(now // 3600), self.world.crowd.active_hour
+        if by_number(known, np.array([viewer], "i4"))[0] < hour:
+            self.looked[viewer] = hour
+
+    def _tell_who_looked(self, client: redis.Redis) -> None:
+        from apps.interactions import signals
+
+        if self.looked:
+            looked, self.looked = self.looked, {}
+            signals.write(client, signals.Told(active=looked))
 
     def _heal(self, wait: bool) -> None:
         if wait:

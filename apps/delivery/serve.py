@@ -86,6 +86,8 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
     tally.market = market_key(prepared)
     if prepared.state.answered is not None:
         return replay(prepared, prepared.state.answered)
+    if not question.dry_run:
+        runtime.saw(number, now)
     with span("rank", delivery=prepared.payload["id"], release=prepared.payload["release"]):
         slate, told = ladder.ranked(prepared)
     with span("deliver"):

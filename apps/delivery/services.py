@@ -13,6 +13,7 @@ from uuid import UUID
 
 from apps.common import clock
 from apps.common.errors import NotFound, Problem, Unavailable
+from apps.delivery.answers import scores_told
 from apps.delivery.preparation import Prepared, Question, find_viewer, over_caps, prepare, request_of
 from apps.delivery.reasons import EXPLANATIONS
 from apps.delivery.runtime import runtime
@@ -25,7 +26,6 @@ MOST_RECOMMENDED = 100
 MOST_RANKED = 500
 EXPLAINED_LIMIT = 20
 LIKED_YOU = "liked_you"  # the source
-TELL_OF_LIKES = frozenset({"p", "q", "phi"})  # q is certain once they liked the viewer; the score is told
 
 
 def recommend(
@@ -102,7 +102,8 @@ def explain(*, surface: str, viewer: str, candidate: str, private: bool = False)
 def delivery_trace(delivery: UUID) -> dict[str, Any]:
     """What every stage of a delivery received, kept and changed. Raises NotFound.
 
-    Of members without the sources that found them: one of them is, that they like the viewer.
+    Of members without the sources that found them and the chance of their place: both may tell that they like
+    the viewer.
     """
     from apps.interactions.copier import copy_all
     from apps.interactions.models import Delivery
@@ -118,7 +119,7 @@ def delivery_trace(delivery: UUID) -> dict[str, Any]:
     kind = world.surfaces[row.surface].kind if row.surface in world.surfaces else "member"
     lineup = LINEUPS["people" if kind == "member" else "places"]
     ids = world.ids_of(kind, row.candidates)
-    columns = zip(ids, row.scores, row.propensities, row.sources, strict=True)
+    columns = zip(ids, scores_told(kind, row.scores), row.propensities, row.sources, strict=True)
     return {
         "delivery": str(row.id),
         "served_at": row.served_at.isoformat(),
@@ -132,9 +133,13 @@ def delivery_trace(delivery: UUID) -> dict[str, Any]:
         "shortfall": row.shortfall,
         "stages": [stage for stage in row.trace if stage["stage"] != LIKED_YOU],
         "items": [
-            {"id": one, "rank": rank, "score": score, "propensity": propensity}
-            | ({} if kind == "member" else {"sources": list(source_names(lineup, bits))})
-            for rank, (one, score, propensity, bits) in enumerate(columns, 1)
+            {"id": one, "rank": rank, "score": score}
+            | (
+                {}
+                if kind == "member"
+                else {"propensity": chance, "sources": list(source_names(lineup, bits))}
+            )
+            for rank, (one, score, chance, bits) in enumerate(columns, 1)
         ],
     }
 
@@ -147,25 +152,15 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
     if wanted is None:
         raise NotFound("There is no such candidate.", code="unknown_candidate", field="candidate")
     request = request_of(prepared)
+    if not private:  # as if nobody had liked the viewer: neither a place nor a quota tells of it
+        request = replace(request, viewer=replace(request.viewer, liked_by=NOBODY))
     found = explain_in_pipeline(request, wanted)
-    if not private and world.surfaces[surface].kind == "member":
-        if found.code == "not_proposed":  # the smallest quota may be that of those who like the viewer
-            found = explain_in_pipeline(
-                replace(request, viewer=replace(request.viewer, liked_by=NOBODY)), wanted
-            )
-        found = _without_likes(found)
     if found.shown and wanted in over_caps(prepared, request):
         found = Explanation(wanted, False, "cap", "capped", rank=found.rank, waterfall=found.waterfall)
     if found.private and not private:
         found = Explanation(wanted, False, "filters", "not_told")
     why = _why_excluded(prepared, wanted) if found.code == "excluded" else None
     return _told(world, found, prepared) | ({"because": why} if why else {})
-
-
-def _without_likes(found: Explanation) -> Explanation:
-    """The same is left out whoever it is about: a gap would tell that the candidate likes the viewer, too."""
-    waterfall = {name: value for name, value in (found.waterfall or {}).items() if name not in TELL_OF_LIKES}
-    return replace(found, waterfall=waterfall or None)
 
 
 def _why_excluded(prepared: Prepared, number: int) -> list[str]:

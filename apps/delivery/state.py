@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,11 +17,29 @@ import numpy.typing as npt
 from apps.common import online
 from apps.delivery import trips
 from apps.delivery.ledger import Answered, read_answered
+from apps.pipeline.features.taste import faded
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.signals import (
+    DEED,
+    F32,
+    LIKED,
+    NO_DEEDS,
+    NO_NUMBERS,
+    NO_TIMES,
+    PASSED,
+    SAVED,
+    SEEN_TOO_OFTEN,
+    Signals,
+)
 
 I32 = npt.NDArray[np.int32]
+Deeds = npt.NDArray[Any]  # of dtype DEED
 NOBODY: I32 = np.zeros(0, "i4")
 NOTHING: online.Records = online.read_records(None)
 DAY = 86_400.0
+MOST_TIRED = 512  # of those seen before, the ones seen most often count
+TOO_OFTEN = 2.0  # "seen too often" counts as having been seen so many times more
+LIKES = (1, 3)  # codes of a decision that is a like: liked, matched
 
 
 @dataclass(frozen=True)
@@ -36,6 +55,7 @@ class ViewerState:
         default_factory=lambda: NOTHING
     )  # whom they saw whenever, for cool-downs by rule
     liked_by: I32 = field(default_factory=lambda: NOBODY)  # unanswered
+    signals: Signals = field(default_factory=Signals)  # the viewer's own
     answered: Answered | None = None
 
     @cached_property
@@ -45,7 +65,7 @@ class ViewerState:
 
 
 def read_state(
-    viewer: int, surface: str, kind: str, *, now: float, cooldown_days: float, request_key: str = ""
+    viewer: int, surface: str, kind: str, *, now: float, params: PipelineParams, request_key: str = ""
 ) -> ViewerState:
     """The state as Valkey has it, of candidates of this kind. Raises RedisError."""
     keys = [
@@ -55,6 +75,8 @@ def read_state(
         online.seen_key(surface, viewer),
         online.held_key(surface, viewer),
         online.received_key(surface, viewer),
+        online.session_key(surface, viewer),
+        online.less_key(viewer),
     ]
     if request_key:
         keys.append(request_key)
@@ -66,18 +88,65 @@ def read_state(
     is_block = everywhere["slot"] != online.CONNECTED
     related = np.union1d(everywhere["number"][~is_block], acted["number"])
     blocked = np.unique(everywhere["number"][is_block])
-    liked = received["number"][received["state"] > 0]
-    entry = values[6] if request_key else None
+    liked = received["number"][(received["slot"] == 0) & (received["state"] > 0)]
+    entry = values[8] if request_key else None
+    oldest = now - params.cooldown_days * DAY
+    less = less_of(values[7], surface, kind)
     return ViewerState(
         generation=int(values[0]) if values[0] else -1,
         blocked=blocked,
         related=related,
-        seen=np.unique(seen["number"][seen["at"] > now - cooldown_days * DAY]),
+        seen=np.unique(seen["number"][seen["at"] > oldest]),
         saw=seen,
         held=np.unique(held["number"][held["at"] > now]),
         liked_by=np.setdiff1d(np.setdiff1d(liked, related), blocked),
         answered=read_answered(entry) if entry else None,
+        signals=Signals(
+            decided_of(values[6]), less, *tired_of(seen[seen["at"] <= oldest], less, now=now, params=params)
+        ),
     )
+
+
+def decided_of(data: bytes | None) -> Deeds:
+    """A viewer's latest decisions as deeds, by when they decided."""
+    if not data:
+        return NO_DEEDS
+    known = np.frombuffer(data, online.DECISION)
+    known = known[known["state"] > 0]
+    known = known[np.argsort(known["at"], kind="stable")]
+    what = np.where(np.isin(known["state"], LIKES), LIKED, np.where(known["state"] == 2, PASSED, SAVED))
+    return _deeds(known["number"], what, known["at"])
+
+
+def less_of(data: bytes | None, surface: str, kind: str) -> Deeds:
+    """What the viewer asked less of, on this surface or on every one."""
+    if not data:
+        return NO_DEEDS
+    known = np.frombuffer(data, online.LESS)
+    here = np.array([online.surface_mark(surface, kind), online.surface_mark("", kind)], "u4")
+    known = known[(known["state"] == 1) & np.isin(known["surface"], here)]
+    known = known[np.lexsort((known["event"], known["at"]))]
+    return _deeds(known["number"], known["reason"], known["at"])
+
+
+def tired_of(seen: online.Records, less: Deeds, *, now: float, params: PipelineParams) -> tuple[I32, F32]:
+    """Sorted numbers that were seen on earlier days, and how often: each time counts less as it fades."""
+    often = less[less["what"] == SEEN_TOO_OFTEN]
+    if not len(seen) and not len(often):
+        return NO_NUMBERS, NO_TIMES
+    times = faded(seen["at"], now, params.fatigue_half_life * DAY)
+    asked = TOO_OFTEN * faded(often["at"], now, params.less_half_life * DAY)
+    numbers, at = np.unique(np.concatenate([seen["number"], often["number"]]), return_inverse=True)
+    sums = np.bincount(at, np.concatenate([times, asked]), len(numbers)).astype("f4")
+    most = np.sort(np.argsort(-sums, kind="stable")[:MOST_TIRED])
+    most = most[sums[most] > 0]
+    return numbers[most], sums[most]
+
+
+def _deeds(number: Any, what: Any, at: Any) -> Deeds:
+    deeds = np.empty(len(number), DEED)
+    deeds["number"], deeds["what"], deeds["at"] = number, what, at
+    return deeds
 
 
 def with_facts(state: ViewerState | None, facts: Mapping[str, I32]) -> ViewerState:

@@ -18,12 +18,16 @@ from typing import Any
 
 import numpy as np
 
+from apps.delivery.told_signals import NO_CROWD, Crowd, bytes_of_signals, crowd_of, signals_from
 from apps.pipeline.contracts import I32, NOBODY, Request, Slate
+from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.filters import eligibility
+from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import COLUMNS, Table
 
 MOST_PACKED = 8192  # bytes of a delivery's viewer state
 FEW = 8  # newcomers who are kept without asking who of them is eligible
+FORMAT = b"\x02"  # the first byte; states from before begin with zlib's own
 PARTS = 5  # excluded, liked by, capped, gone, only
 
 
@@ -38,10 +42,12 @@ class Told:
     only: I32 | None = None
     viewer: Table | None = None
     newcomers: Table | None = None
+    signals: Signals = field(default_factory=Signals)
+    crowd: Crowd = field(default_factory=lambda: NO_CROWD)  # of the signals what is true of candidates
 
 
-def told_by(request: Request, capped: I32) -> Told:
-    """What a request says. `capped`: who was left out before ranking because of a cap."""
+def told_by(request: Request, capped: I32, ranked: I32 = NOBODY) -> Told:
+    """What a request says. `capped`: who was left out for a cap before ranking; `ranked`: who was ranked."""
     number, row_of = request.viewer.number, request.data.viewer_row_of
     is_known = 0 <= number < len(row_of) and row_of[number] >= 0
     return Told(
@@ -52,6 +58,8 @@ def told_by(request: Request, capped: I32) -> Told:
         only=request.only,
         viewer=None if is_known else request.viewer.row,
         newcomers=_newcomers(request),
+        signals=request.viewer.signals,
+        crowd=crowd_of(ranked, request.viewer.signals, hour_of(request.now)),
     )
 
 
@@ -64,13 +72,15 @@ def pack(told: Told) -> bytes:
     head += [0 if table is None else len(table) for table in (told.viewer, told.newcomers)]
     steps = np.concatenate([np.diff(part, prepend=0) for part in parts])
     data = [np.array(head, "<i4").tobytes(), steps.astype("<i4").tobytes(), *map(_bytes_of, tables)]
-    packed = zlib.compress(b"".join(data), 1)
+    data.append(bytes_of_signals(told.signals, told.crowd))
+    packed = FORMAT + zlib.compress(b"".join(data), 1)
     return packed if len(packed) <= MOST_PACKED else b""
 
 
-def unpack(packed: bytes, kind: str) -> Told:
-    """The other way round. `kind`: of the candidates. Raises ValueError on other bytes."""
-    data = zlib.decompress(packed)
+def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
+    """The other way round, for a request at `now`. `kind`: of the candidates. ValueError on other bytes."""
+    has_signals = packed[:1] == FORMAT
+    data = zlib.decompress(packed[1:] if has_signals else packed)
     head = np.frombuffer(data, "<i4", PARTS + 3).tolist()
     counts, has_only, viewers, newcomers = head[:PARTS], head[PARTS], head[PARTS + 1], head[PARTS + 2]
     at = 4 * len(head)
@@ -80,10 +90,11 @@ def unpack(packed: bytes, kind: str) -> Told:
         at += 4 * count
     viewer, at = _table_from(data, at, "member", viewers)
     new, at = _table_from(data, at, kind, newcomers)
+    signals, at = signals_from(data, at, hour_of(now)) if has_signals else (Signals(), at)
     if at != len(data):
         raise ValueError("These bytes are no packed state.")
     only = parts[4] if has_only else None
-    return Told(parts[0], parts[1], parts[2], parts[3], only, viewer, new)
+    return Told(parts[0], parts[1], parts[2], parts[3], only, viewer, new, signals)
 
 
 def inputs_of(request: Request, slate: Slate, told: Told) -> dict[str, Any]:

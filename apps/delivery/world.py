@@ -15,6 +15,7 @@ import numpy.typing as npt
 from apps.common.online import Belief
 from apps.common.valkey import reached_run_id
 from apps.delivery.capped import Capped
+from apps.delivery.crowd import Crowd
 from apps.delivery.overlay import Overlay
 from apps.pipeline.rules import RuleMasks
 from apps.pipeline.snapshot import Snapshot, Table
@@ -39,6 +40,7 @@ class World:
     truth_here: bool = False  # Postgres answered the last poll
     valkey_here: bool = False
     masks: Mapping[tuple[str, str], RuleMasks] = field(default_factory=dict)  # of `snapshot` and `live`
+    crowd: Crowd = field(default_factory=Crowd)  # unread likes and activity, as of a moment ago
     capped: Mapping[str, Capped] = field(default_factory=dict)  # by surface: who reached a cap
 
     @property

@@ -13,6 +13,7 @@ from pydantic import Field, model_validator
 
 from apps.common.bodies import Body, Id, Key, Moment, Text, refuse
 from apps.interactions.models import EventType, TargetKind
+from apps.pipeline.signals import LESS
 
 Uuid = Annotated[UUID, Field(strict=False)]
 
@@ -39,7 +40,9 @@ class EventContext(Body):
     app_version: Annotated[Text, Field(max_length=32)] | None = None
     screen: Annotated[Text, Field(max_length=64)] | None = None
     reason: Annotated[Text, Field(max_length=64)] | None = Field(
-        default=None, description="A code, of a report."
+        default=None,
+        description="A code, of a report; of a feedback that asks for less like this: not_my_type, too_far, "
+        "other_industry or seen_too_often.",
     )
     rating: Annotated[int, Field(ge=1, le=5)] | None = Field(default=None, description="Of a feedback.")
     dwell_ms: Annotated[int, Field(ge=0, le=86_400_000)] | None = None
@@ -74,6 +77,10 @@ class EventBody(Body):
             )
         if self.surface is None and self.type in NEEDS_SURFACE:
             raise refuse("missing", f"{self.type.value} needs a surface.", "surface")
+        if self.type == EventType.FEEDBACK and self.context.reason not in (None, *LESS):
+            raise refuse(
+                "unknown_reason", f"A feedback's reason is one of {', '.join(LESS)}.", "context.reason"
+            )
         if self.target_kind == TargetKind.EVENT:
             self._check_undone_event()
         elif self.target_kind == TargetKind.MEMBER and self.target == self.actor:

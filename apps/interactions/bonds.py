@@ -57,7 +57,7 @@ USING unnest(%s::int[], %s::int[], %s::text[], %s::text[]) AS p(actor, target, k
 WHERE r.actor = p.actor AND r.target = p.target AND r.target_kind = p.kind AND r.surface = p.surface
 """
 _STATES = """
-SELECT p.actor, p.target, p.kind, p.surface, coalesce(r.state, '')
+SELECT p.actor, p.target, p.kind, p.surface, coalesce(r.state, ''), r.decided_at
 FROM unnest(%s::int[], %s::int[], %s::text[], %s::text[]) WITH ORDINALITY
     AS p(actor, target, kind, surface, i)
 LEFT JOIN interactions_relationship r
@@ -153,11 +153,16 @@ def _effects(bonds: Sequence[Bond], lifted: Set[Bond]) -> list[Effect]:
     keys = [(*pair, bond.kind, bond.surface) for bond in bonds for pair in _sides(bond)]
     with connection.cursor() as cursor:
         cursor.execute(_STATES, columns(keys, 4))
-        return [
-            Effect(_type_of(state, surface), state, actor, target, kind, surface, now)
-            for bond, (actor, target, kind, surface, state) in zip(rows, cursor.fetchall(), strict=True)
-            if state or bond in lifted
-        ]
+        found = cursor.fetchall()
+    decided = {row[:4] for row in found if row[4]}
+    return [
+        Effect(
+            _type_of(state, surface), state, actor, target, kind, surface, now,
+            decided_at=decided_at, answered=(target, actor, kind, surface) in decided,
+        )
+        for bond, (actor, target, kind, surface, state, decided_at) in zip(rows, found, strict=True)
+        if state or bond in lifted
+    ]  # fmt: skip
 
 
 def _type_of(state: str, surface: str) -> str:

@@ -18,7 +18,7 @@ from django.db import connection
 from apps.interactions.arrays import literal
 from apps.interactions.bodies import EventBody
 from apps.interactions.delivery_ids import belongs_to
-from apps.interactions.models import TargetKind
+from apps.interactions.models import EventType, TargetKind
 from apps.interactions.relationships import UNDOABLE
 from apps.members import selectors as members
 from apps.places import selectors as places
@@ -165,7 +165,7 @@ def _undo_refusal(body: EventBody, actor: int, known: Known) -> EventResult | No
     by, event_type = known.undone[UUID(body.target)]
     if by != actor:
         return rejected(body, "unknown_target", "target", "There is no such event of this member.")
-    if event_type not in UNDOABLE:
+    if event_type not in UNDOABLE and event_type != EventType.FEEDBACK:
         return rejected(body, "not_undoable", "target", f"A {event_type} can't be undone.")
     return None
 

@@ -13,10 +13,12 @@ from uuid import UUID
 
 import redis
 
-from apps.common import online
+from apps.common import clock, online
 from apps.common.online import Rows
+from apps.interactions import signals
 from apps.interactions.exposures import Impression, confirm
 from apps.interactions.models import Relationship
+from apps.interactions.signals import Deed, Told
 
 State = Relationship.State
 # How a pair's state is stored on a surface; 0: nothing any more.
@@ -31,7 +33,11 @@ CODES: dict[str, int] = {
 GLOBAL_STATES = frozenset({State.BLOCKED, State.REPORTED})
 GLOBAL_TYPES = frozenset({"block", "unblock", "report"})
 BY_VIEWER, BY_OTHER = 0, 1  # slots of the acted key
-MOST_SEEN, MOST_RECEIVED = 4000, 2000
+WAITING, ANSWERED = 1, 2  # states of a like received
+IN_SESSION = frozenset(
+    {CODES[state] for state in ("", State.LIKED, State.PASSED, State.MATCHED, State.SAVED)}
+)
+MOST_SEEN = 4000
 
 
 @dataclass(frozen=True)
@@ -52,23 +58,28 @@ class Effect:
     at: datetime
     delivery: UUID | None = None  # of an impression that names one
     received_at: datetime | None = None  # of an impression
+    decided_at: datetime | None = None  # when the actor decided; None: at `at`
+    answered: bool = False  # of a like: the other side has decided too
 
 
-def apply(effects: Sequence[Effect]) -> None:
+def apply(effects: Sequence[Effect], deeds: Sequence[Deed] = ()) -> None:
     """Writes the effects for both sides. Returns once Valkey has them, or nobody believes Valkey any more.
 
     Raises Unavailable when neither store can be told. Safe to repeat, in any order.
     """
-    facts, received, seen = rows_of(effects)
+    facts, seen = rows_of(effects)
+    told = signals.told_of_deeds(deeds, told_of(effects))
     safety = any(_is_safety(effect) for effect in effects)
 
     def write(client: redis.Redis) -> None:
-        for rows, keep in ((facts, 0), (received, MOST_RECEIVED), (seen, MOST_SEEN)):
+        for rows, keep in ((facts, 0), (seen, MOST_SEEN)):
             if rows:
                 online.merge(client, rows, keep)
         confirm(client, impressions_of(effects))
+        for part in signals.in_parts(told):
+            signals.write(client, part)
 
-    if facts or received or seen:
+    if facts or seen or told:
         online.write_safely("events", write, safety=safety)
 
 
@@ -81,31 +92,56 @@ def rebuild() -> bool:
 
 def erase(number: int) -> None:
     """Forgets a viewer's own keys. Records about them in others' keys are harmless: they are gone."""
-    keys = [online.global_key(number), *_keys_on_surfaces(number)]
-    online.write_safely("erase", lambda client: client.unlink(*keys), safety=False)
-
-
-def _keys_on_surfaces(number: int) -> Iterator[str]:
     from apps.surfaces.models import Surface
 
-    for surface in Surface.objects.values_list("key", flat=True):
+    surfaces = list(Surface.objects.values_list("key", flat=True))
+    keys = [online.global_key(number), *_keys_on_surfaces(number, surfaces)]
+
+    def forget(client: redis.Redis) -> None:
+        client.unlink(*keys)
+        signals.forget(client, number, surfaces)
+
+    online.write_safely("erase", forget, safety=False)
+
+
+def _keys_on_surfaces(number: int, surfaces: Sequence[str]) -> Iterator[str]:
+    for surface in surfaces:
         keys = (online.acted_key, online.received_key, online.seen_key, online.held_key, online.last_key)
         yield from (key(surface, number) for key in (*keys, online.exposures_key))
 
 
-def rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows, Rows]:
-    """Records by key: facts to keep for good, likes received, seen."""
+def rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows]:
+    """Records by key: facts to keep for good, and who was seen on which day."""
     facts: Rows = {}
-    received: Rows = {}
     seen: Rows = {}
     for effect in effects:
         if effect.type == "impression":
-            _add(seen, online.seen_key(effect.surface, effect.actor), (effect.target, 0, 1), effect.at)
+            once_a_day = (effect.target, int(effect.at.timestamp() // 86_400) % 256, 1)
+            _add(seen, online.seen_key(effect.surface, effect.actor), once_a_day, effect.at)
         elif _is_global(effect):
             _add_global(facts, effect)
         elif effect.state in CODES:
-            _add_on_surface(facts, received, effect)
-    return facts, received, seen
+            _add_on_surface(facts, effect)
+    return facts, seen
+
+
+def told_of(effects: Sequence[Effect]) -> Told:
+    """The decisions among the effects: likes as received, and each actor's own of late."""
+    told, oldest = Told(), clock.now().timestamp() - signals.SESSION_SECONDS
+    for effect in effects:
+        if effect.type == "impression" or _is_global(effect) or effect.state not in CODES:
+            continue
+        version, code = effect.at.timestamp(), CODES[effect.state]
+        if effect.target_kind == "member":
+            like = (ANSWERED if effect.answered else WAITING) if effect.state == State.LIKED else 0
+            received = told.received.setdefault((effect.surface, effect.target), [])
+            received.append((effect.actor, 0, like, version))
+        decided_at = (effect.decided_at or effect.at).timestamp()
+        if decided_at >= oldest:
+            code = code if code in IN_SESSION else 0
+            decision = (effect.target, 0, code, version, decided_at)
+            told.session.setdefault(online.session_key(effect.surface, effect.actor), []).append(decision)
+    return told
 
 
 def impressions_of(effects: Sequence[Effect]) -> list[Impression]:
@@ -132,13 +168,11 @@ def _add_global(facts: Rows, effect: Effect) -> None:
     _add(facts, online.global_key(effect.target), theirs, effect.at)
 
 
-def _add_on_surface(facts: Rows, received: Rows, effect: Effect) -> None:
+def _add_on_surface(facts: Rows, effect: Effect) -> None:
     code = CODES[effect.state]
     _add(facts, online.acted_key(effect.surface, effect.actor), (effect.target, BY_VIEWER, code), effect.at)
     if effect.target_kind != "member":
         return
-    liked = int(effect.state == State.LIKED)
-    _add(received, online.received_key(effect.surface, effect.target), (effect.actor, 0, liked), effect.at)
     # What else the other side did concerns nobody but them; it only takes the place of a match that was.
     both = code if effect.state in (State.MATCHED, State.UNMATCHED) else 0
     theirs = (effect.actor, BY_OTHER, both)

@@ -17,7 +17,7 @@ from django.db import connection
 
 from apps.common import clock, online
 from apps.common.valkey import background_client
-from apps.interactions import refill
+from apps.interactions import refill, refill_signals
 from apps.interactions.copier import copy_all
 from apps.interactions.exposures import NAMED_BEHIND_SECONDS, Impression, confirm
 from apps.interactions.grants import settle_grants
@@ -26,7 +26,22 @@ from apps.surfaces.models import Surface
 log = logging.getLogger(__name__)
 LOCK = 7_301_001  # of this work, among Postgres's advisory locks
 BATCH = 20_000
-DERIVED = (b"o:g:", b"o:a:", b"o:l:", b"o:s:", b"o:c:", b"o:e:", b"o:due:", b"o:capped:", b"o:gone:")
+DERIVED = (
+    b"o:g:",
+    b"o:a:",
+    b"o:l:",
+    b"o:s:",
+    b"o:c:",
+    b"o:e:",
+    b"o:due:",
+    b"o:capped:",
+    b"o:gone:",
+    b"o:t:",
+    b"o:f:",
+    b"o:unread:",
+    b"o:active",
+    b"o:moved",
+)
 LONGEST_BATCH_SECONDS = 600  # between the moment that a batch of events was received and its commit
 
 _GONE = {
@@ -97,6 +112,7 @@ def _write_all(client: redis.Redis) -> None:
     refill.write_seen(client, surfaces)
     _write_gone(client)
     refill.write_held(client, surfaces)
+    refill_signals.write_signals(client, surfaces)
     refill.write_exposures(client, surfaces, clock.now().timestamp())
     _confirm_since(client, now)
 

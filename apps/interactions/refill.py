@@ -19,14 +19,16 @@ from apps.common import online
 from apps.common.copy_out import columns_of
 from apps.interactions.exposure_counts import counters_of, read_exposures, records_of
 from apps.interactions.online import (
+    ANSWERED,
     BY_OTHER,
     BY_VIEWER,
     CODES,
     GLOBAL_STATES,
-    MOST_RECEIVED,
     MOST_SEEN,
+    WAITING,
     State,
 )
+from apps.interactions.signals import MOST_RECEIVED
 
 I32 = npt.NDArray[np.int32]
 Columns = dict[str, npt.NDArray[Any]]
@@ -99,17 +101,20 @@ def write_relationships(client: redis.Redis, surfaces: Sequence[str]) -> None:
             ]
         )
         fill(client, partial(online.acted_key, surface), owners, acted)
-        received = _records(liked["actor"], 0, 1, liked["at"])
+        answers = _pairs(people["target"], people["actor"])
+        answered = np.isin(_pairs(liked["actor"], liked["target"]), answers)
+        states = np.where(answered, ANSWERED, WAITING)
+        received = _records(liked["actor"], 0, states, liked["at"])
         fill(client, partial(online.received_key, surface), liked["target"], received, keep=MOST_RECEIVED)
 
 
 def write_seen(client: redis.Redis, surfaces: Sequence[str]) -> None:
-    """When each viewer saw whom last."""
+    """When each viewer saw whom, once a day."""
     types = {"actor": "int", "target": "int", "place": "int", "at": "float"}
     rows = columns_of(_IMPRESSIONS, types, {"surfaces": list(surfaces)})
     for place, surface in enumerate(surfaces, 1):
         here = _those(rows, rows["place"] == place)
-        records = _records(here["target"], 0, 1, here["at"])
+        records = _records(here["target"], here["at"] // 86_400 % 256, 1, here["at"])
         fill(client, partial(online.seen_key, surface), here["actor"], records, keep=MOST_SEEN)
 
 
@@ -139,7 +144,7 @@ def write_exposures(client: redis.Redis, surfaces: Sequence[str], now: float) ->
     for place, surface in enumerate(surfaces):
         viewers, records = records_of(found, place)
         key = partial(online.exposures_key, surface)
-        _write_in_turn(client, key, viewers, records, online.EXPOSURES_KEPT_SECONDS)
+        write_in_turn(client, key, viewers, records, online.EXPOSURES_KEPT_SECONDS)
         waits = records["released"] == 0
         owners, starts = np.unique(viewers[waits], return_index=True)
         first = np.minimum.reduceat(records["due"][waits], starts) if len(owners) else records["due"][:0]
@@ -165,12 +170,12 @@ def fill(
     newest = np.append(~(same & (records["slot"][1:] == records["slot"][:-1])), True)[: len(owners)]
     owners, records = owners[newest], records[newest]
     if keep:
-        owners, records = _latest(owners, records, keep)
-    for there in _write_in_turn(client, key, owners, records, seconds):
+        owners, records = latest(owners, records, keep)
+    for there in write_in_turn(client, key, owners, records, seconds):
         online.merge(client, there, keep)
 
 
-def _latest(owners: I32, records: npt.NDArray[Any], keep: int) -> tuple[I32, npt.NDArray[Any]]:
+def latest(owners: I32, records: npt.NDArray[Any], keep: int) -> tuple[I32, npt.NDArray[Any]]:
     order = np.lexsort((records["at"], owners))
     owners, records = owners[order], records[order]
     ends = np.searchsorted(owners, owners, side="right")
@@ -178,7 +183,7 @@ def _latest(owners: I32, records: npt.NDArray[Any], keep: int) -> tuple[I32, npt
     return owners[kept], records[kept]
 
 
-def _write_in_turn(
+def write_in_turn(
     client: redis.Redis, key: Callable[[int], str], owners: I32, records: npt.NDArray[Any], seconds: int
 ) -> list[online.Rows]:
     """Writes owners' records, which stand in their order; those whose keys were there already, by call."""
@@ -205,10 +210,15 @@ def _fill_both(client: redis.Redis, rows: Columns, mine: int, theirs: int, key: 
     fill(client, key, owners, records)
 
 
-def _records(number: Any, slot: int, state: Any, at: Any) -> npt.NDArray[Any]:
+def _records(number: Any, slot: Any, state: Any, at: Any) -> npt.NDArray[Any]:
     records = np.empty(len(number), online.RECORD)
     records["number"], records["slot"], records["state"], records["at"] = number, slot, state, at
     return records
+
+
+def _pairs(a: Any, b: Any) -> npt.NDArray[np.int64]:
+    """Two numbers as one."""
+    return np.asarray(a.astype("i8") << 32 | b.astype("i8"))
 
 
 def _those(rows: Columns, which: Any) -> Columns:

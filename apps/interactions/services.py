@@ -32,6 +32,7 @@ from apps.interactions.models import EventType
 from apps.interactions.online import Effect
 from apps.interactions.partitions import ensure_partitions
 from apps.interactions.relationships import DECISIVE, UNDOABLE, Bond, bond_of
+from apps.interactions.signals import Deed
 
 __all__ = ["EventResult", "erase_member", "record_events"]
 
@@ -187,6 +188,7 @@ def _repeated_bonds(bodies: Sequence[EventBody | Rejected], results: Sequence[Ev
 def _tell(bonds: set[Bond], lifted: set[Bond], rows: Iterable[Row], now: datetime) -> None:
     from apps.interactions.online import apply
 
+    rows = list(rows)
     seen = [
         Effect(
             "impression",
@@ -202,6 +204,24 @@ def _tell(bonds: set[Bond], lifted: set[Bond], rows: Iterable[Row], now: datetim
         for row in rows
         if row.body.type == EventType.IMPRESSION and row.target is not None
     ]
+    deeds = [_deed(row) for row in rows]
     with telling(bonds, lifted) as effects:
-        if effects or seen:
-            apply([*effects, *seen])
+        if effects or deeds:
+            apply([*effects, *seen], deeds)
+
+
+def _deed(row: Row) -> Deed:
+    body = row.body
+    of = UUID(body.target) if row.target is None else None
+    reason = body.context.reason or ""
+    return Deed(
+        body.type.value,
+        row.actor,
+        row.target,
+        row.kind,
+        body.surface or "",
+        body.occurred_at,
+        body.id,
+        reason,
+        of,
+    )

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.rules import U64, LiveRules
+from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, empty_table
 from apps.pipeline.trace import Trace
 
@@ -43,6 +44,8 @@ class Viewer:
     liked_by: I32 = field(
         default_factory=lambda: NOBODY
     )  # members who liked the viewer on this surface, unanswered
+    signals: Signals = field(default_factory=Signals)
+    moved: F32 | None = None  # by how much the row's taste was moved for what happened of late; None: not yet
 
     @property
     def number(self) -> int:
@@ -121,6 +124,9 @@ class Slate:
     eligible: int  # how many candidates were eligible for this viewer: tells a short list from a cut one
     trace: Trace
     pool: Pool | None = None  # only with a detailed trace
+    ranked: I32 = field(
+        default_factory=lambda: NOBODY
+    )  # everybody who was scored: a replay needs their signals
     caps: I32 = field(default_factory=lambda: NO_CAPS)  # [n, 2] exposures in a day and in an hour; 0: no cap
 
 
@@ -139,6 +145,6 @@ class Explanation:
     # none would.
     # Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
     waterfall: Mapping[str, Any] | None = None
-    # p, q, phi, rules and the multiplier they make, features: {name: {value, weight, contribution}}, price,
-    # score, caps, and the rules that may give a place; for whoever was scored.
-    private_waterfall: bool = False  # q tells that the candidate liked the viewer: only for those allowed
+    # p, q, session (what of p comes from the last hours), phi, rules and the multiplier they make, features:
+    # {name: {value, weight, contribution}}, price, score, caps, and the rules that may give a place; for
+    # whoever was scored.

@@ -22,7 +22,7 @@ from apps.pipeline.lineup import PINNED_SOURCE, lineup_for
 from apps.pipeline.ranking.boosts import steps_of
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import words_of
-from apps.pipeline.ranking.score import phi, price_of, weight_of
+from apps.pipeline.ranking.score import phi, predict, price_of, weight_of
 from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.propose import quota_of
@@ -50,7 +50,6 @@ def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate
         told,
         change=() if told.shown else _score_needed(request, slate, waterfall),
         waterfall=waterfall,
-        private_waterfall=request.data.kind == "member" and candidate in request.viewer.liked_by,
     )
 
 
@@ -68,6 +67,7 @@ def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
     return {
         "p": float(pool.p[i]),
         "q": None if pool.table.kind == "place" else float(pool.q[i]),
+        "session": _session(request, one),
         "phi": float(phi(request, one)[0]),
         "rules": steps_of(request, pool, i),
         "multiplier": 1.0 if pool.multiplier is None else float(pool.multiplier[i]),
@@ -77,6 +77,16 @@ def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
         "caps": {"daily": daily, "hourly": hourly},
         "places": places_for(request, words, int(one.table["number"][0])),
     }
+
+
+def _session(request: Request, one: Pool) -> float:
+    """What of p comes from the taste that moved of late."""
+    viewer = request.viewer
+    if viewer.moved is None:
+        return 0.0
+    before = {**viewer.row.columns, "taste": viewer.row["taste"] - viewer.moved}
+    unmoved = replace(request, viewer=replace(viewer, row=replace(viewer.row, columns=before)))
+    return float(one.p[0] - predict(unmoved, one).p[0])
 
 
 def _row_of(request: Request, candidate: int) -> Table | None:

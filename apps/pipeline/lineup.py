@@ -13,6 +13,7 @@ from apps.pipeline.contracts import Request
 from apps.pipeline.features.registry import FEATURES, Feature
 from apps.pipeline.reranking.diversity import diversify
 from apps.pipeline.reranking.exploration import explore
+from apps.pipeline.reranking.likes import mix_in_likes
 from apps.pipeline.reranking.order import Reranker
 from apps.pipeline.reranking.placements import place
 from apps.pipeline.retrieval import people, spots
@@ -43,6 +44,9 @@ PINNED_SOURCE = Source("pinned", "Those whom rules pin, when they are eligible."
 RERANKERS = (
     Reranker("diversity", "Spreads those who are alike.", diversify),
     Reranker("placements", "Gives places of the list to rules: slots, shares and pins.", place),
+    Reranker(
+        "likes", "Gives some places to people who liked the viewer, so that nobody can tell.", mix_in_likes
+    ),
     Reranker("exploration", "Gives some positions to candidates from just below the list.", explore),
 )
 
@@ -84,9 +88,8 @@ PLACES = LineUp(
 
 LINEUPS: Mapping[str, LineUp] = {lineup.name: lineup for lineup in (PEOPLE, PLACES)}
 
-# Also switches: no learnt p and q; a like already given is guessed like any other; Phi is p alone;
-# no rule multiplies it; no weighted features; no price.
-SCORING_STAGES = ("predictions", "known_answers", "reciprocity", "boosts", "features", "price")
+# Also switches: no learnt p and q; Phi is p alone; no rule multiplies it; no weighted features; no price.
+SCORING_STAGES = ("predictions", "reciprocity", "boosts", "features", "price")
 STAGES: Mapping[str, tuple[str, ...]] = {
     name: (
         *(source.name for source in lineup.sources if source is not PINNED_SOURCE),

@@ -30,4 +30,11 @@ class PipelineParams:
     hourly_cap: int = 0  # ... in 60 minutes; 0: no cap
     hold_minutes: int = 30  # held by delivery
     cooldown_days: int = 3  # held by delivery
+    session_reach: float = 0.0  # how far recent deeds move the taste, in its own length; 0: not at all
+    session_half_life: int = 2  # hours after which a like or pass counts half
+    less_half_life: int = 14  # days after which "less like this" counts half
+    fatigue_half_life: int = 14  # days after which having been seen counts half
+    inbox_full: int = 40  # unread likes that fill an inbox
+    presence_hours: int = 24  # how long somebody counts as recently active
+    likes_share: float = 0.0  # share of places for people who liked the viewer
     disabled_stages: frozenset[str] = frozenset()  # stage names switched off (ablation)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import numpy as np
 
 from apps.pipeline.contracts import Explanation, Pool, Request, Slate
+from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import LineUp, lineup_for
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import effects, words_of
-from apps.pipeline.ranking.score import parts_of, score_pool
+from apps.pipeline.ranking.score import parts_of, score_pool, signals_in
 from apps.pipeline.reranking import random_order
 from apps.pipeline.reranking.order import Order, by_score
 from apps.pipeline.reranking.reasons import reasons_of
@@ -29,7 +30,7 @@ def run(request: Request, *, detailed: bool = False) -> Slate:
 
     `detailed` adds the scored pool, and to the trace the filters' reasons by count.
     """
-    trace, lineup = Trace(detailed), lineup_for(request)
+    trace, request, lineup = Trace(detailed), with_taste_of_now(request), lineup_for(request)
     eligible, received = find_eligible(request)
     trace.add("filters", received, len(eligible), **(_funnel(request) if detailed else {}))
     if request.params.random_order:
@@ -46,7 +47,7 @@ def explain(request: Request, candidate: int) -> Explanation:
     them."""
     from apps.pipeline.explain import explain_candidate
 
-    return explain_candidate(request, candidate, run)
+    return explain_candidate(with_taste_of_now(request), candidate, run)
 
 
 def warm(snapshot: Snapshot) -> None:
@@ -74,7 +75,9 @@ def _in_random_order(request: Request, eligible: Eligible, trace: Trace) -> tupl
 
 def _scored(request: Request, pool: Pool, trace: Trace) -> Pool:
     scored, lost = score_pool(request, pool)
-    trace.add("score", len(pool), len(scored), **({"lost_features": lost} if lost else {}))
+    signals = signals_in(request, scored)
+    detail = {"lost_features": lost} if lost else {}
+    trace.add("score", len(pool), len(scored), **detail, **({"signals": signals} if signals else {}))
     return scored
 
 
@@ -106,6 +109,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
         eligible=eligible,
         trace=trace,
         pool=pool if trace.detailed else None,
+        ranked=pool.table["number"],
         caps=caps_of(request, np.ascontiguousarray(words), len(table)),
     )
 

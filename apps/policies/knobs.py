@@ -72,8 +72,10 @@ def _number(key: str, label: str, sentence: str, group: str, default: float, **m
     return Knob(key, Kind.NUMBER, label, sentence, group, default, default, **more)  # type: ignore[arg-type]
 
 
-def _whole(key: str, label: str, sentence: str, group: str, default: int, maximum: int, unit: str) -> Knob:
-    return Knob(key, Kind.WHOLE, label, sentence, group, default, default, 0, maximum, 1, unit)
+def _whole(
+    key: str, label: str, sentence: str, group: str, default: int, maximum: int, unit: str, least: int = 0
+) -> Knob:
+    return Knob(key, Kind.WHOLE, label, sentence, group, default, default, least, maximum, 1, unit)
 
 
 RECIPROCITY = (
@@ -131,11 +133,56 @@ LIMITS = (
 )  # fmt: skip
 
 
+SIGNALS = (
+    Knob(
+        "session_reach", Kind.NUMBER, "Taste of the hour",
+        "How far likes, passes and \"less like this\" may move a viewer's taste at once: 0 not at all, 1 as "
+        "far as the taste is long.",
+        "Signals", 0.3, 0.0,
+    ),
+    _whole(
+        "session_half_life", "Half-life of a like or pass",
+        "After how long a like or a pass counts half for the taste of the hour. After four times that it "
+        "counts nothing.",
+        "Signals", 2, 24, "hours", least=1,
+    ),
+    _whole(
+        "less_half_life", "Half-life of \"less like this\"",
+        "After how long an asked \"less like this\" counts half. After four times that it counts nothing.",
+        "Signals", 14, 60, "days", least=1,
+    ),
+    _whole(
+        "fatigue_half_life", "Half-life of fatigue",
+        "After how long having been seen without a like or pass counts half; the weight says how much.",
+        "Signals", 14, 60, "days", least=1,
+    ),
+)  # fmt: skip
+PEOPLE_SIGNALS = (
+    _whole(
+        "inbox_full", "Full inbox",
+        "How many unread likes fill an inbox. The weight of inbox load says how much a full one costs.",
+        "Signals", 40, 250, "unread likes", least=4,
+    ),
+    _whole(
+        "presence_hours", "Recently active",
+        "How long somebody counts as recently active. At least six hours, so that nobody can be watched.",
+        "Signals", 24, 168, "hours", least=6,
+    ),
+    Knob(
+        "likes_share", Kind.NUMBER, "Likes received",
+        "Share of places for people who liked the viewer and stand just below the list. Never more than "
+        "exploration gives to others, so that nobody can tell who liked whom.",
+        "Signals", 0.1, 0.0, maximum=0.5,
+    ),
+)  # fmt: skip
+
+
 @cache
 def knobs(kind: str) -> Mapping[str, Knob]:
     """The knobs of a surface of this kind (member or place), by key, in the order of the form."""
     pair = RECIPROCITY if kind == "member" else ()
-    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *LIMITS)
+    signals = (*SIGNALS, *PEOPLE_SIGNALS) if kind == "member" else SIGNALS
+    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *signals, *LIMITS)
     return {knob.key: knob for knob in every}
 
 

@@ -7,7 +7,8 @@ LIST_ORDER: tuple[tuple[str, str, str], ...] = (
     ("filters", "Filters", "Nobody blocked, hidden, under age or not eligible passes, nor whom a "
      "cool-down keeps away. They always win."),
     ("caps", "Caps", "Whoever has been shown often enough is left out; of several caps the tightest counts."),
-    ("predictions", "Chances", "The chances that each likes the other are computed."),
+    ("predictions", "Chances", "The chances that each likes the other are computed, with the viewer's taste "
+     "as of this minute."),
     ("reciprocity", "Reciprocity", "The two chances become one number by the reciprocity rule."),
     ("boosts", "Boosts and buries", "Factors multiply that number, in order of priority; together at most "
      "four times, at least a tenth."),
@@ -16,6 +17,8 @@ LIST_ORDER: tuple[tuple[str, str, str], ...] = (
     ("diversity", "Diversity", "Those who are alike are spread."),
     ("placements", "Slots, shares and pins", "Pins take their places first; then boosts get their slots and "
      "shares, and buries keep to theirs. Only those who passed the filters and caps can stand there."),
+    ("likes", "Likes received", "Some places that no rule holds go by lot to people who liked the viewer, as "
+     "many as exploration gives to others at most: nobody can tell them apart."),
     ("exploration", "Exploration", "Some places that no rule holds go by lot to candidates from just below."),
 )  # fmt: skip
 VALUE_ORDER: tuple[tuple[str, str], ...] = (

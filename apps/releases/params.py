@@ -30,7 +30,8 @@ from apps.releases.selectors import LiveRow
 LINEUP_OF = {lineup.kind: lineup.name for lineup in LINEUPS.values()}
 PLAIN = (
     "reciprocity_weight", "diversity", "exploration", "daily_cap", "hourly_cap", "hold_minutes",
-    "cooldown_days",
+    "cooldown_days", "session_reach", "session_half_life", "less_half_life", "fatigue_half_life",
+    "inbox_full", "presence_hours", "likes_share",
 )  # fmt: skip
 KEPT = 16  # contents a process remembers: the live ones and a few drafts
 KEPT_PARAMS = 512  # of one surface: assignments that were met

@@ -14,6 +14,7 @@ from apps.common.valkey import reached_run_id, writing_client
 from apps.interactions.online import Effect, apply
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = int(NOON.timestamp() // 86_400)
 
 
 def records(key: str) -> set[tuple[int, int, int]]:
@@ -68,8 +69,14 @@ def test_a_like_is_acted_for_one_side_and_received_for_the_other_on_that_surface
 
 def test_an_impression_makes_seen() -> None:
     apply([effect("impression", "", 7, 9, surface="dating")])
-    assert records(online.seen_key("dating", 7)) == {(9, 0, 1)}
+    assert records(online.seen_key("dating", 7)) == {(9, DAY % 256, 1)}
     assert records(online.acted_key("dating", 7)) == set()
+
+
+def test_impressions_of_one_day_are_one_time_seen() -> None:
+    for minutes in (0, 5, 60 * 24, 5):
+        apply([effect("impression", "", 7, 9, surface="dating", minutes=minutes)])
+    assert records(online.seen_key("dating", 7)) == {(9, DAY % 256, 1), (9, (DAY + 1) % 256, 1)}
 
 
 def test_repeated_effects_change_nothing() -> None:

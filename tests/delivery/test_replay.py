@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import shutil
+import zlib
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import numpy as np
 import pytest
 from django.urls import reverse
 
+from apps.common.clock import now
 from apps.common.models import AuditEntry
 from apps.delivery import told as packing
 from apps.delivery.replay import NotReplayable, Replayed, replay_delivery
@@ -18,6 +23,8 @@ from apps.delivery.told import unpack
 from apps.interactions.copier import copy_all
 from apps.interactions.erasure import erase_member
 from apps.interactions.models import Delivery
+from apps.interactions.online import Effect, apply
+from apps.interactions.signals import Deed
 from apps.members.bodies import MemberBody
 from apps.members.models import Member
 from apps.members.services import patch_member, put_member
@@ -145,7 +152,7 @@ def test_ids_that_were_given_are_replayed(ready: Runtime) -> None:
 
 
 def test_who_was_at_a_cap_then_is_left_out_again(ready: Runtime) -> None:
-    publish(ready, with_rules(rule("once", "cap", effect={"daily": 1, "hourly": 0})))
+    publish(ready, with_rules(rule("once", "cap", effect={"daily": 1, "hourly": 0}), exploration=0))
     joins("hugo", gender="man", seeking=["woman"])
     ready.poll()
     recommend(surface="dating", member="adam", limit=2)
@@ -221,7 +228,46 @@ def test_the_page_tells_of_likes_to_trust_and_safety_alone(ready: Runtime) -> No
     address = reverse("admin:delivery_replay", args=[row.pk])
     for role, told in (("editor", False), ("safety", True)):
         page = staff(role).post(address, {"reason": "A complaint"}).content.decode()  # type: ignore[arg-type]
-        assert ("They may like the viewer" in page) is told
+        assert ("liked you" in page.lower()) is told
+
+
+def test_signals_of_that_moment_are_replayed(ready: Runtime) -> None:
+    """Taste of the hour, fatigue, less like this, inboxes, presence and likes received, all at once."""
+    publish(ready, with_rules(exploration=0.5, likes_share=0.5, session_reach=1.0, inbox_full=4))
+    who = {name: number(name) for name in ("adam", "bea", "cleo", "dora", "ella", "fay")}
+    at, long_ago = now(), now() - timedelta(days=5)
+    decided = [
+        Effect("like", "liked", who["adam"], who["bea"], "member", "dating", at),
+        Effect("pass", "passed", who["adam"], who["cleo"], "member", "dating", at),
+        Effect("like", "liked", who["dora"], who["adam"], "member", "dating", at),
+        Effect("like", "liked", 777, who["ella"], "member", "dating", at),
+        Effect("impression", "", who["adam"], who["ella"], "member", "dating", long_ago),
+    ]
+    less = Deed("feedback", who["adam"], who["fay"], "member", "dating", at, uuid4(), "not_my_type")
+    apply(decided, [less, Deed("message", who["fay"], who["bea"], "member", "dating", at, uuid4())])
+    ready.poll()
+    row = delivered()
+    told = unpack(bytes(row.viewer_state), "member", row.served_at.timestamp()).signals
+    assert [tuple(deed)[:2] for deed in told.decided.tolist()] == [(who["bea"], 1), (who["cleo"], 2)]
+    assert [tuple(deed)[:2] for deed in told.less.tolist()] == [(who["fay"], 1)]
+    assert told.tired_of.tolist() == [who["ella"]]
+    assert told.unread[who["ella"]] == 1
+    assert told.active_hour[who["fay"]] == int(at.timestamp() // 3600)
+    apply([replace(one, state="", at=now()) for one in decided[:4]])  # the world goes on
+    ready.poll()
+    found = replay_delivery(row)
+    assert found.same
+    waterfall = found.waterfall(who["ella"])
+    assert waterfall is not None
+    assert waterfall["features"]["fatigue"]["contribution"] < 0
+    assert waterfall["features"]["inbox_load"]["value"] == 0.25
+
+
+def test_a_state_from_before_signals_is_still_read(ready: Runtime) -> None:
+    packed = packing.pack(packing.Told(excluded=np.array([3, 9], "i4")))
+    data = zlib.decompress(packed[1:])
+    empty_signals = 4 * 4
+    assert unpack(zlib.compress(data[:-empty_signals]), "member").excluded.tolist() == [3, 9]
 
 
 def test_the_page_says_what_is_not_kept_any_more(ready: Runtime) -> None:

@@ -178,17 +178,10 @@ def test_an_explanation_keeps_one_sides_secret_unless_told_otherwise(serving: Ru
     assert private["because"] == ["blocked"]
 
 
-def test_without_a_reason_an_explanation_has_the_same_form_whether_or_not_they_like_the_viewer(
-    serving: Runtime,
-) -> None:
+def test_an_explanation_is_the_same_whether_or_not_they_like_the_viewer(serving: Runtime) -> None:
+    before = explain(surface="dating", viewer="adam", candidate="cleo")
     happens("like", "liked", "cleo", "adam")
-    likes, silent = (explain(surface="dating", viewer="adam", candidate=name) for name in ("cleo", "dora"))
-    assert likes["shown"]
-    assert silent["shown"]
-    told = {"rules", "multiplier", "features", "price", "score", "caps", "places"}
-    assert likes["waterfall"].keys() == silent["waterfall"].keys() == told
-    private = explain(surface="dating", viewer="adam", candidate="cleo", private=True)
-    assert private["waterfall"]["q"] > 0.999
+    assert explain(surface="dating", viewer="adam", candidate="cleo") == before
 
 
 def test_a_trace_does_not_tell_who_likes_the_viewer(serving: Runtime) -> None:

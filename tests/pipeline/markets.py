@@ -15,6 +15,7 @@ import numpy as np
 from apps.pipeline.contracts import Request, Viewer
 from apps.pipeline.graph import Graph, empty_graph
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import (
     DIMENSIONS,
     Snapshot,
@@ -146,6 +147,7 @@ def request_for(
     gone: Sequence[int] = (),
     only: Sequence[int] | None = None,
     limit: int = 10,
+    signals: Signals | None = None,
     **more: Any,
 ) -> Request:
     """A request of a member by number (or as a table) to a snapshot's only surface."""
@@ -157,7 +159,7 @@ def request_for(
         snapshot=snapshot,
         surface=key,
         params=params or PipelineParams(lineup=lineup),
-        viewer=Viewer(row, np.array(sorted(excluded), "i4"), np.array(liked_by, "i4")),
+        viewer=Viewer(row, np.array(sorted(excluded), "i4"), np.array(liked_by, "i4"), signals or Signals()),
         limit=limit,
         now=more.pop("now", NOW),
         seed=more.pop("seed", 7),

@@ -150,10 +150,7 @@ def test_a_newcomer_can_be_explained():
     assert explain(request, 11).code == "not_adult"
 
 
-def test_a_waterfall_that_tells_of_a_like_is_marked_private():
+def test_the_waterfall_of_somebody_who_liked_the_viewer_is_that_of_anybody():
     snapshot, _ = people(viewer={}, liker={}, other={})
-    request = request_for(snapshot, 1, liked_by=[2])
-    assert explain(request, 2).private_waterfall
-    assert explain(request, 2).waterfall["q"] > 0.99
-    assert not explain(request, 3).private_waterfall
-    assert not explain(request, 3).private
+    liked = explain(request_for(snapshot, 1, liked_by=[2]), 2)
+    assert liked.waterfall == explain(request_for(snapshot, 1), 2).waterfall

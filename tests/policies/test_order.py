@@ -15,13 +15,11 @@ STAGES = [stage for stage, _, _ in LIST_ORDER]
 
 @pytest.mark.parametrize("name", sorted(LINEUPS))
 def test_scoring_and_reranking_stand_in_the_written_order(name):
-    assert [stage for stage in STAGES if stage in SCORING_STAGES] == [
-        stage for stage in SCORING_STAGES if stage != "known_answers"
-    ]
+    assert [stage for stage in STAGES if stage in SCORING_STAGES] == list(SCORING_STAGES)
     rerankers = [reranker.name for reranker in LINEUPS[name].rerankers]
     assert [stage for stage in STAGES if stage in rerankers] == rerankers
     assert STAGES[:2] == ["filters", "caps"]
-    assert set(STAGES[2:]) == {*SCORING_STAGES, *rerankers} - {"known_answers"}
+    assert set(STAGES[2:]) == {*SCORING_STAGES, *rerankers}
 
 
 def test_the_walk_of_a_list_stands_in_the_written_order():
@@ -29,7 +27,7 @@ def test_the_walk_of_a_list_stands_in_the_written_order():
     params = PipelineParams(diversity=0.5, exploration=0.5)
     walked = [stage.stage for stage in run(request_for(snapshot, 1, params=params)).trace.stages]
     kept = [stage for stage in walked if stage in STAGES or stage == "score"]
-    assert kept == ["filters", "score", "diversity", "placements", "exploration"]
+    assert kept == ["filters", "score", "diversity", "placements", "likes", "exploration"]
     after = [stage for stage in STAGES if stage in kept]
     assert after == [stage for stage in kept if stage != "score"]
     scoring = [STAGES.index(stage) for stage in SCORING_STAGES if stage in STAGES]

@@ -18,7 +18,7 @@ from apps.console.inspect.delivery_page import funnel_of
 from apps.console.inspect.why_not import PRIVATE, bars_of
 from apps.console.page import Pages, needs, render
 from apps.delivery.replay import NotReplayable, Replayed, replay_delivery
-from apps.delivery.services import LIKED_YOU, TELL_OF_LIKES
+from apps.delivery.services import LIKED_YOU
 from apps.interactions.admin import id_of_member, names_of
 from apps.interactions.models import Delivery
 from apps.pipeline.filters.rules import RULES
@@ -55,7 +55,7 @@ def _replayed(row: Delivery, *, private: bool) -> dict[str, Any]:
         "replayed": found,
         "funnel": [(label, left, said, 100 * left / max(steps[0][1], 1)) for label, left, said in steps],
         "refused": _refused(stages),
-        "candidates": _candidates(row, found, kind, hide=bool(hidden)),
+        "candidates": _candidates(row, found, kind),
     }
 
 
@@ -68,14 +68,12 @@ def _refused(stages: list[dict[str, Any]]) -> list[tuple[str, int]]:
     return sorted(found, key=lambda pair: -pair[1])
 
 
-def _candidates(row: Delivery, found: Replayed, kind: str, *, hide: bool) -> list[dict[str, Any]]:
+def _candidates(row: Delivery, found: Replayed, kind: str) -> list[dict[str, Any]]:
     """Who was shown, in order, each with the waterfall of the score."""
     names = names_of([(kind, number) for number in row.candidates])
     result = []
     for rank, number in enumerate(row.candidates, 1):
         told = dict(found.waterfall(number) or {})
-        if hide:
-            told = {name: value for name, value in told.items() if name not in TELL_OF_LIKES}
         external_id, name = names.get((kind, number), ("", f"erased ({number})"))
         result.append(
             {

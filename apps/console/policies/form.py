@@ -21,6 +21,7 @@ GROUPS = {
     "Weights": "What moves a candidate up (above 0) or down (below 0). 0 leaves it out.",
     "Sources": "How many candidates each source may propose before the ranking. 0 switches a source off.",
     "Order": "How the ranked list becomes the list that is shown.",
+    "Signals": "What the last minutes and days change on the next list. Their weights stand above.",
     "Limits": "How often and how long.",
     "Governance": "What one person may publish alone, and when a staged rollout goes back by itself. "
     "Raising one of these always needs a second person.",

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, Pool, Request
-from apps.pipeline.features import pairs
+from apps.pipeline.features import pairs, recent
 from apps.pipeline.features.calendar import day_of, hour_of
 from apps.pipeline.features.finite import finite
 from apps.pipeline.vocabulary import partner_masks
@@ -95,6 +95,12 @@ def _shared(column: str) -> Callable[[Request, Pool], npt.NDArray[Any]]:
     return lambda request, pool: some(pairs.shared(request.viewer.row, pool.table, column))
 
 
+FATIGUE = Feature(
+    "fatigue",
+    "How often the viewer saw the candidate without acting: one half for once, three quarters for twice.",
+    recent.fatigue,
+    weight=-0.1,
+)
 MEMBER_FEATURES = (
     Feature(
         "affinity",
@@ -164,6 +170,25 @@ MEMBER_FEATURES = (
         lambda request, pool: np.exp2(-np.abs(pairs.age_gap(request.viewer.row, pool.table)) / 7.0),
     ),
     Feature("newcomer", "1 for a candidate who joined today, falling to 0 over two weeks.", _newcomer),
+    FATIGUE,
+    Feature(
+        "inbox_load",
+        "How full the candidate's inbox is, by unread likes now: 1 when full. Below 0, others come first.",
+        recent.inbox_load,
+        weight=-0.05,
+    ),
+    Feature(
+        "presence",
+        "1 for a candidate who was recently active, as of this second.",
+        recent.presence,
+        weight=0.02,
+    ),
+    Feature(
+        "less_like_this",
+        "How much a candidate shares what the viewer asked less of: that far away, of that industry.",
+        recent.less_like_this,
+        weight=-0.2,
+    ),
 )
 
 PLACE_FEATURES = (
@@ -197,6 +222,7 @@ PLACE_FEATURES = (
             pool.table["price_band"] > 0, (4.0 - pool.table["price_band"]) / 3.0, 0.5
         ),
     ),
+    FATIGUE,
 )
 
 FEATURES: Mapping[str, Mapping[str, Feature]] = {

@@ -16,12 +16,12 @@ from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.ranking.boosts import multiplier_of
 from apps.pipeline.ranking.matching import words_of
-from apps.pipeline.ranking.predictions import EDGE, both_ways, like_probability, pair_features
+from apps.pipeline.ranking.predictions import both_ways, like_probability, pair_features
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.vocabulary import partner_masks
 
+RECENT = ("fatigue", "inbox_load", "presence", "less_like_this")  # features made of signals
 BOUND = 1e6  # no score is further from 0: a wild weight stays a number
-CERTAIN = 1.0 - EDGE  # q of a candidate who liked the viewer already: it need not be guessed
 
 
 def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
@@ -51,7 +51,10 @@ def parts_of(request: Request, pool: Pool, rows: I64) -> dict[str, float]:
 
 def predict(request: Request, pool: Pool) -> Pool:
     """The pool with p = p(viewer likes candidate), and q = p(candidate likes viewer); places like nobody, q
-    is p."""
+    is p.
+
+    A like already given is guessed like any other: the score is told, and must not tell of it.
+    """
     if "predictions" in request.params.disabled_stages:
         even = np.full(len(pool), 0.5, "f4")
         return replace(pool, p=even, q=even)
@@ -62,10 +65,7 @@ def predict(request: Request, pool: Pool) -> Pool:
         p = like_probability(pair_features(viewer, pool.table, kind=kind), model)
         return replace(pool, p=p, q=p)
     forward, backward = both_ways(viewer, pool.table, kind=kind, partners=partners)
-    q = like_probability(backward, model)
-    if "known_answers" not in request.params.disabled_stages:
-        q[np.isin(pool.table["number"], request.viewer.liked_by)] = CERTAIN
-    return replace(pool, p=like_probability(forward, model), q=q)
+    return replace(pool, p=like_probability(forward, model), q=like_probability(backward, model))
 
 
 def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tuple[str, ...]]:
@@ -81,6 +81,16 @@ def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tup
             columns[name] = np.full(len(pool), feature.default, "f4")
             lost.append(name)
     return columns, tuple(lost)
+
+
+def signals_in(request: Request, pool: Pool) -> dict[str, float]:
+    """What the last minutes and days changed: how far the taste moved, how many each signal touched."""
+    said: dict[str, float] = {
+        name: int(np.count_nonzero(pool.features[name])) for name in RECENT if name in pool.features
+    }
+    if request.viewer.moved is not None:
+        said["taste_moved"] = round(float(np.sqrt(request.viewer.moved @ request.viewer.moved)), 4)
+    return {name: value for name, value in said.items() if value}
 
 
 def total(request: Request, pool: Pool) -> F32:

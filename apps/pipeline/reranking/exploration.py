@@ -4,7 +4,8 @@ Of the shown positions each of the L that no rule gave away is opened with proba
 candidates below the list, without those whom a rule keeps out, and S - W blanks, S = max(W, L), are shuffled;
 the i-th opened position takes the i-th of them, a blank leaves it as it was. So a candidate below the list
 stands at a given one of those positions with probability e / S, and the candidate of that position keeps it
-with 1 - e W / S. A displaced candidate heads the reserve.
+with 1 - e W / S. A displaced candidate heads the reserve. Where the lane of likes (likes.py) may have given
+places before, all this happens with the probability that it left the position alone.
 """
 
 from __future__ import annotations
@@ -22,32 +23,42 @@ STREAM = 1
 
 def explore(request: Request, pool: Pool, order: Order) -> Order:
     """The order with some shown positions exchanged for candidates from just below."""
-    shown = min(request.limit, len(order))
-    below = np.arange(shown, max(shown, min(shown + WIDTH, len(order) - order.kept_out)))
+    shown, below = window(request, order)
+    if len(order.not_by_lot):
+        below = below[~np.isin(order.positions[below], order.not_by_lot)]
     share = min(max(request.params.exploration, 0.0), 1.0)
     open_to = np.setdiff1d(np.arange(shown), order.held, assume_unique=True)
     if share == 0.0 or len(below) == 0 or len(open_to) == 0:
         return order
-    slots = max(len(below), len(open_to))
+    slots = max(len(below), len(open_to) + len(order.mixed_in))
     random = generator(request.seed, STREAM)
     opened = open_to[random.random(len(open_to)) < share]
     drawn = random.permutation(slots)[: len(opened)]
     opened, drawn = opened[drawn < len(below)], drawn[drawn < len(below)]
-    return _exchange(order, open_to, below, opened, below[drawn], share / slots)
+    return _exchange(order, shown, open_to, below, (opened, below[drawn]), share / slots)
 
 
-def _exchange(order: Order, open_to: I64, below: I64, opened: I64, drawn: I64, each: float) -> Order:
-    """Puts the entries `drawn` at the places `opened`.
+def window(request: Request, order: Order) -> tuple[int, I64]:
+    """How many are shown, and the entries just below from which places given by lot are filled."""
+    shown = max(min(request.limit, len(order)), 0)
+    return shown, np.arange(shown, max(shown, min(shown + WIDTH, len(order) - order.kept_out)))
 
-    `each`: probability of one candidate from below at one open position.
+
+def _exchange(
+    order: Order, shown: int, open_to: I64, below: I64, given: tuple[I64, I64], each: float
+) -> Order:
+    """`given`: the places, and the entries from below that stand there instead.
+
+    `each`: probability of one candidate from below at one open position that was left alone until here.
     """
-    shown = int(below[0])
-    stays = 1.0 - each * len(below)
+    opened, drawn = given
+    left_alone = float(order.propensity[open_to[0]])
+    stays = left_alone * (1.0 - each * len(below))
     positions, propensity = order.positions.copy(), order.propensity.copy()
     propensity[open_to] = stays
-    propensity[below] = 1.0 - each * len(open_to)
+    propensity[below] = 1.0 - each * left_alone * (len(open_to) + len(order.mixed_in))
     displaced = positions[opened]
-    positions[opened], propensity[opened] = positions[drawn], each
+    positions[opened], propensity[opened] = positions[drawn], each * left_alone
     rest = np.setdiff1d(np.arange(shown, len(order)), drawn, assume_unique=True)
     return replace(
         order,

@@ -8,9 +8,11 @@ import pytest
 
 from apps.pipeline.contracts import Pool
 from apps.pipeline.features.registry import FEATURES
+from apps.pipeline.signals import DEED, OTHER_INDUSTRY, Signals
 from tests.pipeline.markets import (
     DAY,
     HOUR,
+    NOW,
     member_table,
     place_table,
     random_members,
@@ -49,6 +51,10 @@ OF_BOB = {
     "closeness": 0.5,  # 10 km
     "age_closeness": 0.5,  # 7 years
     "newcomer": 0.5,
+    "fatigue": 0.75,  # seen twice
+    "inbox_load": 0.25,  # 19 of 40 unread likes: one quarter is full
+    "presence": 0.0,
+    "less_like_this": 0.5,  # of an industry of hers, two weeks ago
 }
 OF_BAR = {
     "taste": 0.75,
@@ -57,13 +63,20 @@ OF_BAR = {
     "curated": 1.0,
     "friends_saved": 0.75,
     "affordable": 1.0,
+    "fatigue": 0.0,
 }
 
 
 def test_features_of_a_pair_of_members():
     table = member_table([ANN, BOB, {}, {}])
     snapshot = snapshot_of(table, edges=[(1, 3), (1, 4), (2, 3), (2, 4), (3, 4)])
-    request = request_for(snapshot, 1)
+    signals = Signals(
+        less=np.array([(2, OTHER_INDUSTRY, NOW - 14 * 86_400)], DEED),
+        tired_of=np.array([2], "i4"),
+        times_seen=np.array([2.0], "f4"),
+        unread=np.array([0, 0, 19, 0], "u1"),
+    )
+    request = request_for(snapshot, 1, signals=signals)
     pool = Pool(table.gather(np.array([1])), np.zeros(1, "u4"))
     found = {name: float(f.column(request, pool)[0]) for name, f in FEATURES["member"].items()}
     assert found == pytest.approx(OF_BOB, abs=1e-6)

@@ -123,12 +123,8 @@ def test_places_are_one_sided():
     assert slate.scores == pytest.approx([0.8, 0.5], rel=1e-5)
 
 
-def test_a_like_already_given_need_not_be_guessed():
+def test_a_like_already_given_moves_no_score():
     table = member_table([{}, {}, {}])
-    params = PipelineParams(reciprocity="product")
-    known = run(request_for(snapshot_of(table, models={"like": EVEN}), 1, liked_by=[3], params=params))
-    assert known.numbers.tolist() == [3, 2]
-    assert known.scores == pytest.approx([0.5, 0.25], rel=1e-4)
-    off = PipelineParams(reciprocity="product", disabled_stages=frozenset({"known_answers"}))
-    guessed = run(request_for(snapshot_of(table, models={"like": EVEN}), 1, liked_by=[3], params=off))
-    assert guessed.scores == pytest.approx([0.25, 0.25], rel=1e-4)
+    slate = run(request_for(snapshot_of(table, models={"like": EVEN}), 1, liked_by=[3]))
+    assert slate.numbers.tolist() == [2, 3]
+    assert slate.scores == pytest.approx([0.5, 0.5], rel=1e-4)

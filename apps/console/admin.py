@@ -6,7 +6,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import GroupAdmin as StockGroupAdmin
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
 from django.db.models import Q, QuerySet
@@ -27,7 +26,7 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from apps.common.staff import Button, Heading, LargeInspectAdmin, Section, acting_user
+from apps.common.staff import Button, Grid, Heading, InspectAdmin, LargeInspectAdmin, Section, acting_user
 from apps.console.inspect.delivery_page import delivery_sections
 from apps.console.inspect.why_not import PRIVATE
 from apps.interactions.admin import as_uuid, id_of_member, link_to, names_of, number_of
@@ -201,8 +200,21 @@ class UserAdmin(StockUserAdmin, ModelAdmin):
 
 
 @admin.register(Group)
-class GroupAdmin(StockGroupAdmin, ModelAdmin):
-    pass
+class GroupAdmin(InspectAdmin):
+    """What a role may do is written in the code (roles.py); here it is read."""
+
+    list_display = ("name",)
+
+    def sections(self, request: HttpRequest, obj: Group) -> list[Section]:
+        people = [(user.get_username(), user.is_active) for user in obj.user_set.order_by("username")]
+        rights = obj.permissions.select_related("content_type").order_by(
+            "content_type__app_label", "codename"
+        )
+        said = [(right.content_type.name, right.name) for right in rights]
+        return [
+            Section("Who has this role", grid=Grid(("Name", "May sign in"), people, "Nobody has it.")),
+            Section("What it may do", grid=Grid(("On", "Right"), said, "Nothing.")),
+        ]
 
 
 class TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):

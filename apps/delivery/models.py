@@ -36,3 +36,20 @@ class DraftStudy(models.Model):
 
     def __str__(self) -> str:
         return f"study of {self.revision}"
+
+
+class ExperimentReading(models.Model):
+    """The latest results of one phase of an experiment. A worker makes them: a page would wait too long."""
+
+    key = models.CharField(max_length=32)
+    salt = models.CharField(max_length=100)  # names the phase
+    results = models.JSONField(null=True, blank=True)  # none: the first one is being made
+    until = models.DateTimeField(null=True, blank=True)  # what happened up to then was read
+    seconds = models.FloatField(default=0)  # that it took
+    claimed_until = models.DateTimeField(null=True, blank=True)  # a worker is at it
+
+    class Meta:
+        constraints = [models.UniqueConstraint(name="experiment_reading_once", fields=["key", "salt"])]
+
+    def __str__(self) -> str:
+        return f"{self.key} until {self.until}"

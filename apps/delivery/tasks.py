@@ -49,3 +49,11 @@ def watch_rollout_task() -> str:
     from apps.delivery.rollout import watch_rollout
 
     return watch_rollout()
+
+
+@shared_task(name="delivery.read_experiments")  # type: ignore[untyped-decorator]
+def read_experiments_task() -> int:
+    """Reads the live experiments that are due."""
+    from apps.delivery.readings import read_experiments
+
+    return read_experiments()

@@ -5,20 +5,27 @@ Pictures of all of them are kept under var/screens/.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from django.urls import reverse
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+from django_otp.oath import totp
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
+from apps.api.models import ServiceKey
+from apps.common.models import AuditEntry
 from apps.console.roles import ensure_staff
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Member
 from apps.places.models import CuratedList, Place
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.releases.models import Revision
+from apps.surfaces.models import Market, Surface
 from tests.browser.conftest import CHROMIUM, SCREENS, WIDTHS
 from tests.console.town import build_town
 
@@ -27,12 +34,25 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
     pytest.mark.django_db(transaction=True),
 ]
+DELETED = (
+    "places_curatedlist",
+    "auth_user",
+    "django_celery_beat_periodictask",
+    "django_celery_beat_intervalschedule",
+)
+PASSWORD = "a long pass phrase"
+ENTRIES = {  # part -> a surface, and an entry of the town that is live
+    "rules": ("dating", "newcomers"),
+    "segments": ("dating", "grown"),
+    "flags": ("dating", "bolder-lists"),
+    "experiments": ("networking", "spread"),
+}
 
 
 def pages() -> dict[str, str]:
     """Name of the picture -> address."""
     draft = Revision.objects.get(status="draft")
-    found = {
+    found = _of_the_work(draft) | {
         "today": reverse("admin:index"),
         "policies": reverse("admin:policies"),
         "draft-edit": reverse("admin:draft_edit", args=[draft.pk, "dating"]),
@@ -43,10 +63,23 @@ def pages() -> dict[str, str]:
         "release-earlier": reverse("admin:release", args=[2]),
         "member-search": reverse("admin:members_member_changelist") + "?q=Ada",
         "user-add": reverse("admin:auth_user_add"),
-        "key-add": reverse("admin:api_servicekey_add"),
-        "list-add": reverse("admin:places_curatedlist_add"),
-        "task-add": reverse("admin:django_celery_beat_periodictask_add"),
+        "user-password": reverse("admin:auth_user_password_change", args=[User.objects.all()[0].pk]),
+        "own-password": reverse("admin:password_change"),
+        "own-password-done": reverse("admin:password_change_done"),
+        "list-history": reverse("admin:places_curatedlist_history", args=[CuratedList.objects.all()[0].pk]),
     }
+    for model in (
+        "api_servicekey",
+        "places_curatedlist",
+        "surfaces_surface",
+        "surfaces_market",
+        "django_celery_beat_periodictask",
+        "django_celery_beat_intervalschedule",
+        "django_celery_beat_crontabschedule",
+        "django_celery_beat_clockedschedule",
+        "django_celery_beat_solarschedule",
+    ):
+        found[f"add-{model}"] = reverse(f"admin:{model}_add")
     for model in (
         "members_member",
         "places_place",
@@ -61,6 +94,10 @@ def pages() -> dict[str, str]:
         "refresh_refreshjob",
         "api_servicekey",
         "django_celery_beat_periodictask",
+        "django_celery_beat_intervalschedule",
+        "django_celery_beat_crontabschedule",
+        "django_celery_beat_clockedschedule",
+        "django_celery_beat_solarschedule",
         "auth_user",
         "auth_group",
     ):
@@ -75,20 +112,52 @@ def pages() -> dict[str, str]:
         "refresh_snapshotrow": SnapshotRow.objects.filter(status="ready").first(),
         "refresh_refreshjob": RefreshJob.objects.filter(status="failed").first(),
         "auth_user": User.objects.first(),
+        "auth_group": Group.objects.first(),
+        "api_servicekey": ServiceKey.objects.first(),
+        "common_auditentry": AuditEntry.objects.exclude(before=None).first(),
+        "surfaces_surface": Surface.objects.first(),
+        "surfaces_market": Market.objects.first(),
+        "django_celery_beat_periodictask": PeriodicTask.objects.first(),
+        "django_celery_beat_intervalschedule": IntervalSchedule.objects.first(),
     }
     for model, row in shown.items():
         assert row is not None
         found[f"one-{model}"] = reverse(f"admin:{model}_change", args=[row.pk])
+        if model in DELETED:
+            found[f"delete-{model}"] = reverse(f"admin:{model}_delete", args=[row.pk])
     return found
 
 
-def signed_in(browser: Any, address: str, width: int, height: int) -> Any:
+def _of_the_work(draft: Revision) -> dict[str, str]:
+    """The console's own pages: tuning, rules, experiments, preview, inspection, safety."""
+    member = Member.objects.all()[0].external_id
+    found = {
+        "preview": reverse("admin:preview", args=[draft.pk]),
+        "study": reverse("admin:study", args=[draft.pk]),
+        "why-not": reverse("admin:why_not"),
+        "safety": reverse("admin:safety"),
+        "member-data": reverse("admin:member_data", args=[member]),
+        "experiment": reverse("admin:experiment", args=["spread"]),
+        "draft-governance": reverse("admin:draft_governance", args=[draft.pk]),
+        "draft-market": reverse("admin:draft_market", args=[draft.pk, "dating", "lisbon"]),
+        "draft-import": reverse("admin:draft_entries_import", args=[draft.pk, "rules"]),
+        "replay": reverse("admin:delivery_replay", args=[Delivery.objects.order_by("pk")[0].pk]),
+    }
+    for part, (surface, name) in ENTRIES.items():
+        found[part] = reverse("admin:entries", args=[part])
+        found[f"draft-{part}"] = reverse("admin:draft_entries", args=[draft.pk, part])
+        for label, one in (("new", "new"), ("edit", name)):
+            found[f"{label}-{part}"] = reverse("admin:draft_entry", args=[draft.pk, part, surface, one])
+    return found
+
+
+def signed_in(browser: Any, address: str, width: int, height: int, **more: Any) -> Any:
     """A browser context with the session of an approver who is a superuser too, so that every page opens."""
-    user = ensure_staff("ann", "a long pass phrase", "approver")
+    user = ensure_staff("ann", PASSWORD, "approver")
     User.objects.filter(pk=user.pk).update(is_superuser=True)
     client = Client()
     client.force_login(user)
-    context = browser.new_context(viewport={"width": width, "height": height})
+    context = browser.new_context(viewport={"width": width, "height": height}, **more)
     context.add_cookies([{"name": "sessionid", "value": client.cookies["sessionid"].value, "url": address}])
     return context
 
@@ -102,11 +171,14 @@ def visit(page: Any, address: str, picture: Path) -> list[str]:
     if response.status != 200:
         wrong.append(f"answered {response.status}")
     say_why(page)
-    sideways = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    if sideways > 0:
-        wrong.append(f"scrolls sideways by {sideways} px")
     page.screenshot(path=str(picture), full_page=True)
-    return wrong + hard_to_use(page)
+    return wrong + sideways(page) + hard_to_use(page)
+
+
+def sideways(page: Any) -> list[str]:
+    """Whether it scrolls sideways, as a sentence."""
+    by = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    return [f"scrolls sideways by {by} px"] if by > 0 else []
 
 
 def say_why(page: Any) -> None:
@@ -130,15 +202,59 @@ def hard_to_use(page: Any) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("width", WIDTHS)
-def test_every_page_loads_without_errors_and_fits_the_width(live_server, browser, width):
+@pytest.mark.parametrize(("width", "scheme"), [("desktop", "light"), ("desktop", "dark"), ("phone", "light")])
+def test_every_page_loads_without_errors_fits_the_width_and_can_be_read(live_server, browser, width, scheme):
     build_town()
     SCREENS.mkdir(parents=True, exist_ok=True)
-    context = signed_in(browser, live_server.url, *WIDTHS[width])
+    context = signed_in(browser, live_server.url, *WIDTHS[width], color_scheme=scheme)
     wrong = {}
     for name, address in pages().items():
         page = context.new_page()
-        if found := visit(page, live_server.url + address, SCREENS / f"{name}-{width}.png"):
+        picture = SCREENS / f"{name}-{width if scheme == 'light' else scheme}.png"
+        if found := visit(page, live_server.url + address, picture):
             wrong[name] = found
         page.close()
-    assert wrong == {}
+    context.close()
+    assert not wrong, "\n".join(f"{name}: {said}" for name, all_said in wrong.items() for said in all_said)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_doors_load_without_errors_and_fit_the_width(live_server, browser, width, settings):
+    """Login, refused, locked out; two-factor login set up, its recovery codes, and asked for."""
+    settings.TWO_FACTOR = True
+    SCREENS.mkdir(parents=True, exist_ok=True)
+    user = ensure_staff("ann", PASSWORD, "approver")
+    size = dict(zip(("width", "height"), WIDTHS[width], strict=True))
+    page = browser.new_context(viewport=size).new_page()
+    login = live_server.url + reverse("admin:login")
+    wrong = {"login": visit(page, login, SCREENS / f"login-{width}.png")}
+
+    def seen(name: str) -> None:
+        page.wait_for_load_state()
+        page.screenshot(path=str(SCREENS / f"{name}-{width}.png"), full_page=True)
+        wrong[name] = sideways(page) + hard_to_use(page)
+
+    def sign_in(password: str, name: str) -> None:
+        page.goto(login)
+        page.get_by_label("Username").fill("ann")
+        page.get_by_label("Password").fill(password)
+        page.get_by_role("button", name=re.compile("log in", re.I)).click()
+        seen(name)
+
+    sign_in("wrong", "login-refused")
+    sign_in(PASSWORD, "second-step-set-up")
+    page.get_by_label("Code", exact=True).fill("000000")
+    page.get_by_role("button", name="Turn on").click()
+    seen("second-step-refused")
+    TOTPDevice.objects.update(throttling_failure_count=0, throttling_failure_timestamp=None)
+    page.get_by_label("Code", exact=True).fill(f"{totp(TOTPDevice.objects.get(user=user).bin_key):06d}")
+    page.get_by_role("button", name="Turn on").click()
+    seen("second-step-codes")
+    page.context.clear_cookies()
+    sign_in(PASSWORD, "second-step")
+    page.context.clear_cookies()
+    for _ in range(5):
+        sign_in("wrong", "locked-out")
+    assert "15 minutes" in page.locator("body").inner_text()
+    page.context.close()
+    assert {name: found for name, found in wrong.items() if found} == {}

@@ -9,6 +9,8 @@ import pytest
 from django.urls import reverse
 
 from apps.common.clock import now
+from apps.delivery.models import ExperimentReading
+from apps.delivery.readings import is_due, latest_reading, read_experiment, read_experiments, results_of
 from apps.experiments.outcomes import outcomes
 from apps.experiments.results import results
 from apps.interactions.models import Delivery, Relationship
@@ -81,6 +83,7 @@ def test_the_page_says_that_members_touch_each_other_and_what_it_can_not_say(edi
     publish(running())
     for viewer in range(1, 21):
         delivered(viewer, "spread" if viewer % 2 else "control")
+    assert read_experiments() == 1
     page = editor.get(reverse("admin:experiment", args=["spread"])).content.decode()
     assert "this number can be off by several times" in page
     assert "Read it once, at its end." in page
@@ -90,7 +93,46 @@ def test_the_page_says_that_members_touch_each_other_and_what_it_can_not_say(edi
 def test_an_empty_experiment_says_that_nothing_can_be_said(editor):
     publish(running())
     page = editor.get(reverse("admin:experiment", args=["spread"])).content.decode()
+    assert "Nothing was read yet" in page
+    read_experiments()
+    page = editor.get(reverse("admin:experiment", args=["spread"])).content.decode()
     assert "Too few were exposed to say anything." in page
+
+
+def test_a_reading_is_what_was_computed():
+    publish(running())
+    for viewer in range(1, 41):
+        delivered(viewer, "spread" if viewer % 2 else "control")
+        if viewer % 3 == 0:
+            matched(viewer, 100)
+    at = now()
+    assert read_experiment(running(), at)
+    assert results_of(latest_reading(running())) == results(running(), now=at)
+
+
+def test_a_reading_rests_after_its_cost_and_an_ended_experiment_is_read_once_more():
+    publish(running())
+    at = now()
+    read_experiment(running(), at)
+    reading = latest_reading(running())
+    assert not is_due(running(), reading, at + timedelta(seconds=59))
+    assert is_due(running(), reading, at + timedelta(seconds=61))
+    reading.seconds = 30.0
+    assert not is_due(running(), reading, at + timedelta(seconds=599))
+    assert is_due(running(), reading, at + timedelta(seconds=601))
+    assert is_due(running(), reading, at + timedelta(days=30))
+    reading.until = at + timedelta(days=30)
+    assert not is_due(running(), reading, at + timedelta(days=60))
+    assert is_due(running(phase=2), latest_reading(running(phase=2)), at), "another phase is another reading"
+
+
+def test_two_workers_read_an_experiment_once_and_one_that_died_is_followed():
+    publish(running())
+    at = now()
+    read_experiment(running(), at)
+    ExperimentReading.objects.update(claimed_until=at + timedelta(minutes=1))
+    assert not read_experiment(running(), at)
+    assert read_experiment(running(), at + timedelta(minutes=2))
 
 
 def test_the_list_leads_to_the_results(editor):

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from django.urls import reverse
+from django.db import transaction
+from django.urls import resolve, reverse
 
+from apps.console.roles import ensure_staff
+from apps.delivery.models import DraftStudy
+from apps.releases.models import Emergency, Revision
+from apps.releases.selectors import live_release
 from tests.browser.test_pages import pages
+from tests.console.access.test_roles import addresses, arguments
 from tests.console.town import build_town
 
 pytestmark = pytest.mark.django_db
@@ -43,6 +49,31 @@ def test_every_page_of_a_full_town_answers(approver):
     User.objects.update(is_superuser=True)
     statuses = {name: approver.get(address).status_code for name, address in pages().items()}
     assert {name: status for name, status in statuses.items() if status != 200} == {}
+
+
+# Answers without a page of their own: lists made of other lists, parts of a page, and what was moved.
+NO_PICTURE = {"search", "app_list", "jsi18n", "study_progress", "view_on_site", "autocomplete"}
+
+
+@pytest.mark.slow
+def test_the_pictures_leave_out_no_page_of_the_url_configuration(approver):
+    """A new page is looked at in a browser: tests/browser/test_pages.py must know of it."""
+    build_town(members=12, days=2)
+    ensure_staff("viewer", "a long pass phrase", "viewer")
+    User.objects.filter(username="approver").update(is_superuser=True)
+    draft = Revision.objects.get(status="draft")
+    DraftStudy.objects.create(revision=draft, version=1, sample=10, asked_by=None)
+    Emergency.objects.create(release=live_release(), by=User.objects.first(), reason="For a test")
+    seen = {resolve(address.partition("?")[0]).url_name for address in pages().values()}
+    answering = set()
+    for name, pattern in addresses():
+        with transaction.atomic():  # a store asked too slowly is given up within this page alone
+            answer = approver.get(reverse(f"admin:{name}", kwargs=arguments(name, pattern)))
+            transaction.set_rollback(True)
+        if answer.status_code == 200 and answer["Content-Type"].startswith("text/html"):
+            answering.add(name)
+    alike = {name for name in answering if name.endswith("_history")}
+    assert answering - seen - NO_PICTURE - alike == set()
 
 
 def test_a_refresh_is_asked_for_by_a_form_only(editor, monkeypatch):

@@ -9,6 +9,7 @@ import random
 import uuid
 from datetime import timedelta
 
+from apps.api.services import create_service_key
 from apps.common.clock import now, today
 from apps.common.geo import cell_of
 from apps.interactions.daily import count_days
@@ -77,6 +78,7 @@ def build_town(*, members: int = 120, places: int = 40, days: int = 30, lists_a_
     spots = _places(draw, market, places)
     _releases()
     _snapshots()
+    create_service_key("The app's back end", ["events:write", "recommend:read"])
     _history(draw, [p.number for p in people], [s.number for s in spots], market, days, lists_a_day)
     count_days()
 

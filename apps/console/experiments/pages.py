@@ -8,19 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.core.cache import cache
 from django.http import Http404, HttpRequest, HttpResponse
 
 from apps.common.clock import now
 from apps.console.page import Pages, needs, render
-from apps.experiments.results import Compared, Results, results
+from apps.delivery.readings import latest_reading, results_of
+from apps.experiments.results import Compared
 from apps.experiments.statistics import FEW_CLUSTERS
 from apps.policies.conditions import in_words
 from apps.policies.experiments import METRICS, UNITS
 from apps.policies.fields import moment
 from apps.releases.selectors import live_release, switched_off
-
-KEPT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -42,16 +40,19 @@ def experiment(request: HttpRequest, key: str) -> HttpResponse:
     found = next((one for one in release.content.get("experiments", []) if one["key"] == key), None)
     if found is None:
         raise Http404
-    shown = _results(release.number, found)
+    reading = latest_reading(found)
+    shown = results_of(reading)
+    exposed = shown.exposed if shown else (0,) * len(found["variants"])
     variants = [
-        (variant, count, 100 * count / max(*shown.exposed, 1))
-        for variant, count in zip(found["variants"], shown.exposed, strict=True)
+        (variant, count, 100 * count / max(*exposed, 1))
+        for variant, count in zip(found["variants"], exposed, strict=True)
     ]
     context: dict[str, Any] = {
         "experiment": found,
         "results": shown,
+        "read_until": reading.until if reading else None,
         "variants": variants,
-        "lines": [_line(one) for one in shown.compared],
+        "lines": [_line(one) for one in shown.compared] if shown else [],
         "metric": METRICS[found["metric"]],
         "unit": UNITS[found["unit"]],
         "audience": in_words(found["audience"], "member", _names(release.content)),
@@ -60,21 +61,10 @@ def experiment(request: HttpRequest, key: str) -> HttpResponse:
         "is_over": moment(found["ends_at"]) <= now(),
         "has_begun": moment(found["starts_at"]) <= now(),
         "interferes": found["unit"] == "member" and _shows_people(release.content, found),
-        "few_clusters": found["unit"] == "market" and shown.clusters < 2 * FEW_CLUSTERS,
+        "few_clusters": shown is not None and found["unit"] == "market" and shown.clusters < 2 * FEW_CLUSTERS,
         "off": switched_off().get(f"experiment:{key}"),
     }
     return render(request, "experiments/one", found["name"], **context)
-
-
-def _results(release: int, found: dict[str, Any]) -> Results:
-    """Kept for a minute: everybody who looks sees the same figures."""
-    name = f"experiment-{release}-{found['key']}-{found['phase']}"
-    kept = cache.get(name)
-    if kept is None:
-        kept = results(found, now=now())
-        cache.set(name, kept, KEPT_SECONDS)
-    assert isinstance(kept, Results)
-    return kept
 
 
 def _names(content: dict[str, Any]) -> dict[str, str]:

@@ -81,6 +81,7 @@ class Command(BaseCommand):
         call_command("refresh")
 
     def _check_of_the_experiments(self, seed: int) -> None:
+        from apps.delivery.readings import read_experiments
         from apps.interactions.daily import count_days
         from apps.releases.models import Release
 
@@ -91,6 +92,7 @@ class Command(BaseCommand):
         for surface, visits in VISITS.items():
             call_command("traffic", surface=surface, visits=visits, market_seed=seed, seed=seed)
         count_days()
+        read_experiments()
 
     def _step(self, line: str) -> None:
         self.stdout.write(line)

@@ -367,4 +367,19 @@ MUTATIONS = (
         "            if False:",
         "tests/api/test_shedding.py::test_who_finds_the_line_full_is_sent_away_at_once",
     ),
+    Mutation(
+        "what was asked less of and taken back stays so, in any order",
+        "apps/interactions/signals.py",
+        "if not at or string.byte(record, 18) > string.byte(data, at + 17) then",
+        "if true then",
+        "tests/delivery/test_signals.py::test_less_like_this_counts_at_once_until_it_is_undone_in_any_order",
+    ),
+    Mutation(
+        "of those above their score at most half are likers",
+        "apps/pipeline/reranking/likes.py",
+        "explored / (1.0 + explored))",
+        "1.0)",
+        "tests/pipeline/reranking/test_likes.py"
+        "::test_of_those_above_their_score_at_most_half_are_likers_at_every_place",
+    ),
 )

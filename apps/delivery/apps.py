@@ -6,6 +6,7 @@ from django.db.models.signals import post_migrate
 SCHEDULE = {  # name -> (task, seconds)
     "Copy deliveries": ("interactions.copy_deliveries", 3),
     "Release exposures": ("interactions.release_exposures", 5),
+    "Pace exposures": ("delivery.pace", 60),
     "Heal the online state": ("interactions.heal_online_state", 15),
     "Publish what is due": ("releases.publish_due", 10),
     "Send notices": ("releases.send_notices", 30),

@@ -53,3 +53,27 @@ class ExperimentReading(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key} until {self.until}"
+
+
+class PacingPrices(models.Model):
+    """The pacer's prices of one minute on one surface, with the state that the next minute starts from.
+
+    Its id is the price version of the deliveries that it priced.
+    """
+
+    surface = models.CharField(max_length=32)
+    slot = models.BigIntegerField()  # minutes since 1970: one step each
+    measured_until = models.DateTimeField()
+    rules = models.JSONField(default=dict)  # by rule: kind, target, tolerance, actual, correction, ...
+    floors = models.BinaryField(default=bytes)  # apps.delivery.prices.FLOOR, by rule and number
+    spread = models.FloatField(default=0.0)  # of scores within a list, in Phi's units
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        ordering = ["-id"]
+        verbose_name_plural = "pacing prices"
+        constraints = [models.UniqueConstraint(name="pacing_once_a_minute", fields=["surface", "slot"])]
+        indexes = [models.Index(fields=["created_at"], name="pacing_created")]
+
+    def __str__(self) -> str:
+        return f"{self.surface} {self.slot}"

@@ -31,7 +31,7 @@ from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.retrieval.eligible import find_eligible
-from apps.pipeline.rules import LiveRules
+from apps.pipeline.rules import LiveRules, Pacing
 from apps.pipeline.run import run
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Table
@@ -91,6 +91,11 @@ class Prepared:
     state: ViewerState
     believed: bool  # safety facts are Valkey's, and the ledger may be used
     rules: LiveRules | None = None  # staff's rules that are live for this viewer
+
+    @property
+    def pacing(self) -> Pacing | None:
+        """The pacer's prices of this moment; without staff's rules there is nothing to pace."""
+        return self.world.pacing.get(self.question.surface) if self.rules is not None else None
 
 
 def find_viewer(runtime: Runtime, surface: str, member: str) -> tuple[int | None, Table | None, World]:
@@ -173,6 +178,7 @@ def prepare(
         "degraded": degraded,
         "expires_at": now + params.hold_minutes * 60,
         "hold_seconds": params.hold_minutes * 60,
+        "price_version": paced.version if (paced := world.pacing.get(question.surface)) else 0,
     }
     if killed:  # a replay needs them
         payload["trace"] = [{"stage": "switched_off", "received": 0, "kept": 0, "keys": sorted(killed)}]
@@ -229,6 +235,7 @@ def request_of(prepared: Prepared) -> Request:
         newcomers=world.overlay.newcomers.get(question.surface),
         gone=world.overlay.gone_sorted.get(kind, NOBODY),
         rules=prepared.rules,
+        pacing=prepared.pacing,
         reserve=RESERVE,
     )
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from apps.delivery.models import PacingPrices
+from apps.delivery.prices import prices_of
 from apps.delivery.rules import dead_rules
 from apps.delivery.told import Told, build, digest_of, unpack
 from apps.interactions.models import Delivery
@@ -21,7 +23,7 @@ from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.explain import waterfall_of
 from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.masks import condition_words
-from apps.pipeline.rules import LiveRules, SurfaceRules, live_rules
+from apps.pipeline.rules import LiveRules, Pacing, SurfaceRules, live_rules
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, Table, open_snapshot
 from apps.refresh.selectors import snapshot_folder
@@ -103,6 +105,7 @@ def request_of_row(row: Delivery) -> Request:
         newcomers=told.newcomers,
         gone=told.gone,
         rules=_rules(row, surface.rules, met=met, now=now, killed=killed, assigned=assigned),
+        pacing=_pacing(row) if surface.rules.specs else None,
     )
 
 
@@ -124,6 +127,15 @@ def _rules(
         return None
     only_caps = assigned.params.random_order
     return live_rules(rules, met=met, now=now, dead=dead_rules(row.surface, killed), only_caps=only_caps)
+
+
+def _pacing(row: Delivery) -> Pacing | None:
+    if not row.price_version:
+        return None
+    found = PacingPrices.objects.filter(id=row.price_version).first()
+    if found is None:
+        raise NotReplayable("The pacer's prices of that moment are not kept any more.")
+    return prices_of(found)
 
 
 def _snapshot(row: Delivery) -> Snapshot:

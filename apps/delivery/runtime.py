@@ -26,6 +26,7 @@ from apps.delivery.capped import read_capped
 from apps.delivery.crowd import followed as followed_crowd
 from apps.delivery.health import counts
 from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
+from apps.delivery.prices import newer_prices
 from apps.delivery.rules import OverlayWords
 from apps.delivery.world import World
 from apps.interactions.grants import grant_file
@@ -100,6 +101,7 @@ class Runtime:
             self._follow_release(wait)
             self._follow_snapshot(wait)
             self._follow_changes()
+            self._set(pacing=newer_prices(self.world.pacing))
         except DatabaseError as error:
             self._set(truth_here=False)
             self._say_once(f"Postgres is away, serving on: {error!r}")

@@ -57,3 +57,17 @@ def read_experiments_task() -> int:
     from apps.delivery.readings import read_experiments
 
     return read_experiments()
+
+
+@shared_task(name="delivery.pace")  # type: ignore[untyped-decorator]
+def pace_task() -> int:
+    """One step of the pacer for this minute."""
+    from django.db import DatabaseError
+
+    from apps.delivery.pacer import pace
+
+    try:
+        return pace()
+    except DatabaseError as error:
+        log.warning("Prices stay as they are: %s", type(error).__name__)
+        return 0

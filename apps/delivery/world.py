@@ -17,7 +17,7 @@ from apps.common.valkey import reached_run_id
 from apps.delivery.capped import Capped
 from apps.delivery.crowd import Crowd
 from apps.delivery.overlay import Overlay
-from apps.pipeline.rules import RuleMasks
+from apps.pipeline.rules import Pacing, RuleMasks
 from apps.pipeline.snapshot import Snapshot, Table
 from apps.refresh.identifiers import Identifiers
 from apps.releases.selectors import LiveRow
@@ -41,6 +41,7 @@ class World:
     valkey_here: bool = False
     masks: Mapping[tuple[str, str], RuleMasks] = field(default_factory=dict)  # of `snapshot` and `live`
     crowd: Crowd = field(default_factory=Crowd)  # unread likes and activity, as of a moment ago
+    pacing: Mapping[str, Pacing] = field(default_factory=dict)  # by surface: the pacer's prices
     capped: Mapping[str, Capped] = field(default_factory=dict)  # by surface: who reached a cap
 
     @property

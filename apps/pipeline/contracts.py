@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.params import PipelineParams
-from apps.pipeline.rules import U64, LiveRules
+from apps.pipeline.rules import U64, LiveRules, Pacing
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, empty_table
 from apps.pipeline.trace import Trace
@@ -74,6 +74,7 @@ class Request:
         default_factory=lambda: NOBODY
     )  # overlay: sorted numbers in the snapshot that may not be shown any more
     rules: LiveRules | None = None  # staff's rules that are live for this viewer now
+    pacing: Pacing | None = None  # the pacer's part of the price
     reserve: int = 40  # how many more to return in order, for backfill by the guard
 
     @property

@@ -43,6 +43,7 @@ class RuleSpec:
     position: int = 1  # pin: where the first of them stands
     daily: int = 0  # cap: exposures in 24 hours; 0: none of that kind
     hourly: int = 0
+    tolerance: float = 0.0  # floor, share target
     days: int = 0  # cooldown: how long whom the viewer saw stays away (held by delivery)
 
 
@@ -148,6 +149,15 @@ class RuleMasks:
     digest: str  # SurfaceRules.digest
     candidates: U64 = field(repr=False)  # [candidate rows, words]
     viewers: U64 = field(repr=False)  # [viewer rows, words]
+
+
+@dataclass(frozen=True, eq=False)
+class Pacing:
+    """What the pacer takes off or adds to prices now: by rule, in Phi's units; negative lifts."""
+
+    version: int
+    shares: Mapping[str, float]  # share target -> of all who meet it
+    floors: Mapping[str, tuple[I32, F64]] = field(default_factory=dict)  # floor -> sorted numbers, of each
 
 
 def words_for(conditions: int) -> int:

@@ -1,7 +1,8 @@
 """Rules of a surface: boosts, buries, pins, caps, cool-downs, floors and share targets.
 
 Takes plain values, gives them in one spelling; a rule without an owner, a reason and an end is refused. What
-a rule does to a list is the pipeline's (apps.pipeline.rules); floors and share targets steer nothing yet.
+a rule does to a list is the pipeline's (apps.pipeline.rules); floors and share targets are held by the pacer
+(apps.delivery.pacer).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ TYPES: Mapping[str, str] = {
     "floor": "Wants each of these candidates shown at least so often a day.",
     "share_target": "Wants these candidates to have a share of all places shown.",
 }
-STEERED_LATER = frozenset({"floor", "share_target"})
+PACED = frozenset({"floor", "share_target"})
 FIELDS = {
     "id", "name", "type", "viewers", "candidates", "effect", "priority", "owner", "reason",
     "starts_at", "ends_at",

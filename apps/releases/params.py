@@ -255,5 +255,6 @@ def _spec(rule: Mapping[str, Any], viewers: Conditions, candidates: Conditions) 
         position=effect.get("position", 1),
         daily=effect.get("daily", 0),
         hourly=effect.get("hourly", 0),
+        tolerance=effect.get("tolerance", 0.0),
         days=effect.get("days", 0),
     )

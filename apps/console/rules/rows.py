@@ -17,7 +17,7 @@ from apps.interactions.rule_effects import rule_effects
 from apps.policies.conditions import in_words
 from apps.policies.conflicts import SOON, conflicts
 from apps.policies.fields import seconds
-from apps.policies.rules import STEERED_LATER
+from apps.policies.rules import PACED
 from apps.releases.selectors import switched_off
 
 MEASURED = timedelta(days=7)
@@ -142,8 +142,8 @@ def _rule(rule: Entry, kind: str, names: Mapping[str, str]) -> tuple[str, str, l
     if rule["type"] != "pin":
         facts.append(("On", in_words(rule["candidates"], kind, names)))
     facts.append(("Priority", str(rule["priority"])))
-    if rule["type"] in STEERED_LATER:
-        facts.append(("Note", "Kept and shown; nothing steers towards it yet."))
+    if rule["type"] in PACED:
+        facts.append(("Note", "Held by the pacer: once a minute it moves these candidates a little."))
     return rule["type"].replace("_", " "), _effect(rule["type"], effect), facts
 
 

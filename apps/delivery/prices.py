@@ -1,0 +1,40 @@
+"""The pacer's prices as requests read them: from the rows of Postgres to apps.pipeline.rules.Pacing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from django.db.models import Max
+
+from apps.delivery.models import PacingPrices
+from apps.pipeline.rules import Pacing
+
+# One candidate of a floor. `rule` is the place of its key among the floors' sorted keys. `count` is decayed;
+# `integral` and `correction` are in spreads, up is positive.
+FLOOR = np.dtype(
+    [("rule", "<u2"), ("number", "<i4"), ("count", "<f4"), ("integral", "<f4"), ("correction", "<f4")]
+)
+
+
+def prices_of(row: PacingPrices) -> Pacing:
+    """Corrections in Phi's units; a lift is a negative price."""
+    shares = {key: -said["correction"] for key, said in row.rules.items() if said["kind"] == "share_target"}
+    keys = sorted(key for key, said in row.rules.items() if said["kind"] == "floor")
+    records = np.frombuffer(bytes(row.floors), FLOOR)
+    floors = {}
+    for place, key in enumerate(keys):
+        mine = records[records["rule"] == place]
+        mine = mine[np.argsort(mine["number"])]
+        floors[key] = (mine["number"].astype("i4"), -mine["correction"].astype("f8") * row.spread)
+    return Pacing(row.pk, shares, floors)
+
+
+def newer_prices(known: Mapping[str, Pacing]) -> Mapping[str, Pacing]:
+    """The latest prices by surface; what is known already is not read again. Raises DatabaseError."""
+    latest = dict(PacingPrices.objects.order_by().values_list("surface").annotate(top=Max("id")))
+    if {surface: pacing.version for surface, pacing in known.items()} == latest:
+        return known
+    kept = {surface: pacing for surface, pacing in known.items() if latest.get(surface) == pacing.version}
+    new = [pk for surface, pk in latest.items() if surface not in kept]
+    return kept | {row.surface: prices_of(row) for row in PacingPrices.objects.filter(pk__in=new)}

@@ -1,0 +1,103 @@
+"""The pacer against a real market: measured, written once a minute, picked up, and replayed."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import connection
+
+from apps.common import clock
+from apps.delivery import pacing
+from apps.delivery.models import PacingPrices
+from apps.delivery.pacer import ON_THEIR_WAY, pace
+from apps.delivery.replay import replay_delivery
+from apps.delivery.runtime import Runtime
+from apps.delivery.services import recommend
+from apps.interactions.copier import copy_all
+from apps.interactions.models import Delivery
+from tests.delivery.conftest import number
+from tests.delivery.publishing import age_at_most, publish, rule, with_rules
+
+
+@pytest.fixture
+def paced(serving: Runtime, monkeypatch: pytest.MonkeyPatch) -> Runtime:
+    """A share target for nobody below 30 (there is nobody), and a floor for all; every list counts."""
+    monkeypatch.setattr(pacing, "LEAST_PLACES", 1.0)
+    share = rule(
+        "young", "share_target", effect={"share": 0.5, "tolerance": 0.05}, candidates=age_at_most(30)
+    )
+    floor = rule("all", "floor", effect={"daily": 100, "tolerance": 0.1}, candidates=None)
+    publish(serving, with_rules(share, floor, daily_cap=0))
+    recommend(surface="dating", member="adam", limit=5)
+    copy_all()
+    Delivery.objects.update(scores=[0.5, 0.4, 0.3, 0.2, 0.1])
+    return serving
+
+
+def soon() -> datetime:
+    return clock.now() + ON_THEIR_WAY + timedelta(seconds=1)
+
+
+def test_a_minute_is_paced_once_however_often_it_is_woken(paced: Runtime) -> None:
+    now = soon()
+
+    def woken(_: int) -> int:
+        try:
+            return pace(now)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert sorted(pool.map(woken, range(4))) == [0, 0, 0, 1]
+    row = PacingPrices.objects.get()
+    assert set(row.rules) == {"young", "all"}
+    assert row.rules["young"]["actual"] == 0.0
+    assert row.rules["all"]["members"] == 6  # adam may be shown, too
+
+
+def test_prices_reach_the_next_list_and_its_row_names_them(paced: Runtime) -> None:
+    pace(soon())
+    paced.poll()
+    version = PacingPrices.objects.get().pk
+    assert paced.world.pacing["dating"].version == version
+    numbers, corrections = paced.world.pacing["dating"].floors["all"]
+    assert number("bea") in numbers
+    assert (corrections < 0).all()  # everybody is below the floor: a negative price lifts
+    answer = recommend(surface="dating", member="adam", limit=5)
+    copy_all()
+    assert Delivery.objects.get(id=answer["delivery"]).price_version == version
+
+
+def test_a_paced_delivery_is_replayed_with_its_own_prices(paced: Runtime) -> None:
+    Delivery.objects.all().delete()
+    PacingPrices.objects.all().delete()
+    from apps.common.valkey import writing_client
+
+    for key in writing_client().scan_iter("o:h:*"):
+        writing_client().delete(key)
+    before = recommend(surface="dating", member="adam", limit=5, dry_run=True)
+    copy_all()
+    pace(soon())
+    row = PacingPrices.objects.get()
+    row.rules["young"] |= {"correction": 0.0}
+    row.spread = 0.05
+    records = pacing.np.frombuffer(bytes(row.floors), pacing.FLOOR).copy()
+    records["correction"] = records["number"] % 3
+    row.floors = records.tobytes()
+    row.save()
+    paced.world = paced.world.__class__(**{**paced.world.__dict__, "pacing": {}})
+    paced.poll()
+    answer = recommend(surface="dating", member="adam", limit=5)
+    scores = {item["id"]: item["score"] for item in answer["items"]}
+    for item in before["items"]:
+        lift = 0.05 * (number(item["id"]) % 3)
+        assert scores[item["id"]] == pytest.approx(item["score"] + lift, abs=1e-5)
+    PacingPrices.objects.create(surface="dating", slot=0, measured_until=clock.now(), rules={}, spread=1.0)
+    copy_all()
+    assert replay_delivery(Delivery.objects.get(id=answer["delivery"])).same
+
+
+def test_a_rule_that_is_switched_off_is_no_longer_paced(paced: Runtime) -> None:
+    pace(soon())
+    publish(paced, with_rules(daily_cap=0))
+    assert pace(soon() + timedelta(minutes=1)) == 0

@@ -69,8 +69,8 @@ MUTATIONS = (
     Mutation(
         "the last guard drops whoever is gone",
         "apps/delivery/ledger.py",
-        "if gone[i] == 1 then",
-        "if gone[i] == 2 then",
+        "if gone[i] == 1 or held",
+        "if gone[i] == 2 or held",
         "tests/delivery/test_ledger.py::test_the_reserve_fills_the_place_of_whoever_is_gone",
     ),
     Mutation(

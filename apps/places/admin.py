@@ -117,6 +117,13 @@ class ItemInline(TabularInline):
     extra = 0
     tab = False
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """The table has no label per field: the number's says what it is to who can't see the head."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and db_field.name == "position":
+            field.widget.attrs["aria-label"] = "Position in the list"
+        return field
+
     # Who may change the list may change its rows: a form without them would empty the list.
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True

@@ -32,7 +32,7 @@ UNWATCHED = {
         "common_onlinestate", "django_session", "django_migrations", "django_content_type", "auth_permission",
         "refresh_snapshot", "refresh_refreshjob", "django_celery_beat_periodictasks",
         "otp_static_statictoken", "interactions_dailyfigure",
-        "delivery_experimentreading",
+        "delivery_experimentreading", "delivery_pacingprices",
     },
     "not in use": {
         "django_celery_beat_solarschedule", "django_celery_beat_clockedschedule",

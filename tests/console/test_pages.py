@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.urls import resolve, reverse
 
 from apps.console.roles import ensure_staff
@@ -56,6 +55,7 @@ NO_PICTURE = {"search", "app_list", "jsi18n", "study_progress", "view_on_site", 
 
 
 @pytest.mark.slow
+@pytest.mark.django_db(transaction=True)  # a store asked too slowly is given up within its page alone
 def test_the_pictures_leave_out_no_page_of_the_url_configuration(approver):
     """A new page is looked at in a browser: tests/browser/test_pages.py must know of it."""
     build_town(members=12, days=2)
@@ -67,9 +67,7 @@ def test_the_pictures_leave_out_no_page_of_the_url_configuration(approver):
     seen = {resolve(address.partition("?")[0]).url_name for address in pages().values()}
     answering = set()
     for name, pattern in addresses():
-        with transaction.atomic():  # a store asked too slowly is given up within this page alone
-            answer = approver.get(reverse(f"admin:{name}", kwargs=arguments(name, pattern)))
-            transaction.set_rollback(True)
+        answer = approver.get(reverse(f"admin:{name}", kwargs=arguments(name, pattern)))
         if answer.status_code == 200 and answer["Content-Type"].startswith("text/html"):
             answering.add(name)
     alike = {name for name in answering if name.endswith("_history")}

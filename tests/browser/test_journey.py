@@ -228,9 +228,12 @@ def test_why_not_says_the_stage_and_the_smallest_change(demo, editor):
     editor.fill("Viewer's id", viewer).fill("Candidate's id", shown).fill("Why do you look?", "A question")
     editor.press("Ask").picture("why-shown")
     editor.sees("Shown")
-    home = demo.get(f"members/{viewer}")["home"]["market"]
     names = (f"sim1-{number:06d}" for number in range(100))
-    elsewhere = next(name for name in names if demo.get(f"members/{name}")["home"]["market"] != home)
+    asked = {"surface": "dating", "viewer": viewer}
+    told = ((name, demo.get("explain", **asked, candidate=name)) for name in names)
+    elsewhere = next(name for name, answer in told if answer["code"] == "other_market")  # and no secret
+    homes = [demo.get(f"members/{one}")["home"]["market"] for one in (viewer, elsewhere)]
+    assert homes[0] != homes[1]
     editor.fill("Candidate's id", elsewhere).press("Ask").sees("market").picture("why-not")
 
 

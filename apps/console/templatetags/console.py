@@ -39,6 +39,12 @@ def shown(value: Any) -> Any:
 
 
 @register.filter
+def spaced(name: str) -> str:
+    """A code or a field's name as words."""
+    return name.replace("_", " ")
+
+
+@register.filter
 def is_long(value: Any) -> bool:
     """Whether a fact wants the whole width."""
     return isinstance(value, str) and len(value) > 60

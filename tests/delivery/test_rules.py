@@ -1,5 +1,6 @@
 """Staff's rules from the release to the list: live at once, ended at once, no further round trips."""
 
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
@@ -263,11 +264,19 @@ def test_a_release_is_not_served_before_its_masks_are_there(
 def test_masks_that_take_long_are_made_in_the_background(
     ready: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    allowed, ensure = threading.Event(), runtimes.masks.ensure_masks
+
+    def slowly(*asked: Any) -> Any:
+        assert allowed.wait(10)
+        return ensure(*asked)
+
     monkeypatch.setattr(runtimes, "SOON", 0)
+    monkeypatch.setattr(runtimes.masks, "ensure_masks", slowly)
     ready.stop()
     before = ready.world.live
     with pytest.raises(AssertionError):  # the first poll still serves the release before
         publish(ready, with_rules(rule("young", candidates=age_at_most(25), effect={"factor": 4.0})))
+    allowed.set()
     assert before is not None
     for _ in range(100):
         if ready.world.live is not before:

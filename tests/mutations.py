@@ -83,8 +83,8 @@ MUTATIONS = (
     Mutation(
         "a repeated request leaves out whoever was blocked since",
         "apps/delivery/serve.py",
-        "lost = gone | _blocked(prepared.state, numbers)",
-        "lost = gone & False",
+        "blocked = _blocked(prepared.state, numbers)",
+        "blocked = gone = gone & False",
         "tests/delivery/test_services.py::test_a_repeat_leaves_out_whoever_was_blocked_or_hidden_since",
     ),
     Mutation(

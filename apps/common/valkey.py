@@ -54,12 +54,6 @@ def probe() -> None:
 
 
 @cache
-def serving_client() -> redis.Redis:
-    """Opens the connections that `ask` speaks on; 50 ms time-outs, no retries."""
-    return _client(SERVE_TIMEOUT_SECONDS, SERVE_TIMEOUT_SECONDS)
-
-
-@cache
 def polling_client() -> redis.Redis:
     """For a background thread that must not fall behind: 250 ms time-outs, no retries."""
     return _client(0.25, 0.25)
@@ -89,11 +83,22 @@ def _line() -> Line:
         pid, line = held
         if pid == os.getpid() and line.is_quiet():
             return line  # type: ignore[no-any-return]
-    opened: Any = serving_client().connection_pool.make_connection()
+    opened = _opened()
     opened.connect()
     line = Line(opened)
     _lines.held = (os.getpid(), line)
     return line
+
+
+def _opened() -> Any:
+    """A connection outside its pool, which counts those it makes and refuses after a hundred lost ones."""
+    pool = _serving_client().connection_pool
+    return pool.connection_class(**pool.connection_kwargs)
+
+
+@cache
+def _serving_client() -> redis.Redis:
+    return _client(SERVE_TIMEOUT_SECONDS, SERVE_TIMEOUT_SECONDS)
 
 
 def _client(timeout: float, connect_timeout: float) -> redis.Redis:

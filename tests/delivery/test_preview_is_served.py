@@ -55,7 +55,9 @@ def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         runtimes.stop()
 
 
-def test_the_preview_of_200_members_is_what_they_are_served_after_the_publish(simulated):
+def test_the_preview_of_200_members_is_what_they_are_served_after_the_publish(
+    simulated, monkeypatch: pytest.MonkeyPatch
+):
     serving, members = simulated
     at = clock.now().replace(microsecond=0)
     draft = content_with(change)
@@ -73,6 +75,9 @@ def test_the_preview_of_200_members_is_what_they_are_served_after_the_publish(si
     assert len(previewed) == LISTS
     before = recommend(surface="dating", member=members[0], limit=LIMIT, dry_run=True)
     publish(serving, change)
+    monkeypatch.setattr(
+        runtimes, "followed_crowd", lambda _client, crowd, *_: crowd
+    )  # who is served is present
     with time_machine.travel(at, tick=False):
         for member, expected in previewed.items():
             served = recommend(surface="dating", member=member, limit=LIMIT)

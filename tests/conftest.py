@@ -13,6 +13,12 @@ from django.conf import settings
 from raya_recs.embedded import EmbeddedServers
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How long the long tests are: the defaults are what CI runs."""
+    group = parser.getgroup("faults")
+    group.addoption("--grants", type=int, default=100_000, help="exposures that the tests of caps grant")
+
+
 @pytest.fixture(autouse=True)
 def empty_valkey() -> None:
     """Tests share one server; no test sees another's keys."""

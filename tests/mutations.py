@@ -95,6 +95,19 @@ MUTATIONS = (
         "tests/delivery/test_ledger.py::test_the_cap_is_exact_under_64_callers",
     ),
     Mutation(
+        "counting is one step: whoever reads first and writes then overshoots",
+        "apps/delivery/ledger.py",
+        '    answer = cast("list[Any]", RESERVE.run(keys, args))\n',
+        "    from apps.common.valkey import ask\n\n"
+        '    before = ask("HMGET", keys[2], *order.candidates.tolist())\n'
+        '    answer = cast("list[Any]", RESERVE.run(keys, args))\n'
+        "    hour = int(order.now // 3600).to_bytes(4, 'little')\n"
+        "    for i in _positions(answer[1]) if answer[0] == 1 else ():\n"
+        "        count = int.from_bytes((before[i] or b'')[-2:], 'little') + 1\n"
+        '        ask("HSET", keys[2], order.candidates[i].item(), hour + count.to_bytes(2, "little"))\n',
+        "tests/faults/test_caps.py::test_no_cap_is_overshot_by_64_processes_and_hardly_any_is_left_unused",
+    ),
+    Mutation(
         "each candidate has a cap of their own",
         "apps/delivery/ledger.py",
         "if each then daily, hourly = struct.unpack('<I2I2', ARGV[3], i * 4 - 3) end",

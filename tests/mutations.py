@@ -395,4 +395,11 @@ MUTATIONS = (
         "tests/pipeline/reranking/test_likes.py"
         "::test_of_those_above_their_score_at_most_half_are_likers_at_every_place",
     ),
+    Mutation(
+        "no page reads the traces of thousands of deliveries itself",
+        "apps/interactions/recent.py",
+        "return RecentFigure.objects.filter(surface=surface).first()",
+        "return (count_recent(), RecentFigure.objects.filter(surface=surface).first())[1]",
+        "tests/console/test_knobs.py::test_a_page_counts_no_lists_itself_and_before_a_worker_did_no_share_is_claimed",
+    ),
 )

@@ -13,6 +13,7 @@ SCHEDULE = {  # name -> (task, seconds)
     "Watch the rollout": ("delivery.watch_rollout", 10),
     "Check the caps": ("delivery.check_caps", 300),
     "Count the days": ("interactions.count_days", 300),
+    "Count the latest lists": ("interactions.count_recent", 60),
     "Read the experiments": ("delivery.read_experiments", 20),
 }
 

@@ -185,3 +185,15 @@ class DailyFigure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.surface} {self.day}"
+
+
+class RecentFigure(models.Model):
+    """What a surface's latest lists were made of, counted in the background (recent.py)."""
+
+    surface = models.CharField(max_length=32, unique=True)
+    shares = models.JSONField(default=dict)  # objective -> share of the scores; empty: nothing was ranked
+    effects = models.JSONField(default=dict)  # rule id -> what it did, in counts
+    counted_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.surface

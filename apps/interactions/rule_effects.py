@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db import connection
 
-MOST_DELIVERIES = 2000  # the latest: a page waits for this
+MOST_DELIVERIES = 2000  # the latest
 COUNTED = ("deliveries", "touched", "shown", "ranked", "places")
 
 _EFFECTS = """

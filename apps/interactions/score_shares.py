@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-MOST_DELIVERIES = 1000  # the latest: a page waits for this
+MOST_DELIVERIES = 1000  # the latest
 
 _PARTS = """
 SELECT part.key, sum(part.value::float8)

@@ -31,7 +31,7 @@ UNWATCHED = {
     "the machine's own": {
         "common_onlinestate", "django_session", "django_migrations", "django_content_type", "auth_permission",
         "refresh_snapshot", "refresh_refreshjob", "django_celery_beat_periodictasks",
-        "otp_static_statictoken", "interactions_dailyfigure",
+        "otp_static_statictoken", "interactions_dailyfigure", "interactions_recentfigure",
         "delivery_experimentreading", "delivery_pacingprices",
     },
     "not in use": {

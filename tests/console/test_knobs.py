@@ -12,6 +12,7 @@ from django.urls import reverse
 from apps.common.clock import now
 from apps.interactions.models import Delivery
 from apps.interactions.partitions import ensure_partitions
+from apps.interactions.recent import count_recent
 from apps.interactions.score_shares import score_shares
 from apps.refresh.models import SnapshotRow
 from apps.releases import services
@@ -67,6 +68,7 @@ def test_the_measured_share_stands_beside_each_weight_and_that_of_the_chances_be
     editor: Client, draft: Revision
 ):
     listed(made_of(phi=0.6, activity=0.2, price=0.0))
+    count_recent()
     found = fields(editor, draft, "dating")
     assert found["weights.activity"].share == "25.0%"
     assert found["weights.newcomer"].share == "0.0%"
@@ -74,10 +76,19 @@ def test_the_measured_share_stands_beside_each_weight_and_that_of_the_chances_be
     assert found["diversity"].share == ""
     page = editor.get(reverse("admin:draft_edit", args=[draft.pk, "dating"])).content.decode()
     assert "25.0% of recent scores" in page
+    assert "Shares of recent scores were counted" in page
 
 
-def test_before_any_list_no_share_is_claimed(editor: Client, draft: Revision):
-    assert {field.share for field in fields(editor, draft, "dating").values()} == {""}
+def test_a_page_counts_no_lists_itself_and_before_a_worker_did_no_share_is_claimed(
+    editor: Client, draft: Revision, django_assert_max_num_queries: Any
+):
+    listed(made_of(phi=0.6, activity=0.2, price=0.0))
+    address = reverse("admin:draft_edit", args=[draft.pk, "dating"])
+    with django_assert_max_num_queries(30) as asked:
+        page = editor.get(address)
+    assert not [query["sql"] for query in asked if "interactions_delivery" in query["sql"]]
+    assert {field.share for field in page.context["form"].fields} == {""}
+    assert "stand here a minute after the first lists" in page.content.decode()
 
 
 def test_a_knob_whose_prediction_is_missing_is_not_shown_and_keeps_its_value(editor: Client, draft: Revision):
@@ -140,16 +151,20 @@ def test_the_guards_are_tuned_in_the_draft_and_the_review_names_the_one_that_is_
     assert "Small change of governance is raised" in review
 
 
-def test_what_a_live_rule_did_stands_beside_it(editor: Client):
+def test_what_a_live_rule_did_stands_beside_it_once_a_worker_counted(editor: Client):
     from tests.console.test_waiting import dated
 
     draft = services.edit_revision(services.start_revision(actor=None), 1, {"dating.rules": [dated(30)]})
     services.publish_revision(draft, actor=None, note="go")
-    address = reverse("admin:entries", args=["rules"])
-    assert "nothing yet: no list met it" in editor.get(address).content.decode()
-    from django.core.cache import cache
 
-    cache.clear()
+    def page() -> str:
+        return editor.get(reverse("admin:entries", args=["rules"])).content.decode()
+
+    assert "not counted yet: a worker does so once a minute" in page()
+    count_recent()
+    assert "nothing yet: no list met it" in page()
     listed([{"stage": "rules", "received": 40, "kept": 40, "rules": {"newcomers": [10, 3]}}])
-    page = editor.get(address).content.decode()
-    assert "in 1 lists it met 25.0% of who was ranked and 75.0% of the places (3 of 4)" in page
+    assert "nothing yet: no list met it" in page()
+    count_recent()
+    assert "in 1 list it met 25.0% of who was ranked and 75.0% of the places (3 of 4)" in page()
+    assert "What they did was counted" in page()

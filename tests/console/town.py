@@ -15,6 +15,7 @@ from apps.common.geo import cell_of
 from apps.interactions.daily import count_days
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.interactions.partitions import ensure_partitions
+from apps.interactions.recent import count_recent
 from apps.members.models import Connection, Member, Trip
 from apps.places.models import CuratedList, CuratedListItem, Place
 from apps.refresh.models import RefreshJob, SnapshotRow
@@ -81,6 +82,7 @@ def build_town(*, members: int = 120, places: int = 40, days: int = 30, lists_a_
     create_service_key("The app's back end", ["events:write", "recommend:read"])
     _history(draw, [p.number for p in people], [s.number for s in spots], market, days, lists_a_day)
     count_days()
+    count_recent()
 
 
 def _members(draw: random.Random, market: Market, count: int) -> list[Member]:

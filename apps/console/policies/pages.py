@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import messages
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
@@ -25,7 +24,7 @@ from apps.console.policies.form import (
     put_market,
     surface_form,
 )
-from apps.interactions.score_shares import score_shares
+from apps.interactions.recent import recent_of
 from apps.policies.difference import difference
 from apps.policies.schema import PolicyInvalid
 from apps.refresh.selectors import learnt_surfaces
@@ -33,8 +32,6 @@ from apps.releases import services
 from apps.releases.models import OPEN, Revision
 from apps.releases.selectors import live_release, open_drafts
 from apps.surfaces.models import Market
-
-KEPT_SECONDS = 60
 
 
 @needs("releases.view_release")
@@ -67,17 +64,19 @@ def edit(request: HttpRequest, pk: int, surface: str) -> HttpResponse:
     draft = _draft(pk)
     if surface not in draft.content["surfaces"]:
         return redirect("admin:policies")
+    recent = recent_of(surface)
     form = surface_form(
         draft,
         surface,
         live_release().content,
         _posted(request),
         learnt=surface in learnt_surfaces(),
-        shares=_shares(surface),
+        shares=recent.shares if recent else {},
     )
     said = draft.content["surfaces"][surface].get("markets", {})
     markets = [(key, name, len(said.get(key, {}))) for key, name in Market.objects.values_list("key", "name")]
-    context = {"surface": surface, "markets": sorted(markets, key=lambda one: (-one[2], one[1]))}
+    context: dict[str, Any] = {"surface": surface, "recent": recent}
+    context["markets"] = sorted(markets, key=lambda one: (-one[2], one[1]))
 
     def save(changes: dict[str, Any]) -> Any:
         return {f"{surface}.{key}": value for key, value in changes.items()}
@@ -159,12 +158,6 @@ def _draft(pk: int) -> Revision:
 
 def _posted(request: HttpRequest) -> Any:
     return request.POST if request.method == "POST" else None
-
-
-def _shares(surface: str) -> dict[str, float]:
-    """What recent scores were made of, kept for a minute."""
-    name = f"score-shares-{surface}"
-    return cache.get_or_set(name, lambda: score_shares(surface), KEPT_SECONDS) or {}
 
 
 def _changes(draft: Revision) -> list[Any]:

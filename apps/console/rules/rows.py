@@ -1,27 +1,23 @@
 """Entries as rows for people: what each does, for whom, when, whose it is, and what it did.
 
-Takes a content and a time, gives tables. Asks the database for switches, and for what rules did of late.
+Takes a content and a time, gives tables. Asks the database for switches, and for what was counted of late.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.core.cache import cache
-
 from apps.console.rules.entries import Entry, Part
-from apps.interactions.rule_effects import rule_effects
+from apps.interactions.models import RecentFigure
+from apps.interactions.recent import MEASURED, recent_of
 from apps.policies.conditions import in_words
 from apps.policies.conflicts import SOON, conflicts
 from apps.policies.fields import seconds
 from apps.policies.rules import PACED
 from apps.releases.selectors import switched_off
-
-MEASURED = timedelta(days=7)
-KEPT_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -48,6 +44,7 @@ class Table:
     title: str
     rows: list[Row]
     remarks: list[Any]
+    counted_at: datetime | None = None  # what they did; none: not counted
 
 
 def rows_of(part: Part, content: Mapping[str, Any], at: datetime, *, measured: bool) -> list[Table]:
@@ -61,35 +58,30 @@ def rows_of(part: Part, content: Mapping[str, Any], at: datetime, *, measured: b
     found = conflicts(content, at.timestamp())
     tables = []
     for surface in surfaces:
-        did = _effects(surface, at) if measured and part.entries(content, surface) else None
+        recent = recent_of(surface) if measured else None
         rows = []
         for one in part.entries(content, surface):
             row = _row(part, one, surface, content, at, off, names)
-            if did is not None:
-                row.facts.append((f"Measured, last {MEASURED.days} days", _measured(one, did.get(row.name))))
+            if measured:
+                row.facts.append((f"Measured, last {MEASURED.days} days", _measured(one, recent)))
             rows.append(row)
         remarks = [one for one in found if one.surface == surface]
-        tables.append(Table(surface, surface.capitalize(), rows, remarks))
+        counted_at = recent.counted_at if recent else None
+        tables.append(Table(surface, surface.capitalize(), rows, remarks, counted_at))
     return tables
 
 
-def _effects(surface: str, at: datetime) -> dict[str, dict[str, int]]:
-    """Kept for a minute: everybody who looks sees the same figures."""
-    name = f"rule-effects-{surface}"
-    kept = cache.get(name)
-    if kept is None:
-        kept = rule_effects(surface, at - MEASURED)
-        cache.set(name, kept, KEPT_SECONDS)
-    return dict(kept)
-
-
-def _measured(rule: Entry, did: Mapping[str, int] | None) -> str:
+def _measured(rule: Entry, recent: RecentFigure | None) -> str:
     """What a live rule did: among whom was ranked, and in the places that were shown."""
+    if recent is None:
+        return "not counted yet: a worker does so once a minute"
+    did = recent.effects.get(rule["id"])
     if did is None:
         return "nothing yet: no list met it"
     shown = did["shown"] / max(did["places"], 1)
+    lists = "1 list" if did["deliveries"] == 1 else f"{did['deliveries']:,} lists"
     said = (
-        f"in {did['deliveries']:,} lists it met {did['touched'] / max(did['ranked'], 1):.1%} of who was "
+        f"in {lists} it met {did['touched'] / max(did['ranked'], 1):.1%} of who was "
         f"ranked and {shown:.1%} of the places ({did['shown']:,} of {did['places']:,})"
     )
     if rule["type"] == "share_target":

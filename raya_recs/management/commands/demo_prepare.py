@@ -83,6 +83,7 @@ class Command(BaseCommand):
     def _check_of_the_experiments(self, seed: int) -> None:
         from apps.delivery.readings import read_experiments
         from apps.interactions.daily import count_days
+        from apps.interactions.recent import count_recent
         from apps.releases.models import Release
 
         if Release.objects.count() > 1:
@@ -92,6 +93,7 @@ class Command(BaseCommand):
         for surface, visits in VISITS.items():
             call_command("traffic", surface=surface, visits=visits, market_seed=seed, seed=seed)
         count_days()
+        count_recent()
         read_experiments()
 
     def _step(self, line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import wraps
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from apps.common.errors import Problem
 from apps.common.staff import acting_user as actor
 from apps.common.staff import note_of as posted_note
 from apps.releases.services import PUBLISH
@@ -18,7 +20,7 @@ View = Callable[..., HttpResponse]
 Pages = list[tuple[str, str, View]]  # route, name in admin:, view
 EDIT = "releases.change_revision"
 
-__all__ = ["EDIT", "Pages", "View", "actor", "needs", "posted_note", "posted_number", "render"]
+__all__ = ["EDIT", "Pages", "View", "actor", "needs", "posted_note", "posted_number", "posted_time", "render"]
 
 
 def needs(permission: str) -> Callable[[View], View]:
@@ -50,3 +52,12 @@ def render(
 def posted_number(request: HttpRequest, name: str) -> int | None:
     value = request.POST.get(name, "")
     return int(value) if value.isdecimal() and len(value) < 10 else None
+
+
+def posted_time(request: HttpRequest, name: str) -> datetime:
+    """A date and a time, in UTC unless it says otherwise. Raises Problem `time_missing`."""
+    try:
+        found = datetime.fromisoformat(request.POST.get(name, ""))
+        return found.replace(tzinfo=UTC) if found.utcoffset() is None else found.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise Problem("Say when: a date and a time in UTC.", code="time_missing", field=name) from None

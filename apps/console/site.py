@@ -25,11 +25,15 @@ class ConsoleSite(UnfoldAdminSite):
         from apps.console.inspect.why_not import PAGES as INSPECT
         from apps.console.policies.pages import PAGES as POLICIES
         from apps.console.preview.pages import PAGES as PREVIEW
+        from apps.console.releases.pages import PAGES as RELEASES
         from apps.console.rules.pages import PAGES as RULES
         from apps.console.rules.together import PAGES as TOGETHER
         from apps.console.safety.pages import PAGES as SAFETY
 
-        pages = [*DRAFTS, *TOGETHER, *RULES, *EXPERIMENTS, *INSPECT, *REPLAY, *PREVIEW, *SAFETY, *POLICIES]
+        pages = [
+            *DRAFTS, *RELEASES, *TOGETHER, *RULES, *EXPERIMENTS, *INSPECT, *REPLAY, *PREVIEW, *SAFETY,
+            *POLICIES,
+        ]  # fmt: skip
         inside = [path(route, self.admin_view(view), name=name) for route, name, view in pages]
         return [path("second-step/", second_step, name="second_step"), *inside]
 

@@ -1,24 +1,22 @@
-"""What waits for staff, for the top of the first page: approvals, emergencies, rollouts, rules that end soon.
+"""What waits for staff, for the top of the first page: approvals, emergencies, rollouts, what ends soon.
 
 Reads releases and the audit trail; gives plain rows, the most urgent first. The same things are mailed
-(apps.releases.notices).
+(apps.releases.notices, ending).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.urls import reverse
 
 from apps.common.clock import now
 from apps.common.models import AuditEntry
-from apps.policies.conflicts import SOON
-from apps.policies.fields import moment
+from apps.releases.ending import endings
 from apps.releases.models import Notice, Revision
-from apps.releases.selectors import live_release, rollout, switched_off, unreviewed_emergencies
+from apps.releases.selectors import rollout, switched_off, unreviewed_emergencies
 
 LATELY = timedelta(days=3)
 ASKING = {
@@ -26,6 +24,14 @@ ASKING = {
     Revision.Status.APPROVED: ("approved, not live yet", "info"),
     Revision.Status.SCHEDULED: ("scheduled", "info"),
 }
+ACTS = {  # of the system: mark, colour, title, page
+    "rollout.turned_back": ("rolled back", "bad", "Release {} was taken back by itself", "admin:release"),
+    "revision.schedule_refused": (
+        "not published", "bad", "A scheduled draft was not published", "admin:draft_review",
+    ),
+    "release.ended": ("ended", "info", "Release {} ended", "admin:release"),
+    "release.end_missed": ("did not end", "warn", "The end of release {} did nothing", "admin:release"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,13 +48,12 @@ class Waiting:
 
 def waiting() -> list[Waiting]:
     """Everything, the most urgent first."""
-    content = live_release().content
     return [
         *_emergencies(),
-        *_refused(),
+        *_by_itself(),
         *_rolled_out(),
         *_drafts(),
-        *_ending(content),
+        *_ending(),
         *_off(),
     ]
 
@@ -60,23 +65,17 @@ def _emergencies() -> Iterator[Waiting]:
         yield Waiting("not reviewed", "bad", title, said, reverse("admin:releases"), one.at)
 
 
-def _refused() -> Iterator[Waiting]:
-    """What the system did by itself of late: rollouts taken back, scheduled drafts not published."""
-    acts = AuditEntry.objects.filter(
-        actor=None,
-        action__in=("rollout.turned_back", "revision.schedule_refused"),
-        at__gte=now() - LATELY,
-    )
+def _by_itself() -> Iterator[Waiting]:
+    """What the system did of late: rollouts taken back, scheduled drafts not published, releases ended."""
+    acts = AuditEntry.objects.filter(actor=None, action__in=ACTS, at__gte=now() - LATELY)
     for act in acts.order_by("-at")[:20]:
         why, number = act.after or {}, act.subject.rpartition(" ")[2]
-        if act.action == "rollout.turned_back":
-            taken = (act.before or {}).get("candidate") or number
-            title, said = f"Release {taken} was taken back by itself", str(why.get("note", ""))
-            yield Waiting("rolled back", "bad", title, said, reverse("admin:release", args=[taken]), act.at)
-        else:
-            title, said = "A scheduled draft was not published", str(why.get("why", ""))
-            page = reverse("admin:draft_review", args=[number])
-            yield Waiting("not published", "bad", title, said, page, act.at)
+        mark, colour, title, page = ACTS[act.action]
+        if act.action in ("rollout.turned_back", "release.ended"):  # the entry names what is live instead
+            before = act.before or {}
+            number = before.get("candidate") or before.get("live") or number
+        said = str(why.get("why") or why.get("note", ""))
+        yield Waiting(mark, colour, title.format(number), said, reverse(page, args=[number]), act.at)
 
 
 def _rolled_out() -> Iterator[Waiting]:
@@ -101,24 +100,17 @@ def _drafts() -> Iterator[Waiting]:
         yield Waiting(text, colour, draft.title, said, page, draft.publish_at or draft.updated_at)
 
 
-def _ending(content: Mapping[str, Any]) -> Iterator[Waiting]:
-    """Rules, flags and experiments of the live release that end within three days."""
-    at = now()
-    for kind, title, owner, ends_at in _dated(content):
-        left = (moment(ends_at) - at).total_seconds()
-        if 0 < left < SOON:
-            page = reverse("admin:entries", args=[kind])
-            said = f"Owner: {owner}. Prolong it in a draft, or let it end."
-            yield Waiting("ends soon", "warn", title, said, page, moment(ends_at))
-
-
-def _dated(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    for surface, policy in content["surfaces"].items():
-        for rule in policy.get("rules", []):
-            yield "rules", f"{rule['name']} on {surface}", rule["owner"], rule["ends_at"]
-    for kind in ("flags", "experiments"):
-        for one in content.get(kind, []):
-            yield kind, one["name"], one["owner"], one["ends_at"]
+def _ending() -> Iterator[Waiting]:
+    """What ends within three days, and whenever a release does."""
+    for one in endings():
+        if one.kind == "release":
+            page = reverse("admin:release", args=[one.key.rpartition(" ")[2]])
+        else:
+            page = reverse("admin:entries", args=[one.kind])
+        if one.is_soon:
+            yield Waiting("ends soon", "warn", one.title, one.sentence, page, one.ends_at)
+        elif one.kind == "release":
+            yield Waiting("ends by itself", "info", one.title, one.sentence, page, one.ends_at)
 
 
 def _off() -> Iterator[Waiting]:

@@ -20,7 +20,7 @@ from apps.pipeline.snapshot import Snapshot
 from apps.policies.conditions import expand
 from apps.policies.difference import difference
 from apps.policies.segments import expanded
-from apps.releases.models import Reach, Revision
+from apps.releases.models import Reach, Release, Revision
 
 Mask = npt.NDArray[np.bool_]
 Content = Mapping[str, Any]
@@ -57,6 +57,13 @@ def ready_to_serve(revision: Revision) -> None:
     if fresh_reach(revision, live_release()) is None:
         measure_reach(revision)
     ensure_masks_of_active(revision.content)
+
+
+def ready_to_return(release: Release) -> None:
+    """What a release that comes back needs: the rules' masks."""
+    from apps.refresh.masks import ensure_masks_of_active
+
+    ensure_masks_of_active(release.content)
 
 
 def reach(snapshot: Snapshot | None, before: Content, after: Content) -> dict[str, tuple[int, int]]:

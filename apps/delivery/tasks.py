@@ -19,17 +19,18 @@ def study_draft_task(pk: int) -> None:
 
 @shared_task(name="releases.publish_due")  # type: ignore[untyped-decorator]
 def publish_due_task() -> int:
-    """Publishes drafts whose time has come."""
-    from apps.delivery.reach import ready_to_serve
-    from apps.releases.services import publish_due
+    """Publishes drafts whose time has come, then ends releases: who follows at the same minute goes first."""
+    from apps.delivery.reach import ready_to_return, ready_to_serve
+    from apps.releases.services import end_due, publish_due
 
-    return publish_due(ready_to_serve)
+    return publish_due(ready_to_serve) + end_due(ready_to_return)
 
 
 @shared_task(name="releases.send_notices")  # type: ignore[untyped-decorator]
 def send_notices_task() -> int:
-    """Mails that wait, and rules that end soon."""
-    from apps.releases.notices import send_notices, tell_what_ends_soon
+    """Mails that wait, and what ends soon."""
+    from apps.releases.ending import tell_what_ends_soon
+    from apps.releases.notices import send_notices
 
     tell_what_ends_soon()
     return send_notices()

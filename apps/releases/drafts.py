@@ -84,8 +84,9 @@ def discard_revision(revision: Revision, *, actor: User | None) -> None:
     """Puts a draft aside. It can't be edited or published any more."""
     with transaction.atomic():
         draft = locked_draft(revision)
-        draft.status, draft.publish_at = Revision.Status.DISCARDED, None
-        draft.save(update_fields=["status", "publish_at", "updated_at"])
+        draft.status = Revision.Status.DISCARDED
+        draft.publish_at = draft.ends_at = None
+        draft.save(update_fields=["status", "publish_at", "ends_at", "updated_at"])
         record(actor, "revision.discarded", f"draft {draft.pk}", {"title": draft.title}, None)
 
 
@@ -113,9 +114,10 @@ def _put(content: dict[str, Any], path: str, value: Any) -> None:
 def _save(draft: Revision, content: dict[str, Any], *, actor: User | None, action: str) -> None:
     lines = difference(draft.content, content)
     draft.content = content
-    draft.status, draft.publish_at = Revision.Status.DRAFT, None
-    draft.version = F("version") + 1
-    draft.save(update_fields=["content", "version", "status", "publish_at", "based_on", "updated_at"])
+    draft.status, draft.version = Revision.Status.DRAFT, F("version") + 1
+    draft.publish_at = draft.ends_at = None
+    names = ["content", "version", "status", "publish_at", "ends_at", "based_on", "updated_at"]
+    draft.save(update_fields=names)
     draft.refresh_from_db(fields=["version"])
     if actor is not None:
         draft.contributors.add(actor)

@@ -48,6 +48,7 @@ class Revision(models.Model):
     )
     contributors = models.ManyToManyField(settings.AUTH_USER_MODEL, related_name="+")  # the author is one
     publish_at = models.DateTimeField(null=True, blank=True)
+    ends_at = models.DateTimeField(null=True, blank=True)  # of the release that it is scheduled to be
     scheduled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
@@ -70,6 +71,11 @@ class Revision(models.Model):
                 name="revision_scheduled_has_time",
                 condition=Q(status="scheduled", publish_at__isnull=False)
                 | (~Q(status="scheduled") & Q(publish_at__isnull=True)),
+            ),
+            models.CheckConstraint(
+                name="revision_ends_after_its_start",
+                condition=Q(ends_at__isnull=True)
+                | Q(publish_at__isnull=False, ends_at__gt=models.F("publish_at")),
             ),
         ]
 
@@ -163,6 +169,43 @@ class LiveRelease(models.Model):
 
     def __str__(self) -> str:
         return f"stable {self.stable_id}"
+
+
+class ReleaseEnd(models.Model):
+    """When a release ends by itself, which one comes back then, and what came of it."""
+
+    class Status(models.TextChoices):
+        WAITING = "waiting", "Waits"
+        ENDED = "ended", "Ended"
+        CANCELLED = "cancelled", "Cancelled"
+        MISSED = "missed", "Did nothing"
+
+    release = models.OneToOneField(Release, primary_key=True, on_delete=models.PROTECT, related_name="end")
+    back_to = models.ForeignKey(Release, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField()
+    status = models.CharField(max_length=10, choices=Status, default=Status.WAITING)
+    given_at = models.DateTimeField()
+    given_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.PROTECT, related_name="+"
+    )
+    settled_at = models.DateTimeField(null=True, blank=True)
+    said = models.CharField(max_length=200, blank=True)  # what came of it
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [
+            models.CheckConstraint(
+                name="release_end_goes_back", condition=Q(back_to__lt=models.F("release"))
+            ),
+            models.CheckConstraint(
+                name="release_end_settled",
+                condition=Q(status="waiting", settled_at__isnull=True)
+                | (~Q(status="waiting") & Q(settled_at__isnull=False)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"End of {self.release_id}"
 
 
 class Switch(models.Model):

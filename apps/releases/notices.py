@@ -60,23 +60,3 @@ def _send_next() -> bool:
         notice.sent_at = now()
         notice.save(update_fields=["sent_at"])
     return True
-
-
-def tell_what_ends_soon() -> int:
-    """Rules of the live release that end within three days, each told once; how many were new."""
-    from apps.policies.conflicts import SOON
-    from apps.policies.fields import seconds
-    from apps.releases.audit import PUBLISH
-    from apps.releases.selectors import live_release
-
-    told, at = 0, now().timestamp()
-    for surface, policy in live_release().content["surfaces"].items():
-        for rule in policy.get("rules", []):
-            if 0 < seconds(rule["ends_at"]) - at < SOON:
-                told += notify(
-                    f"ends {surface} {rule['id']} {rule['ends_at']}",
-                    f"The rule {rule['name']} on {surface} ends soon",
-                    f"It ends at {rule['ends_at']}. Owner: {rule['owner']}. Prolong it, or let it end.",
-                    permission=PUBLISH,
-                )
-    return told

@@ -6,6 +6,7 @@ that readers see one release or the other, whole, and never one that nobody allo
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -17,10 +18,12 @@ from apps.common.errors import Conflict, Denied, Problem, Unprocessable
 from apps.policies.schema import validate_content
 from apps.releases.approvals import approve, must_be_publishable, second_person_missing
 from apps.releases.audit import PUBLISH, must_be_approver, record
+from apps.releases.ends import give_end
 from apps.releases.locks import locked_draft, locked_pointer
 from apps.releases.models import Emergency, LiveRelease, Release, Revision
 from apps.releases.notices import notify
 from apps.releases.params import digest_of
+from apps.releases.pointer import move_pointer
 
 STAGES = (1, 10, 50, 100)  # percent of the viewers
 
@@ -33,13 +36,15 @@ def publish_revision(
     version: int | None = None,
     staged: bool = False,
     emergency: bool = False,
+    ends_at: datetime | None = None,
 ) -> Release:
     """Makes the draft the next release: the live one, or with `staged` the candidate for 1 % of viewers.
 
     An approver who wrote nothing in it approves by publishing. `emergency` needs no second person, but a note
-    and a review by somebody else afterwards. Without an actor the system publishes (commands, tests): no
-    approval. Conflict when another release went live since the draft was started, or when the draft was
-    edited after `version`; Denied without approval; see approvals.must_be_publishable.
+    and a review by somebody else afterwards. At `ends_at` what is live now comes back by itself (ends.py).
+    Without an actor the system publishes (commands, tests): no approval. Conflict when another release went
+    live since the draft was started, or when the draft was edited after `version`; Denied without approval;
+    see approvals.must_be_publishable, ends.must_be_an_end.
     """
     must_be_approver(actor)
     with transaction.atomic():
@@ -49,12 +54,15 @@ def publish_revision(
         if actor is not None:
             must_be_allowed(draft, pointer, actor, emergency=emergency, note=note)
         release = _new_release(validate_content(draft.content), note=note, actor=actor)
-        draft.status, draft.release, draft.publish_at = Revision.Status.PUBLISHED, release, None
-        draft.save(update_fields=["status", "release", "publish_at", "updated_at"])
+        if ends_at is not None:
+            give_end(release, back_to=pointer.stable, at=ends_at, actor=actor)
+        draft.status, draft.release = Revision.Status.PUBLISHED, release
+        draft.publish_at = draft.ends_at = None
+        draft.save(update_fields=["status", "release", "publish_at", "ends_at", "updated_at"])
         if staged:
             _begin_rollout(pointer, release, actor=actor, note=note)
         else:
-            _move(pointer, release, actor=actor, action="release.published", note=note)
+            move_pointer(pointer, release, actor=actor, action="release.published", note=note)
         if emergency and actor is not None:
             _emergency(release, actor, note)
     return release
@@ -77,7 +85,7 @@ def roll_back(
         if pointer.stable_id == to.number and pointer.candidate_id is None:
             raise Conflict(f"Release {to.number} is live already.", code="release_live")
         _must_have_been_live(to)
-        _move(pointer, to, actor=actor, action="release.rolled_back", note=note)
+        move_pointer(pointer, to, actor=actor, action="release.rolled_back", note=note)
     return to
 
 
@@ -90,7 +98,9 @@ def step_up(*, actor: User | None, expected: int | None = None) -> LiveRelease:
         assert pointer.candidate is not None
         following = next((stage for stage in STAGES if stage > pointer.candidate_percentage), None)
         if following is None:
-            _move(pointer, pointer.candidate, actor=actor, action="release.published", note="Rollout done")
+            move_pointer(
+                pointer, pointer.candidate, actor=actor, action="release.published", note="Rollout done"
+            )
         else:
             _to_stage(pointer, following, actor=actor)
     return pointer
@@ -102,7 +112,7 @@ def turn_back(*, actor: User | None, reason: str, expected: int | None = None) -
     with transaction.atomic():
         pointer = _with_candidate(expected)
         number = pointer.candidate_id
-        _move(pointer, pointer.stable, actor=actor, action="rollout.turned_back", note=reason)
+        move_pointer(pointer, pointer.stable, actor=actor, action="rollout.turned_back", note=reason)
         notify(
             f"turned back {number}",
             f"Release {number} was taken back from its staged rollout",
@@ -209,15 +219,6 @@ def _with_candidate(expected: int | None) -> LiveRelease:
     if expected is not None and pointer.candidate_percentage != expected:
         raise Conflict("The rollout went on meanwhile.", code="rollout_changed")
     return pointer
-
-
-def _move(pointer: LiveRelease, release: Release, *, actor: User | None, action: str, note: str) -> None:
-    before = {"live": pointer.stable_id, "candidate": pointer.candidate_id}
-    pointer.stable, pointer.candidate, pointer.candidate_percentage = release, None, 0
-    pointer.stage_since, pointer.moved_at = None, now()
-    pointer.save()
-    after = {"live": release.number, "note": note, "digest": release.digest}
-    record(actor, action, f"release {release.number}", before, after)
 
 
 def _emergency(release: Release, actor: User, reason: str) -> None:

@@ -15,6 +15,7 @@ from django.db import transaction
 from apps.common.clock import now
 from apps.common.errors import Conflict, Problem
 from apps.releases.audit import PUBLISH, must_be_approver, record
+from apps.releases.ends import must_be_an_end
 from apps.releases.locks import locked_draft, locked_pointer
 from apps.releases.models import Revision
 from apps.releases.notices import notify
@@ -22,22 +23,32 @@ from apps.releases.publishing import must_be_allowed, must_be_current, publish_r
 
 
 def schedule_revision(
-    revision: Revision, *, actor: User | None, at: datetime, note: str, version: int | None = None
+    revision: Revision,
+    *,
+    actor: User | None,
+    at: datetime,
+    note: str,
+    version: int | None = None,
+    ends_at: datetime | None = None,
 ) -> Revision:
-    """Publishes an allowed draft at a time to come; all is checked again then."""
+    """Publishes an allowed draft at a time to come, until `ends_at`; all is checked again then."""
     must_be_approver(actor)
     if at <= now():
         raise Problem("The time must be in the future.", code="in_the_past", field="publish_at")
+    if ends_at is not None:
+        must_be_an_end(ends_at, after=at)
     with transaction.atomic():
         pointer = locked_pointer()
         draft = locked_draft(revision, version)
         must_be_current(draft, pointer)
         if actor is not None:
             must_be_allowed(draft, pointer, actor, emergency=False, note=note)
-        draft.status, draft.publish_at = Revision.Status.SCHEDULED, at
+        draft.status, draft.publish_at, draft.ends_at = Revision.Status.SCHEDULED, at, ends_at
         draft.scheduled_by, draft.note = actor, note[:200]
-        draft.save(update_fields=["status", "publish_at", "scheduled_by", "note", "updated_at"])
-        record(actor, "revision.scheduled", f"draft {draft.pk}", None, {"at": at.isoformat()})
+        names = ["status", "publish_at", "ends_at", "scheduled_by", "note", "updated_at"]
+        draft.save(update_fields=names)
+        until = {} if ends_at is None else {"ends_at": ends_at.isoformat()}
+        record(actor, "revision.scheduled", f"draft {draft.pk}", None, {"at": at.isoformat(), **until})
     return draft
 
 
@@ -69,8 +80,9 @@ def publish_due(prepare: Callable[[Revision], None] = lambda _: None) -> int:
 
 
 def _unschedule(draft: Revision) -> None:
-    draft.status, draft.publish_at = Revision.Status.APPROVED, None
-    draft.save(update_fields=["status", "publish_at", "updated_at"])
+    draft.status = Revision.Status.APPROVED
+    draft.publish_at = draft.ends_at = None
+    draft.save(update_fields=["status", "publish_at", "ends_at", "updated_at"])
 
 
 def _publish_if_due(draft: Revision) -> bool:
@@ -80,7 +92,7 @@ def _publish_if_due(draft: Revision) -> bool:
         row = Revision.objects.select_for_update().get(pk=draft.pk)
         if not _stands_as(draft, row):
             return False
-        publish_revision(row, actor=row.scheduled_by, note=row.note, version=row.version)
+        publish_revision(row, actor=row.scheduled_by, note=row.note, version=row.version, ends_at=row.ends_at)
     return True
 
 

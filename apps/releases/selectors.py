@@ -9,7 +9,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Concat
 
-from apps.releases.models import OPEN, Emergency, LiveRelease, Release, Revision, Switch
+from apps.releases.models import OPEN, Emergency, LiveRelease, Release, ReleaseEnd, Revision, Switch
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,18 @@ def switched_off() -> dict[str, Switch]:
 def unreviewed_emergencies() -> list[Emergency]:
     """Emergency publishes that nobody else has looked at."""
     return list(Emergency.objects.filter(reviewed_at=None).select_related("release", "by"))
+
+
+def end_of(release: Release) -> ReleaseEnd | None:
+    """When it ends, or what came of its end; None: it was published without."""
+    return ReleaseEnd.objects.filter(release=release).first()
+
+
+def ends_in_force() -> list[ReleaseEnd]:
+    """Of the live release, and of the one that is being rolled out: no other end takes anything away."""
+    pointer = LiveRelease.objects.get(id=1)
+    ends = ReleaseEnd.objects.filter(status=ReleaseEnd.Status.WAITING)
+    return list(ends.filter(release__in=[pointer.stable_id, pointer.candidate_id or 0]).order_by("at"))
 
 
 def _with_switches() -> QuerySet[Any]:

@@ -1,4 +1,4 @@
-"""The doors of this app, in one place: drafts, approvals, publishing, switches; and the first release.
+"""The doors of this app, in one place: drafts, approvals, publishing, ends, switches; and the first release.
 
 Each takes who acts, and writes the rows and the audit entry in one transaction. Whoever is second gets a
 Conflict; nothing is overwritten silently. Web processes notice a moved pointer by themselves.
@@ -20,6 +20,7 @@ from apps.releases.drafts import (
     edit_revision,
     start_revision,
 )
+from apps.releases.ends import cancel_end, end_due, move_end
 from apps.releases.models import LiveRelease
 from apps.releases.publishing import (
     first_release,
@@ -38,12 +39,15 @@ __all__ = [
     "approve",
     "ask_for_approval",
     "bring_up_to_date",
+    "cancel_end",
     "checks",
     "comment_on",
     "discard_revision",
     "edit_revision",
+    "end_due",
     "ensure_first_release",
     "lift",
+    "move_end",
     "publish_due",
     "publish_revision",
     "record_reach",

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from apps.common.clock import now
 from apps.releases import services
-from apps.releases.models import Emergency, Revision
+from apps.releases.models import Emergency, ReleaseEnd, Revision
 from apps.releases.selectors import live
 from tests.console.people import staff
 from tests.policies.examples import rule
@@ -86,6 +86,34 @@ def test_a_time_that_is_none_or_past_is_refused(approver, draft, at):
     assert press(approver, "draft_publish", draft, note="x", how="later", at=at).status_code == 400
     draft.refresh_from_db()
     assert draft.publish_at is None
+
+
+def test_a_release_with_an_end_says_so_and_an_approver_moves_and_cancels_it(approver, editor, draft):
+    at = f"{now() + timedelta(days=9):%Y-%m-%dT%H:%M}"
+    press(approver, "draft_publish", draft, note="Over the holidays", how="now", ends_at=at)
+    end = ReleaseEnd.objects.get()
+    assert f"{end.at:%Y-%m-%dT%H:%M}" == at
+    address = reverse("admin:release", args=[2])
+    assert "release 1 comes back" in approver.get(address).content.decode()
+    assert "An approver can move or cancel its end." in editor.get(address).content.decode()
+    assert "Release 2" in approver.get("/admin/").content.decode()
+    move, cancel = (reverse(f"admin:release_end_{act}", args=[2]) for act in ("move", "cancel"))
+    later = {"at": f"{now() + timedelta(days=10):%Y-%m-%dT%H:%M}", "expected": end.at.isoformat()}
+    assert editor.post(move, later).status_code == 403
+    approver.post(move, later)
+    assert "was moved to" in approver.post(cancel, later, follow=True).content.decode()  # an old page
+    end.refresh_from_db()
+    said = approver.post(cancel, {"expected": end.at.isoformat()}, follow=True).content.decode()
+    assert "Cancelled by approver" in said
+    assert live().stable_number == 2
+
+
+def test_a_scheduled_draft_says_when_it_ends(approver, draft):
+    at, ends_at = (f"{now() + timedelta(days=d):%Y-%m-%dT%H:%M}" for d in (1, 3))
+    press(approver, "draft_publish", draft, note="Two days", how="later", at=at, ends_at=ends_at)
+    assert "Ends by itself at" in page(approver, draft)
+    answer = press(approver, "draft_publish", draft, note="x", how="later", at=ends_at, ends_at=at)
+    assert "It must end after it goes live." in answer.content.decode()
 
 
 def test_a_staged_release_is_walked_on_and_turned_back_by_hand(approver, draft):

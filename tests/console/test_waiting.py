@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+import time_machine
 from django.test import Client
 
 from apps.common.clock import now
@@ -59,9 +60,20 @@ def test_what_somebody_took_back_by_hand_does_not_wait_for_anybody():
 
 
 def test_a_rule_waits_from_three_days_before_its_end_until_it_has_ended():
-    for days, said in ((3.1, []), (2.9, [("ends soon", "Newcomers on dating")]), (-0.1, [])):
+    for days, said in ((3.1, []), (2.9, [("ends soon", "The rule Newcomers on dating")]), (-0.1, [])):
         services.publish_revision(a_draft(None, rules=[dated(days)]), actor=None, note="go")
         assert marks() == said
+
+
+def test_what_a_clock_ended_or_could_not_end_stands_there_afterwards():
+    for turn, said in ((0, "Release 2 ended"), (1, "The end of release 3 did nothing")):
+        draft, ends_at = a_draft(None, daily_cap=turn + 1), now() + timedelta(hours=1)
+        services.publish_revision(draft, actor=None, note="", ends_at=ends_at)
+        if turn:
+            services.publish_revision(a_draft(None, daily_cap=9), actor=None, note="")
+        with time_machine.travel(ends_at + timedelta(hours=1)):
+            services.end_due()
+        assert said in [one.title for one in waiting()]
 
 
 def test_an_emergency_is_named_on_every_page_until_somebody_else_reviewed_it(editor: Client):

@@ -11,7 +11,7 @@ from apps.common.clock import now
 from apps.releases import services
 from apps.releases.models import Emergency, Release, Revision
 from tests.releases.walk import CLOSED, Walk, deed, happened, row_of
-from tests.releases.workflow import SWITCHES
+from tests.releases.workflow import SWITCHES, End
 
 WRITERS = ("ed", "eve", "ann", "bea")
 APPROVERS = (*("ann", "bea") * 3, "ed", "vic")  # two are none: they must be refused
@@ -22,6 +22,7 @@ IS_LATE = (*[False] * 5, True)  # whether they act on a page that is old by now
 WHICH = (0, 0, 0, 0, 1, 1, 2, CLOSED)
 SHARES = (0.05, 0.1, 0.11)  # around what counts as small
 HOURS = (1, 5, 30)
+UNTIL = (None, None, None, 2, 6, 28)  # hours until the end: half have none
 CHANGES: tuple[dict[str, Any], ...] = (
     *({"diversity": value} for value in (0.1, 0.3, 0.5)),
     *({"daily_cap": value} for value in (0, 100, 200)),
@@ -74,42 +75,58 @@ class PeopleAtWork(Walk):
             self.model.agree(draft, who)
             draft.status = draft.status if draft.status == "scheduled" else "approved"
 
-    @deed(which=WHICH, who=APPROVERS, staged=EITHER, late=IS_LATE, alone=IS_LATE, note=EITHER)
-    def publish(self, which: int, who: str, staged: bool, late: bool, alone: bool, note: bool) -> None:
-        draft = self.draft(which)
+    @deed(
+        which=WHICH,
+        who=APPROVERS,
+        staged=EITHER,
+        late=IS_LATE,
+        alone=IS_LATE,
+        note=EITHER,
+        until=(*UNTIL, -1),
+    )
+    def publish(
+        self, which: int, who: str, staged: bool, late: bool, alone: bool, note: bool, until: int | None
+    ) -> None:
+        draft, ends_at = self.draft(which), None if until is None else now() + timedelta(hours=until)
         why = self.model.why_allowed(draft, who, now(), emergency=alone)
+        may = why is not None and not late and (note or not alone) and until != -1
         if not self.attempt(
-            "publish", why is not None and not late and (note or not alone), services.publish_revision,
+            "publish", may, services.publish_revision,
             row_of(draft), actor=self.user(who), note="Lists are empty" if note else "",
-            version=draft.version - late, staged=staged, emergency=alone,
+            version=draft.version - late, staged=staged, emergency=alone, ends_at=ends_at,
         ):  # fmt: skip
             return
         assert why is not None
         happened[f"published by {why}"] += 1
         happened["rollout started"] += staged
-        self.model.publish(draft, why, staged=staged)
+        happened["published with an end"] += until is not None
+        self.model.publish(draft, why, now(), staged=staged, until=ends_at)
         if why == "second person":
             self.model.agree(draft, who)
         if alone:
             self.model.unreviewed[max(self.model.releases)] = who
 
-    @deed(often=2, which=WHICH, who=APPROVERS, share=SHARES, staged=EITHER, alone=EITHER)
-    def make_ready_and_publish(self, which: int, who: str, share: float, staged: bool, alone: bool) -> None:
+    @deed(often=2, which=WHICH, who=APPROVERS, share=SHARES, staged=EITHER, alone=EITHER, until=UNTIL)
+    def make_ready_and_publish(
+        self, which: int, who: str, share: float, staged: bool, alone: bool, until: int | None
+    ) -> None:
         self._make_ready(which, share)
-        self.publish(which=which, who=who, staged=staged, late=False, alone=alone, note=True)
+        self.publish(which=which, who=who, staged=staged, late=False, alone=alone, note=True, until=until)
 
     @deed(often=2, which=WHICH, who=APPROVERS, share=SHARES, stages=range(6))
     def make_ready_and_roll_out(self, which: int, who: str, share: float, stages: int) -> None:
         self._make_ready(which, share)
-        self.publish(which=which, who=who, staged=True, late=False, alone=False, note=True)
+        self.publish(which=which, who=who, staged=True, late=False, alone=False, note=True, until=None)
         for _ in range(stages):
             self.step_up(who=who, late=False)
 
-    @deed(often=2, which=WHICH, one=APPROVERS, other=APPROVERS, share=SHARES)
-    def make_ready_agree_and_publish(self, which: int, one: str, other: str, share: float) -> None:
+    @deed(often=2, which=WHICH, one=APPROVERS, other=APPROVERS, share=SHARES, until=UNTIL)
+    def make_ready_agree_and_publish(
+        self, which: int, one: str, other: str, share: float, until: int | None
+    ) -> None:
         self._make_ready(which, share)
         self.approve(which=which, who=one, late=False)
-        self.publish(which=which, who=other, staged=False, late=False, alone=False, note=True)
+        self.publish(which=which, who=other, staged=False, late=False, alone=False, note=True, until=until)
 
     @deed(
         often=3,
@@ -118,30 +135,46 @@ class PeopleAtWork(Walk):
         share=SHARES,
         hours=HOURS,
         wait=EITHER,
+        until=UNTIL,
     )
-    def make_ready_and_schedule(self, which: int, who: str, share: float, hours: int, wait: bool) -> None:
+    def make_ready_and_schedule(
+        self, which: int, who: str, share: float, hours: int, wait: bool, until: int | None
+    ) -> None:
         self._make_ready(which, share)
-        self.schedule(which=which, who=who, hours=hours, late=False)
+        self.schedule(which=which, who=who, hours=hours, late=False, until=until)
         if wait:
             self.clock_goes_on(hours=5, share=share)
 
-    @deed(which=WHICH, who=APPROVERS, hours=(0, *HOURS), late=IS_LATE)
-    def schedule(self, which: int, who: str, hours: int, late: bool) -> None:
+    @deed(which=WHICH, who=APPROVERS, hours=(0, *HOURS), late=IS_LATE, until=(*UNTIL, -1))
+    def schedule(self, which: int, who: str, hours: int, late: bool, until: int | None) -> None:
         draft, at = self.draft(which), now() + timedelta(hours=hours)
-        may = self.model.why_allowed(draft, who, now()) is not None and hours > 0 and not late
+        ends_at = None if until is None else at + timedelta(hours=until)
+        is_allowed = self.model.why_allowed(draft, who, now()) is not None
         if self.attempt(
-            "schedule", may, services.schedule_revision,
+            "schedule", is_allowed and hours > 0 and not late and until != -1, services.schedule_revision,
             row_of(draft), actor=self.user(who), at=at, note="", version=draft.version - late,
+            ends_at=ends_at,
         ):  # fmt: skip
             self.model.agree(draft, who)
-            draft.status, draft.due, draft.scheduled_by = "scheduled", at, who
+            draft.status, draft.due, draft.scheduled_by, draft.until = "scheduled", at, who, ends_at
+
+    @deed(often=2, which=WHICH, who=APPROVERS, other=APPROVERS, share=SHARES, cancel=EITHER)
+    def make_ready_and_change_the_end(
+        self, which: int, who: str, other: str, share: float, cancel: bool
+    ) -> None:
+        self._make_ready(which, share)
+        self.publish(which=which, who=who, staged=False, late=False, alone=False, note=True, until=2)
+        if cancel:
+            self.cancel_end(who=other, late=False)
+        else:
+            self.move_end(who=other, hours=6, late=False)
 
     @deed(which=WHICH, who=APPROVERS)
     def unschedule(self, which: int, who: str) -> None:
         draft = self.draft(which)
         may = draft.status == "scheduled" and who in self.model.approvers
         if self.attempt("unschedule", may, services.unschedule_revision, row_of(draft), actor=self.user(who)):
-            draft.status, draft.due = "approved", None
+            draft.off_schedule("approved")
 
     @deed(which=WHICH, who=WRITERS)
     def discard(self, which: int, who: str) -> None:
@@ -150,7 +183,7 @@ class PeopleAtWork(Walk):
             return
         act = services.discard_revision
         if self.attempt("discard", draft.is_open, act, row_of(draft), actor=self.user(who)):
-            draft.status, draft.due = "discarded", None
+            draft.off_schedule("discarded")
 
     @deed(often=3, hours=(1, 5, 25), share=(None, *SHARES))
     def clock_goes_on(self, hours: int, share: float | None) -> None:
@@ -167,6 +200,35 @@ class PeopleAtWork(Walk):
         happened["published by the clock"] += done
         after = {one.pk for one in self.model.drafts if one.status == "approved"}
         happened["refused by the clock"] += len(before & after)
+        ended = services.end_due()
+        assert ended == self.model.end(now())
+        happened["ended by the clock"] += ended
+
+    @deed(who=APPROVERS, hours=(-1, 1, 6), late=IS_LATE)
+    def move_end(self, who: str, hours: int, late: bool) -> None:
+        found, to = self._an_end(), now() + timedelta(hours=hours)
+        if found is None:
+            return
+        number, end = found
+        may = end.status == "waiting" and who in self.model.approvers and hours > 0 and not late
+        said = {"actor": self.user(who), "at": to, "seen": end.at - timedelta(hours=late)}
+        if self.attempt("move end", may, services.move_end, Release.objects.get(number=number), **said):
+            end.at = to
+
+    @deed(who=APPROVERS, late=IS_LATE)
+    def cancel_end(self, who: str, late: bool) -> None:
+        if (found := self._an_end()) is None:
+            return
+        number, end = found
+        may = end.status == "waiting" and who in self.model.approvers and not late
+        said = {"actor": self.user(who), "seen": end.at - timedelta(hours=late)}
+        if self.attempt("cancel end", may, services.cancel_end, Release.objects.get(number=number), **said):
+            end.status = "cancelled"
+
+    def _an_end(self) -> tuple[int, End] | None:
+        """The one that waits, or the last that did."""
+        ends = sorted(self.model.ends.items(), key=lambda item: (item[1].status == "waiting", item[0]))
+        return ends[-1] if ends else None
 
     @deed(often=2, who=MOVERS, late=IS_LATE)
     def step_up(self, who: str | None, late: bool) -> None:
@@ -209,7 +271,7 @@ class PeopleAtWork(Walk):
         if self.attempt("review", may, services.review_emergency, row, **said):
             del self.model.unreviewed[number]
 
-    @deed(switch=SWITCHES, who=ANYBODY)
+    @deed(often=2, switch=SWITCHES, who=ANYBODY)
     def switch_off(self, switch: tuple[str, str], who: str) -> None:
         may = who in self.model.editors and self.model.can_be_switched(*switch)
         said = {"actor": self.user(who), "reason": "Complaints"}

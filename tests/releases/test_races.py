@@ -167,6 +167,35 @@ def test_two_clocks_publish_what_is_due_once(two: Two) -> None:
         assert draft.status == Revision.Status.PUBLISHED
 
 
+def test_two_clocks_end_a_release_once(two: Two) -> None:
+    ed, ann = an_editor(), an_approver()
+    for turn in range(30):
+        draft, ends_at = a_draft(ed, daily_cap=turn + 1), now() + timedelta(hours=1)
+        services.publish_revision(draft, actor=ann, note="", ends_at=ends_at)
+        with time_machine.travel(now() + timedelta(hours=2)):
+            assert sorted(two.at_the_same_moment(services.end_due, services.end_due)) == [0, 1]
+        assert live().stable_number == 1
+        assert AuditEntry.objects.filter(action="release.ended").count() == turn + 1
+    assert two.at_once > 5
+
+
+def test_an_end_cancelled_as_the_clock_strikes_came_or_never_comes(two: Two) -> None:
+    ed, ann = an_editor(), an_approver()
+    outcomes: Counter[int] = Counter()
+    for turn in range(60):
+        draft, ends_at = a_draft(ed, daily_cap=turn + 1), now() + timedelta(hours=1)
+        release = services.publish_revision(draft, actor=ann, note="", ends_at=ends_at)
+        with time_machine.travel(now() + timedelta(hours=2)):
+            done, cancelled = two.at_the_same_moment(
+                services.end_due, partial(services.cancel_end, release, actor=ann, seen=ends_at)
+            )
+        assert (done == 1) == isinstance(cancelled, Conflict)
+        assert (live().stable_number == release.number) == (done == 0)
+        outcomes[done] += 1
+        services.roll_back(Release.objects.get(number=1), actor=ann, note="") if not done else None
+    assert sum(outcomes.values()) == 60
+
+
 def test_a_draft_taken_off_the_schedule_as_the_clock_strikes_is_published_or_stays_off(two: Two) -> None:
     ed, ann = an_editor(), an_approver()
     outcomes: Counter[int] = Counter()

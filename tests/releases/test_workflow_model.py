@@ -1,4 +1,4 @@
-"""People draft, approve, publish, schedule, roll out, roll back and switch off in any order, against a model.
+"""People draft, approve, publish, schedule, end, roll out and back, switch off in any order, against a model.
 
 After every step readers must see what the model says, whole, and only releases that somebody was allowed to
 publish. WORKFLOW_EXAMPLES=1000: so many walks, others each time.
@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import invariant, run_state_machine_as_test
 
 from apps.common.models import AuditEntry
-from apps.releases.models import Approval, Emergency, LiveRelease, Release, Revision
+from apps.releases.models import Approval, Emergency, LiveRelease, Release, ReleaseEnd, Revision
 from apps.releases.params import digest_of, release_for
 from apps.releases.selectors import LiveRow, live, live_mark
 from tests.releases.people_at_work import PeopleAtWork
@@ -26,11 +26,14 @@ pytestmark = pytest.mark.django_db
 
 WALKS = int(os.environ.get("WORKFLOW_EXAMPLES", "0"))  # 0: the same few each time
 STEPS = 40
-MOVES = ("release.published", "release.rolled_back", "rollout.turned_back", "rollout.stage")
+MOVES = (
+    "release.published", "release.rolled_back", "release.ended", "rollout.turned_back", "rollout.stage",
+)  # fmt: skip
 VIEWERS = [f"m{i}" for i in range(40)]
 WANTED = (
     "published by second person", "published by emergency", "published by the clock", "rollout started",
     "rollout finished", "turn back", "roll back", "switch off", "lifted", "edit", "bring up to date",
+    "published with an end", "ended by the clock", "move end", "cancel end", "move end refused",
     "approve refused", "publish refused", "schedule refused", "roll back refused",
 )  # fmt: skip
 
@@ -91,11 +94,19 @@ class Workflow(PeopleAtWork):
 
     @invariant()
     def drafts_stand_as_the_model_says(self) -> None:
-        names = ("pk", "status", "version", "based_on_id", "publish_at")
-        rows = sorted(Revision.objects.values_list(*names))
-        assert rows == [(one.pk, one.status, one.version, one.base, one.due) for one in self.model.drafts]
+        names = ("pk", "status", "version", "based_on_id", "publish_at", "ends_at")
+        rows = sorted(Revision.objects.values_list(*names), key=lambda row: row[0])
+        assert rows == [
+            (one.pk, one.status, one.version, one.base, one.due, one.until) for one in self.model.drafts
+        ]
         for draft in self.open:
             assert row_of(draft).content == whole(draft.says)
+
+    @invariant()
+    def ends_stand_as_the_model_says(self) -> None:
+        rows = ReleaseEnd.objects.order_by("pk").values_list("pk", "at", "back_to_id", "status")
+        said = sorted(self.model.ends.items())
+        assert list(rows) == [(number, end.at, end.back, end.status) for number, end in said]
 
     @invariant()
     def every_move_of_the_pointer_has_its_audit_entry(self) -> None:

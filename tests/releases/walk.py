@@ -74,7 +74,7 @@ class Walk(RuleBasedStateMachine):
         services.publish_revision(draft, actor=None, note="")
         begun = Draft(draft.pk, says, 1, set(), version=2)
         self.model.drafts.append(begun)
-        self.model.publish(begun, "system")
+        self.model.publish(begun, "system", now())
 
     @rule(turn=st.integers(0, 2**20))
     def somebody_does(self, turn: int) -> None:

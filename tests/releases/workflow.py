@@ -68,6 +68,7 @@ class Draft:
     agreed: set[tuple[Says, str]] = field(default_factory=set)
     reach: dict[Says, tuple[int, float, datetime]] = field(default_factory=dict)  # against, share, when
     due: datetime | None = None
+    until: datetime | None = None  # the end of the release that it is scheduled to be
     scheduled_by: str = ""
 
     @property
@@ -75,9 +76,23 @@ class Draft:
         return self.status not in ("published", "discarded")
 
     def written(self, says: Says, who: str) -> None:
-        self.says, self.status, self.due = says, "draft", None
+        self.says = says
+        self.off_schedule("draft")
         self.version += 1
         self.writers.add(who)
+
+    def off_schedule(self, status: str) -> None:
+        self.status, self.due, self.until = status, None, None
+
+
+@dataclass
+class End:
+    """Of a release: `back` was live when it was published, at `given`."""
+
+    at: datetime
+    back: int
+    given: datetime
+    status: str = "waiting"
 
 
 @dataclass
@@ -96,6 +111,7 @@ class Model:
     moves: int = 1  # of the pointer; the first release was one
     off: set[tuple[str, str]] = field(default_factory=set)
     unreviewed: dict[int, str] = field(default_factory=dict)  # emergency release -> by whom
+    ends: dict[int, End] = field(default_factory=dict)  # by release
 
     def why_allowed(self, draft: Draft, who: str, at: datetime, *, emergency: bool = False) -> str | None:
         """What makes this publish right; None: it must be refused."""
@@ -125,10 +141,14 @@ class Model:
         if who not in draft.writers:
             draft.agreed.add((draft.says, who))
 
-    def publish(self, draft: Draft, why: str, *, staged: bool = False) -> None:
+    def publish(
+        self, draft: Draft, why: str, at: datetime, *, staged: bool = False, until: datetime | None = None
+    ) -> None:
         number = max(self.releases) + 1
         self.releases[number], self.why[number] = draft.says, why
-        draft.status, draft.due = "published", None
+        if until is not None:
+            self.ends[number] = End(until, self.stable, at)
+        draft.off_schedule("published")
         if staged:
             self.candidate, self.percentage = number, STAGES[0]
             self.moves += 1
@@ -156,13 +176,33 @@ class Model:
         done = 0
         for draft in sorted(due, key=lambda one: (one.due, one.pk)):
             why = self.why_allowed(draft, draft.scheduled_by, at)
-            if why is None:
-                draft.status, draft.due = "approved", None
+            if why is None or (draft.until is not None and draft.until <= at):
+                draft.off_schedule("approved")
             else:
                 self.agree(draft, draft.scheduled_by)
-                self.publish(draft, f"{why}, scheduled")
+                self.publish(draft, f"{why}, scheduled", at, until=draft.until)
                 done += 1
         return done
+
+    def end(self, at: datetime) -> int:
+        """The clock's ends: each takes its own release away, and nothing where another is on its way."""
+        due = {number: end for number, end in self.ends.items() if end.status == "waiting" and end.at <= at}
+        done = 0
+        for number, end in sorted(due.items(), key=lambda item: (item[1].at, item[0])):
+            is_alone = self.candidate is None and self.stable == number
+            if is_alone or self.candidate == number:
+                self.move(self.comes_back(end) if is_alone else self.stable)
+                end.status = "ended"
+                done += 1
+            else:
+                end.status = "missed"
+        return done
+
+    def comes_back(self, end: End) -> int:
+        """Not a release whose own time ran out while the ending one was live, but what was before that."""
+        before = self.ends.get(end.back)
+        ran_out = before is not None and before.status == "missed" and before.at >= end.given
+        return self.comes_back(before) if before is not None and ran_out else end.back
 
     def can_be_switched(self, kind: str, key: str) -> bool:
         said = [self.releases[number] for number in (self.stable, self.candidate) if number is not None]

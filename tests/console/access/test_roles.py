@@ -80,7 +80,7 @@ MAY_DO = table(
     ("ea", "draft_discard draft_update switch study_begin study_cancel"),
     ("ea", "places_curatedlist_add places_curatedlist_change places_curatedlist_delete"),
     ("a", "draft_publish draft_approve draft_unschedule rollout_step rollout_back release_roll_back"),
-    ("a", "emergency_review"),
+    ("a", "emergency_review release_end_move release_end_cancel"),
     ("ead", "refresh_refreshjob_changelist"),
     ("s", "safety safety_stop member_data member_export member_erase"),
     ("d", of(ADMINISTRATORS, "changelist", "history")),

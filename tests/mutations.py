@@ -402,4 +402,11 @@ MUTATIONS = (
         "return (count_recent(), RecentFigure.objects.filter(surface=surface).first())[1]",
         "tests/console/test_knobs.py::test_a_page_counts_no_lists_itself_and_before_a_worker_did_no_share_is_claimed",
     ),
+    Mutation(
+        "a search for what one member did asks why",
+        "apps/interactions/admin.py",
+        "return None if number_of(term) is None else term",
+        "return None",
+        "tests/console/test_inspection.py::test_a_search_for_what_one_member_did_asks_why_and_is_logged",
+    ),
 )

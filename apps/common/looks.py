@@ -25,11 +25,23 @@ def reason_of(request: HttpRequest, member: str) -> str:
     return str(reason) if time.time() - at < KEPT_SECONDS else ""
 
 
-def log_look(request: HttpRequest, member: str, page: str, reason: str) -> None:
-    """Writes the look down before anything is shown. Raises Problem `reason_missing`."""
-    reason = reason.replace("\x00", "").strip() or reason_of(request, member)
+def keep_reason(request: HttpRequest, member: str, reason: str) -> str:
+    """The reason that counts from now on: what was typed, else the one that was kept. Raises Problem
+    `reason_missing`."""
+    reason = reason.replace("\x00", "").strip()
+    if not reason and (kept := reason_of(request, member)):
+        return kept
     if not 3 <= len(reason) <= LONGEST:
         raise Problem(f"Say why you look, in 3 to {LONGEST} letters.", code="reason_missing", field="reason")
+    looks = {k: v for k, v in request.session.get("looks", {}).items() if time.time() - v[0] < KEPT_SECONDS}
+    looks.pop(member, None)
+    request.session["looks"] = dict([*looks.items(), (member, (time.time(), reason))][-MOST_KEPT:])
+    return reason
+
+
+def log_look(request: HttpRequest, member: str, page: str, reason: str = "") -> None:
+    """Writes the look down before anything is shown. Raises Problem `reason_missing`."""
+    reason = keep_reason(request, member, reason)
     user = request.user
     assert isinstance(user, User)
     AuditEntry.objects.create(
@@ -39,5 +51,3 @@ def log_look(request: HttpRequest, member: str, page: str, reason: str) -> None:
         subject=f"member {member}"[:128],
         after={"page": page, "reason": reason},
     )
-    looks = {k: v for k, v in request.session.get("looks", {}).items() if time.time() - v[0] < KEPT_SECONDS}
-    request.session["looks"] = dict([*looks.items(), (member, (time.time(), reason))][-MOST_KEPT:])

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -20,7 +21,7 @@ from unfold.admin import ModelAdmin
 
 from apps.common.errors import Problem
 from apps.common.keyset import KeysetChangeList
-from apps.common.looks import log_look, reason_of
+from apps.common.looks import keep_reason, log_look, reason_of
 
 
 def acting_user(request: HttpRequest) -> User:
@@ -123,12 +124,9 @@ class InspectAdmin(ReadOnly):
             return self._missing(request, object_id)
         if not self.has_view_permission(request, obj):
             raise PermissionDenied
-        member = self.looks_at(request, obj)
-        if member is not None and "button" not in request.POST:
-            if request.method == "POST":
-                return self._look(request, member)
-            if not reason_of(request, member):
-                return self._ask_why(request, member)
+        member = None if "button" in request.POST else self.looks_at(request, obj)
+        if (asked := self.reason_first(request, member, str(self.opts.verbose_name))) is not None:
+            return asked
         if request.method == "POST":
             return self._pressed(request, obj)
         context = {
@@ -142,6 +140,21 @@ class InspectAdmin(ReadOnly):
         }
         return TemplateResponse(request, self.detail_template, context)
 
+    def reason_first(self, request: HttpRequest, member: str | None, page: str) -> HttpResponse | None:
+        """Asks why one looks; None once that is known and the look is logged, or where nobody is named."""
+        if member is None:
+            return None
+        if request.method == "POST":
+            try:
+                keep_reason(request, member, request.POST.get("reason", ""))
+            except Problem as problem:
+                return self._ask_why(request, member, problem.detail)
+            return HttpResponseRedirect(request.get_full_path())
+        if not reason_of(request, member):
+            return self._ask_why(request, member)
+        log_look(request, member, page)
+        return None
+
     def _ask_why(self, request: HttpRequest, member: str, refusal: str = "") -> HttpResponse:
         """The form that asks why somebody wants to look."""
         context = {
@@ -153,13 +166,6 @@ class InspectAdmin(ReadOnly):
             "opts": self.opts,
         }
         return TemplateResponse(request, "console/look.html", context, status=422 if refusal else 200)
-
-    def _look(self, request: HttpRequest, member: str) -> HttpResponse:
-        try:
-            log_look(request, member, str(self.opts.verbose_name), request.POST.get("reason", ""))
-        except Problem as problem:
-            return self._ask_why(request, member, problem.detail)
-        return HttpResponseRedirect(request.path)
 
     def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
         messages.warning(request, f"There is no {self.opts.verbose_name} {object_id[:64]} any more.")
@@ -196,10 +202,31 @@ class LargeInspectAdmin(InspectAdmin):
     def attach(self, rows: list[Any]) -> None:
         """Looks up, for a whole page at once, what the columns need from other tables."""
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        if self.has_view_permission(request) and (term := _clean(request.GET.get(SEARCH_VAR, ""))):
+            page = f"{self.opts.verbose_name_plural}, searched"
+            if (asked := self.reason_first(request, self.gathers(term), page)) is not None:
+                return asked
+        answer: HttpResponse = super().changelist_view(request, extra_context)
+        return answer
+
+    def gathers(self, term: str) -> str | None:
+        """The app's id of the member about whom this search gathers rows: whoever searches says why."""
+        return None
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """By the filters beside the list alone: by any other field an address would read the whole table, or
+        gather what is stored about one member without a reason."""
+        return lookup.split("__")[0] in self.get_list_filter(request)
+
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
-        term = search_term.replace("\x00", "").strip()
+        term = _clean(search_term)
         return (self.find(queryset, term) if term else queryset), False
 
     def find(self, queryset: Any, term: str) -> Any:
         """The rows that a search means; by index only."""
         return queryset
+
+
+def _clean(term: str) -> str:
+    return term.replace("\x00", "").strip()

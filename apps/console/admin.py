@@ -55,6 +55,9 @@ class DeliveryAdmin(LargeInspectAdmin):
             wanted |= Q(viewer=number)
         return queryset.filter(wanted)
 
+    def gathers(self, term: str) -> str | None:
+        return None if number_of(term) is None else term
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
         return super().get_queryset(request).defer("viewer_state")
 

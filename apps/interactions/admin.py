@@ -92,6 +92,9 @@ class PairAdmin(LargeInspectAdmin):
         """Whoever did it; of who was erased only a number is left."""
         return id_of_member(obj.actor)
 
+    def gathers(self, term: str) -> str | None:
+        return None if number_of(term) is None else term
+
     @display(description="Who")
     def who(self, obj: Any) -> SafeString | str:
         return link_to(obj.names, "member", obj.actor)

@@ -260,12 +260,52 @@ def test_a_page_about_one_member_asks_why_and_keeps_the_reason(editor, model):
     assert f"Why do you look at {member.external_id}?" in asked
     assert member.display_name not in asked
     assert editor.post(address, {"reason": " "}).status_code == 422
-    assert not AuditEntry.objects.filter(action="member.looked_at").exists()
     assert editor.post(address, {"reason": "A complaint"}).status_code == 302
+    assert not AuditEntry.objects.filter(action="member.looked_at").exists()
     assert member.display_name in editor.get(address).content.decode().replace("&#x27;", "'")
     entry = AuditEntry.objects.get(action="member.looked_at")
     assert (entry.actor, entry.subject) == (editor.user, f"member {member.external_id}")
     assert entry.after == {"page": model, "reason": "A complaint"}
+    editor.get(address)
+    assert AuditEntry.objects.filter(action="member.looked_at").count() == 2, "each look is logged"
+
+
+@pytest.mark.parametrize("model", ["delivery", "event", "relationship"])
+def test_a_search_for_what_one_member_did_asks_why_and_is_logged(editor, model):
+    build_town(members=10, days=1)
+    row = apps.get_model("interactions", model).objects.order_by("pk").first()
+    member = Member.objects.get(number=row.viewer if model == "delivery" else row.actor)
+    address = reverse(f"admin:interactions_{model}_changelist") + f"?q={member.external_id}"
+    asked = editor.get(address)
+    assert f"Why do you look at {member.external_id}?" in asked.content.decode()
+    assert "cl" not in (asked.context or {}), "no row was read"
+    assert editor.post(address, {"reason": ""}).status_code == 422
+    assert editor.post(address, {"reason": "A complaint"}).url == address
+    found = editor.get(address).context["cl"].result_list
+    assert row.pk in {one.pk for one in found}
+    (entry,) = AuditEntry.objects.filter(action="member.looked_at")
+    assert entry.subject == f"member {member.external_id}"
+    assert entry.after["reason"] == "A complaint"
+    assert entry.after["page"].endswith(", searched")
+
+
+def test_a_search_that_means_no_member_asks_nothing(editor):
+    build_town(members=10, days=1)
+    delivery = Delivery.objects.first()
+    for term in ("nobody", str(delivery.pk)):
+        page = editor.get(reverse("admin:interactions_delivery_changelist"), {"q": term})
+        assert page.context["cl"].query == term
+    assert not AuditEntry.objects.filter(action="member.looked_at").exists()
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["interactions_delivery_changelist?viewer=1", "interactions_event_changelist?actor=1",
+     "interactions_relationship_changelist?target=1", "members_member_changelist?bio__contains=trains"],
+)  # fmt: skip
+def test_an_address_can_not_filter_by_more_than_the_filters_beside_the_list(editor, query):
+    name, _, rest = query.partition("?")
+    assert editor.get(reverse(f"admin:{name}") + f"?{rest}").status_code == 400
 
 
 def test_who_likes_the_viewer_is_told_to_trust_and_safety_alone(editor, safety):

@@ -355,8 +355,8 @@ MUTATIONS = (
     Mutation(
         "a page about one member asks why",
         "apps/common/staff.py",
-        "if not reason_of(request, member):",
-        "if False:",
+        'member = None if "button" in request.POST else self.looks_at(request, obj)',
+        "member = None",
         "tests/console/test_inspection.py::test_a_page_about_one_member_asks_why_and_keeps_the_reason",
     ),
     Mutation(

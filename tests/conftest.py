@@ -17,6 +17,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """How long the long tests are: the defaults are what CI runs."""
     group = parser.getgroup("faults")
     group.addoption("--grants", type=int, default=100_000, help="exposures that the tests of caps grant")
+    group.addoption("--kills", type=int, default=60, help="how often a process is killed under events")
+    group.addoption("--races", type=int, default=2_000, help="blocks that lists are asked right after")
+    group.addoption("--members", type=int, default=1_000, help="of the site whose stores return")
+    group.addoption("--minutes", type=float, default=0.5, help="how long one fault follows the other")
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,10 @@
-"""Each fault test has a site of its own."""
+"""A site that the tests of this folder break in turn."""
 
 from __future__ import annotations
 
+import math
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,11 +14,22 @@ from raya_recs.embedded import EmbeddedServers
 from tests.faults.site import Site
 
 
-@pytest.fixture
-def site(own_servers: EmbeddedServers, tmp_path: Path) -> Iterator[Site]:
-    site = Site(own_servers, tmp_path)
+@pytest.fixture(scope="package")
+def shared_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Two web processes; lists stay full: nobody has a cap, is held, or is out because they were seen.
+
+    A test leaves it well again.
+    """
+    each = 2 * math.ceil(math.sqrt(1.5 * request.config.getoption("races")))  # a pair for each race
+    folder = Path(tempfile.mkdtemp(prefix="raya_recs-own-"))
+    folder.chmod(0o711)
     try:
-        site.open()
-        yield site
+        with (
+            EmbeddedServers(folder) as servers,
+            Site(servers, tmp_path_factory.mktemp("site")) as site,
+        ):
+            site.open(workers=2, each=each)
+            site.serve(daily_cap=0, hold_minutes=0, cooldown_days=0)
+            yield site
     finally:
-        site.close()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -5,14 +5,16 @@ Everything is asked from outside, over HTTP and SQL; Django is never imported in
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from uuid import uuid4
 
 import psycopg
@@ -24,7 +26,21 @@ from raya_recs.processes import Child, Children, free_port
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 HOME = {"latitude": 51.5074, "longitude": -0.1278, "market": "london"}
-EACH = 40
+# Eligible for everybody but for one thing.
+FORBIDDEN: dict[str, dict[str, Any]] = {
+    "hidden": {"visibility": "hidden"},
+    "minor": {"birth_date": f"{datetime.now(UTC).year - 17}-12-31"},
+    "ageless": {"birth_date": None},
+    "applicant": {"status": "applicant"},
+    "erased": {},
+}
+PUBLISH = """
+import json, sys
+from apps.releases import services
+draft = services.start_revision(actor=None)
+draft = services.edit_revision(draft, draft.version, json.loads({changes!r}))
+services.publish_revision(draft, actor=None, note="for a test")
+"""
 
 
 class Site:
@@ -41,24 +57,42 @@ class Site:
         }
         self.env.pop("CELERY_BROKER_URL", None)
 
-    def open(self, *, workers: int = 1) -> None:
-        """Migrates, makes a key, a market and members, and starts the web server."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.children.stop_all()
+
+    def open(self, *, workers: int, each: int) -> None:
+        """Migrates, makes a key, a market, `each` women and men, and starts the web server."""
         self.manage("migrate", "--verbosity", "0")
         self.secret = self.manage("create_service_key", "faults", "--scopes", "all").strip()
         self.query(
             "INSERT INTO surfaces_market (key, name, country, latitude, longitude, timezone)"
             " VALUES ('london', 'London', '', 51.5074, -0.1278, 'UTC')"
         )
-        self.address = self._start_web(workers)
-        members = [_member(sex, i) for sex in "wm" for i in range(EACH)]
-        self.post("/members/bulk", members).raise_for_status()
+        self.start_web(workers)
+        self._fill(each)
 
-    def close(self) -> None:
-        self.children.stop_all()
+    def _fill(self, each: int) -> None:
+        members = [_member(sex, i) for i in range(each) for sex in "wm"]
+        members += [_member("w", 0) | {"id": name} | what for name, what in FORBIDDEN.items()]
+        for start in range(0, len(members), 500):
+            self.post("/members/bulk", members[start : start + 500]).raise_for_status()
+        self.send("DELETE", "/members/erased").raise_for_status()
+        half = each // 2
+        self.askers = [f"{sex}{i}" for i in range(half) for sex in "wm"]
+        self.actors = [f"w{i}" for i in range(half, each)], [f"m{i}" for i in range(half, each)]
 
-    def crash_postgres(self) -> None:
-        """Kills the server and starts it again."""
-        self.servers.restart_postgres(kill=True)
+    def serve(self, surface: str = "dating", **policies: Any) -> None:
+        """Publishes `policies` of a surface, makes a snapshot, and waits until both are served."""
+        changes = json.dumps({f"{surface}.{key}": value for key, value in policies.items()})
+        before = self.list("w0")["release"]
+        if policies:
+            self.manage("shell", "--no-imports", "-c", PUBLISH.format(changes=changes))
+        self.manage("refresh")
+        live = before + bool(policies)
+        wait_until(lambda: self.is_well() and self.list("w0")["release"] == live, "what was published", 60)
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]
@@ -72,43 +106,92 @@ class Site:
             cursor = connection.execute(sql, parameters)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
-    def post(self, path: str, body: Any) -> requests.Response:
-        return requests.post(
-            f"{self.address}/api/v1{path}", json=body, headers=self._headers(), timeout=(3, 30)
+    def execute(self, sql: str, parameters: dict[str, Any]) -> None:
+        """One statement of any length, within a transaction."""
+        with psycopg.connect(self.servers.database_url, connect_timeout=3) as connection:
+            connection.execute(sql, parameters)  # type: ignore[call-overload]
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        session: requests.Session | None = None,
+        seconds: float = 30,
+    ) -> requests.Response:
+        """One call, whatever its answer. Raises RequestException when there is none."""
+        return (session or requests).request(
+            method,
+            f"{self.address}/api/v1{path}",
+            json=body,
+            headers={"Authorization": f"Api-Key {self.secret}"},
+            timeout=(3, seconds),
         )
 
-    def list(self, member: str) -> dict[str, Any]:
-        path = f"/api/v1/recommendations?surface=dating&member={member}&dry_run=true"
-        response = requests.get(self.address + path, headers=self._headers(), timeout=10)
+    def post(self, path: str, body: Any) -> requests.Response:
+        return self.send("POST", path, body)
+
+    def list(self, member: str, limit: int = 10) -> dict[str, Any]:
+        """A list that is not delivered."""
+        path = f"/recommendations?surface=dating&member={member}&limit={limit}&dry_run=true"
+        response = self.send("GET", path, seconds=10)
         assert response.status_code == 200, response.text
         answer: dict[str, Any] = response.json()
         return answer
 
+    def is_well(self) -> bool:
+        """Whether a list is answered with nothing missing, by whichever process is asked."""
+        try:
+            return all(self.list(member)["degraded"] == [] for member in self.askers[:4])
+        except (requests.RequestException, AssertionError):
+            return False
+
+    def breakers(self) -> dict[str, str]:
+        said: dict[str, str] = requests.get(f"{self.address}/health/ready", timeout=5).json()["breakers"]
+        return said
+
     def start_worker(self) -> Child:
-        command = [BIN / "celery", "--app", "raya_recs", "--workdir", ROOT, "worker"]
         load = ["--concurrency", "1", "--loglevel", "INFO", "--hostname", f"{uuid4()}@test"]
-        child = self.children.start("worker", [*command, *load], env=self.env, cwd=ROOT)
-        child.wait_until(lambda: " ready." in child.log.read_text(), 60)
+        child = self._start_celery("worker", ["worker", *load])
+        child.wait_until(lambda: " ready." in child.output(), 60)
         return child
+
+    def start_beat(self, name: str) -> Child:
+        return self._start_celery(name, ["beat", "--loglevel", "INFO", "--pidfile", ""])
+
+    def _start_celery(self, name: str, arguments: list[str]) -> Child:
+        command = [BIN / "celery", "--app", "raya_recs", "--workdir", ROOT, *arguments]
+        return self.children.start(name, command, env=self.env, cwd=ROOT)
 
     def wake_refresh(self, key: str) -> None:
         code = f"from apps.refresh.tasks import refresh_task; refresh_task.delay(key={key!r})"
         self.manage("shell", "--no-imports", "-c", code)
 
-    def _start_web(self, workers: int) -> str:
+    def start_web(self, workers: int, application: str = "raya_recs.wsgi:application", **env: str) -> Child:
+        """A web server, which is asked from now on. `application`: one that a test has broken."""
         port = free_port()
-        command = [BIN / "granian", "--interface", "wsgi", "raya_recs.wsgi:application", "--no-ws"]
+        command = [BIN / "granian", "--interface", "wsgi", application, "--no-ws"]
         place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(ROOT)]
-        env = self.env | {"RAYA_RECS_PROCESS": "api"}
+        env = self.env | {"RAYA_RECS_PROCESS": "api"} | env
         load = ["--workers", str(workers), "--blocking-threads", "16", "--backpressure", "256"]
         load.append("--respawn-failed-workers")
         child = self.children.start("api", [*command, *place, *load], env=env, cwd=ROOT, seconds=30)
         address = f"http://127.0.0.1:{port}"
         child.wait_until(lambda: _answers(f"{address}/health/live"), 60)
-        return address
+        self.web, self.address = child, address
+        return child
 
-    def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Api-Key {self.secret}"}
+    @contextmanager
+    def another_web(self, application: str = "raya_recs.wsgi:application", **env: str) -> Iterator[None]:
+        """A web server of its own is asked while the block runs."""
+        before = self.web, self.address
+        child = self.start_web(1, application, **env)
+        try:
+            yield
+        finally:
+            self.web, self.address = before
+            self.children.stop(child)
 
 
 def event(kind: str, actor: str, target: str, *, days_ago: float = 0) -> dict[str, Any]:
@@ -117,11 +200,11 @@ def event(kind: str, actor: str, target: str, *, days_ago: float = 0) -> dict[st
     return said | {"occurred_at": at.isoformat()}
 
 
-def wait_until(holds: Callable[[], bool], what: str, seconds: float) -> None:
+def wait_until(holds: Callable[[], bool], what: str, seconds: float, *, pause: float = 0.01) -> None:
     end = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < end, f"{what} did not come within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(pause)
 
 
 def _member(sex: str, i: int) -> dict[str, Any]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
-import threading
 import time
-from typing import Any
-from uuid import UUID
 
 import pytest
-import requests
 
-from tests.faults.site import EACH, Site, event, wait_until
+from tests.faults.checker import wrongs
+from tests.faults.site import Site, wait_until
+from tests.faults.traffic import Traffic
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -27,9 +24,8 @@ def unfinished(site: Site) -> list[str]:
     return [path.name for path in site.snapshots.iterdir() if path.name.startswith(".")]
 
 
-def test_a_worker_killed_inside_a_refresh_leaves_the_old_snapshot_serving(site: Site) -> None:
-    site.manage("refresh")
-    wait_until(lambda: bool(site.list("w0")["items"]), "a first list", 30)
+def test_a_worker_killed_inside_a_refresh_leaves_the_old_snapshot_serving(shared_site: Site) -> None:
+    site = shared_site
     old = site.list("w0")["snapshot"]
     worker = site.start_worker()
     site.wake_refresh("to be killed")
@@ -47,67 +43,16 @@ def test_a_worker_killed_inside_a_refresh_leaves_the_old_snapshot_serving(site: 
     assert unfinished(site) == []
 
 
-def test_postgres_killed_under_events_loses_no_acknowledged_one_and_stores_none_twice(site: Site) -> None:
-    posters = [Poster(site, seed) for seed in range(4)]
-    for poster in posters:
-        poster.start()
-    for _ in range(2):
-        time.sleep(1.5)
-        site.crash_postgres()
-    time.sleep(1.5)
-    for poster in posters:
-        poster.done.set()
-    for poster in posters:
-        poster.join(60)
-        assert not poster.is_alive()
-    assert [error for poster in posters for error in poster.errors] == []
-    acknowledged = {one for poster in posters for one in poster.acknowledged}
-    stored = [row[0] for row in site.query("SELECT id FROM interactions_event")]
-    keys = [row[0] for row in site.query("SELECT id FROM interactions_eventkey")]
-    assert len(stored) == len(set(stored)), "an event is stored twice"
-    assert acknowledged - set(stored) == set(), "an acknowledged event is lost"
-    assert set(stored) == set(keys) == acknowledged
-    assert sum(poster.put_off for poster in posters) > 0, "Postgres was never away: the test shows nothing"
-    assert len(acknowledged) > 200
-
-
-class Poster(threading.Thread):
-    """Sends batches, and each again until it is answered, as the member app's back end does."""
-
-    def __init__(self, site: Site, seed: int) -> None:
-        super().__init__(daemon=True)
-        self.site, self.draw = site, random.Random(seed)
-        self.done = threading.Event()
-        self.acknowledged: set[UUID] = set()
-        self.errors: list[str] = []
-        self.put_off = 0
-
-    def run(self) -> None:
-        while not self.done.is_set():
-            batch = [self._event() for _ in range(10)]
-            while not self._sent(batch):
-                self.put_off += 1
-                time.sleep(0.05)
-
-    def _sent(self, batch: list[dict[str, Any]]) -> bool:
-        try:
-            response = self.site.post("/events", batch)
-        except requests.RequestException:
-            return False
-        if response.status_code == 503:
-            return False
-        if response.status_code != 200:
-            self.errors.append(response.text)
-            return True
-        for result in response.json()["results"]:
-            if result["status"] == "rejected":
-                self.errors.append(str(result))
-            self.acknowledged.add(UUID(result["id"]))
-        return True
-
-    def _event(self) -> dict[str, Any]:
-        kind = self.draw.choice(["like", "pass", "profile_view", "impression"])
-        return event(kind, f"w{self.draw.randrange(EACH)}", f"m{self.draw.randrange(EACH)}")
+def test_postgres_killed_under_events_loses_no_acknowledged_one_and_stores_none_twice(
+    shared_site: Site,
+) -> None:
+    with Traffic(shared_site, posters=4, askers=0) as traffic:
+        for _ in range(2):
+            traffic.wait_for_events(300)
+            shared_site.servers.restart_postgres(kill=True)
+        traffic.wait_for_events(300)
+    assert wrongs(traffic) == []
+    assert traffic.put_off > 0, "Postgres was never away: the test shows nothing"
 
 
 def _refresh_when_free(site: Site) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from apps.api.answers import ListAnswer
+from apps.api.answers import EventsAnswer, ListAnswer
 from apps.api.base import ApiView
-from apps.api.bodies import RankingBody
+from apps.api.bodies import EventList, RankingBody
+from apps.api.events import BACKFILL, WRITE
 from apps.api.recommendations import PARAMETERS, READ
 from apps.api.schema import FLAG, ID, SURFACE, UUID, described, in_query
 
@@ -46,6 +47,48 @@ class RankingsSchema(ApiView):
         takes=RankingBody,
         example={"surface": "dating", "member": "ada", "candidates": ["grace", "alan"]},
         answers={200: ListAnswer},
+    )
+    def post(self) -> None: ...
+
+
+EVENT = {
+    "id": "0d7a2a52-5a0c-4f0e-9d2b-2f8f3d9f3a11",
+    "type": "like",
+    "actor": "ada",
+    "target": "grace",
+    "surface": "dating",
+    "occurred_at": "2027-01-05T18:30:00Z",
+}
+
+
+class EventsSchema(ApiView):
+    takes_idempotency_key = False  # each event has an id of its own
+    scopes = {"POST": WRITE}
+
+    @described(
+        "events_post",
+        "Stores up to 1,000 events. Send again what was not answered: an id is stored once.",
+        tag="events",
+        scope=WRITE,
+        takes=EventList,
+        example=[EVENT],
+        answers={200: EventsAnswer},
+    )
+    def post(self) -> None: ...
+
+
+class BackfillSchema(ApiView):
+    takes_idempotency_key = False
+    scopes = {"POST": BACKFILL}
+
+    @described(
+        "events_backfill_post",
+        "The same for events of any age, as far back as months are kept. For history, not for live traffic.",
+        tag="events",
+        scope=BACKFILL,
+        takes=EventList,
+        example=[{**EVENT, "occurred_at": "2026-05-05T18:30:00Z"}],
+        answers={200: EventsAnswer},
     )
     def post(self) -> None: ...
 

@@ -50,12 +50,15 @@ def parse_json(body: bytes) -> Any:
         raise _malformed("The body is not UTF-8.") from None
     except json.JSONDecodeError as error:
         raise _malformed(f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
-    _check(value, "", 1)
+    # Only an escape can bring a NUL or a lone surrogate: UTF-8 and strict JSON hold neither as they are.
+    _check(value, "", 1, b"\\u" in body)
     return value
 
 
 def check_text(text: str, field: str | None) -> str:
     """Text that Postgres can hold: no NUL, no lone surrogate."""
+    if text.isascii() and "\x00" not in text:
+        return text
     if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
         raise HttpProblem(400, "Text can't hold NUL or a lone surrogate.", code="invalid_text", field=field)
     return text
@@ -71,9 +74,9 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check(value: Any, field: str, depth: int) -> None:
+def _check(value: Any, field: str, depth: int, check_texts: bool) -> None:
     if isinstance(value, str):
-        if not value.isascii() or "\x00" in value:
+        if check_texts:
             check_text(value, field or None)
         return
     if not isinstance(value, dict | list):
@@ -81,19 +84,26 @@ def _check(value: Any, field: str, depth: int) -> None:
     if depth > settings.API_MAX_JSON_DEPTH:
         raise _too_deep()
     if isinstance(value, list):
-        if len(value) > settings.API_MAX_LIST:
-            raise HttpProblem(
-                400,
-                f"A list holds at most {settings.API_MAX_LIST:,} entries.",
-                code="too_many_items",
-                field=field or None,
-            )
+        _check_length(value, field)
         for position, entry in enumerate(value):
-            _check(entry, f"{field}.{position}" if field else str(position), depth + 1)
+            if check_texts or isinstance(entry, dict | list):
+                _check(entry, f"{field}.{position}" if field else str(position), depth + 1, check_texts)
         return
     for name, entry in value.items():
-        check_text(name, field or None)
-        _check(entry, f"{field}.{name}" if field else name, depth + 1)
+        if check_texts:
+            check_text(name, field or None)
+        if check_texts or isinstance(entry, dict | list):
+            _check(entry, f"{field}.{name}" if field else name, depth + 1, check_texts)
+
+
+def _check_length(value: list[Any], field: str) -> None:
+    if len(value) > settings.API_MAX_LIST:
+        raise HttpProblem(
+            400,
+            f"A list holds at most {settings.API_MAX_LIST:,} entries.",
+            code="too_many_items",
+            field=field or None,
+        )
 
 
 def _whole(text: str) -> int:

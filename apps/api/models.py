@@ -10,6 +10,7 @@ class Scope(models.TextChoices):
     MEMBERS_READ = "members:read", "members:read: read members"
     PLACES_WRITE = "places:write", "places:write: create, change and erase places and lists"
     EVENTS_WRITE = "events:write", "events:write: send events"
+    EVENTS_BACKFILL = "events:backfill", "events:backfill: send events older than 30 days"
     RECOMMEND_READ = "recommend:read", "recommend:read: ask for recommendations and rankings"
     EXPLAIN_READ = "explain:read", "explain:read: traces, why not, dry runs"
     EXPLAIN_PRIVATE = "explain:private", "explain:private: answers that are one side's secret; needs a reason"

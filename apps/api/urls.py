@@ -4,7 +4,7 @@ from django.urls import URLPattern, URLResolver, path, re_path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from apps.api import events, explain, flags, health, members, places, problems
-from apps.api.hot_schema import RankingsSchema, RecommendationsSchema, shown_as
+from apps.api.hot_schema import BackfillSchema, EventsSchema, RankingsSchema, RecommendationsSchema, shown_as
 from apps.api.recommendations import rankings, recommendations
 
 V1 = "api/v1/"
@@ -12,7 +12,8 @@ V1 = "api/v1/"
 urlpatterns: list[URLPattern | URLResolver] = [
     path(V1 + "recommendations", shown_as(recommendations, RecommendationsSchema)),
     path(V1 + "rankings", shown_as(rankings, RankingsSchema)),
-    path(V1 + "events", events.EventsView.as_view()),
+    path(V1 + "events", shown_as(events.events, EventsSchema)),
+    path(V1 + "events/backfill", shown_as(events.backfill, BackfillSchema)),
     path(V1 + "members/bulk", members.MembersBulk.as_view()),
     path(V1 + "members/<str:member>", members.MemberView.as_view()),
     path(V1 + "members/<str:member>/trips", members.TripsView.as_view()),

@@ -39,6 +39,8 @@ def refuse(code: str, detail: str, field: str | None = None) -> PydanticCustomEr
 
 def _clean(text: str) -> str:
     # UTF-8 has no half surrogate pairs; Postgres has no NUL.
+    if text.isascii() and "\x00" not in text:
+        return text
     if "\x00" in text or text.encode("utf-8", "replace").decode() != text:
         raise refuse("invalid_text", "Text may hold neither a NUL nor half a surrogate pair.")
     return text

@@ -13,6 +13,19 @@ def literal(values: Collection[object]) -> str:
     return f'{{"{joined}"}}' if values else "{}"
 
 
+def optional(values: Iterable[object | None]) -> str:
+    """An array of numbers, UUIDs or times, some of them null."""
+    return "{" + ",".join(["NULL" if value is None else f'"{value}"' for value in values]) + "}"
+
+
+def texts(values: Collection[str]) -> str:
+    """An array of any texts."""
+    joined = "\n".join(values)
+    if "\\" in joined or '"' in joined:
+        values = [value.replace("\\", "\\\\").replace('"', '\\"') for value in values]
+    return '{"' + '","'.join(values) + '"}' if values else "{}"
+
+
 def columns(rows: Iterable[Sequence[object]], width: int) -> list[str]:
     """Rows as `width` array literals, one per column."""
     table = list(zip(*rows, strict=True)) or [()] * width

@@ -1,34 +1,40 @@
 """Whether an event may be stored: who and what it names exist, its time is acceptable, its id is its own.
 
-`look_up` reads all that a batch needs, in a handful of queries; `judge` decides one event without I/O.
+`look_up` reads what a batch names; `judge` decides one event without I/O. Whether an id was used before is
+found when it is stored: `Repeats` then answers for what was not new.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 from uuid import UUID
 
 import orjson
-from django.db import connection
 
+from apps.common.prepared import rows_of
 from apps.interactions.arrays import literal
 from apps.interactions.bodies import EventBody
 from apps.interactions.delivery_ids import belongs_to
 from apps.interactions.models import EventType, TargetKind
 from apps.interactions.relationships import UNDOABLE
+from apps.interactions.windows import Window
 from apps.members import selectors as members
 from apps.places import selectors as places
-from apps.surfaces.selectors import active_surfaces
+from apps.surfaces.selectors import kinds_of_active_surfaces
 
-AHEAD = timedelta(minutes=5)  # clocks differ
-BEHIND = timedelta(days=30)  # older ones only by file
+_TO_UNDO = """
+SELECT id, actor, type FROM interactions_keptfact WHERE id = ANY(%s::uuid[])
+UNION ALL
+SELECT e.id, e.actor, e.type FROM interactions_eventkey k
+JOIN interactions_event e ON e.id = k.id AND e.occurred_at = k.occurred_at
+WHERE k.id = ANY(%s::uuid[])
+"""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class EventResult:
     """What became of one event."""
 
@@ -39,8 +45,7 @@ class EventResult:
     detail: str | None = None
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """An event with numbers in the place of ids."""
 
     body: EventBody
@@ -49,6 +54,7 @@ class Row:
     kind: str
     digest: bytes
     context: str
+    at: str  # occurred_at as it is digested
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,6 @@ class Known:
     members: dict[str, int]
     places: dict[str, int]
     surfaces: dict[str, str]  # active ones: key -> kind
-    digests: dict[UUID, bytes]  # of ids stored before
     undone: dict[UUID, tuple[int, str]]  # events to take back: actor, type
 
 
@@ -69,33 +74,21 @@ def look_up(bodies: Sequence[EventBody]) -> Known:
     return Known(
         members=members.numbers_of(people),
         places=places.numbers_of(spots) if spots else {},
-        surfaces={key: surface.kind for key, surface in active_surfaces().items()},
-        digests=digests_of([body.id for body in bodies]),
+        surfaces=kinds_of_active_surfaces(),
         undone=_events_to_undo([UUID(target) for target in _targets(bodies, TargetKind.EVENT)]),
     )
 
 
 def digests_of(ids: Sequence[UUID]) -> dict[UUID, bytes]:
-    """By which a repeated event is told from another one with the same id."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT id, digest FROM interactions_eventkey WHERE id = ANY(%s::uuid[])", [literal(ids)]
-        )
-        return {key: bytes(digest) for key, digest in cursor.fetchall()}
+    """Of those that are stored; another batch may have just committed the same id."""
+    found = rows_of("SELECT id, digest FROM interactions_eventkey WHERE id = ANY(%s::uuid[])", [literal(ids)])
+    return {key: bytes(digest) for key, digest in found}
 
 
-def is_timely(body: EventBody, *, now: datetime, from_file: bool) -> bool:
-    return body.occurred_at <= now + AHEAD and (from_file or body.occurred_at >= now - BEHIND)
-
-
-def judge(body: EventBody, known: Known, *, now: datetime, from_file: bool) -> Row | EventResult:
-    """The row to store, or what to answer instead."""
-    context = orjson.dumps(body.context.model_dump(exclude_none=True), option=orjson.OPT_SORT_KEYS)
-    digest = digest_of(body, context)
-    if body.id in known.digests:
-        return repeated(body, known.digests[body.id] == digest)
-    if not is_timely(body, now=now, from_file=from_file):
-        return _untimely(body, now)
+def judge(body: EventBody, known: Known, window: Window) -> Row | EventResult:
+    """The row to store, or why there is none."""
+    if not window.holds(body.occurred_at):
+        return _untimely(body, window)
     actor = known.members.get(body.actor)
     if actor is None:
         return rejected(body, "unknown_actor", "actor", "There is no such member.")
@@ -103,43 +96,64 @@ def judge(body: EventBody, known: Known, *, now: datetime, from_file: bool) -> R
         _surface_refusal(body, known)
         or _delivery_refusal(body, actor)
         or _undo_refusal(body, actor, known)
-        or _row(body, known, actor, digest, context.decode())
+        or _row(body, known, actor)
     )
 
 
-def digest_of(body: EventBody, context: bytes) -> bytes:
+class Repeats:
+    """Answers for events whose id is not new: the same content again, or another one under a used id."""
+
+    def __init__(self, rows: Mapping[int, Row], new: Set[UUID], others: Sequence[EventBody]) -> None:
+        self._here = {row.body.id: (i, row.digest) for i, row in rows.items() if row.body.id in new}
+        ids = {body.id for body in others} - set(self._here)
+        self._before = digests_of(list(ids)) if ids else {}
+
+    def answer(self, i: int, body: EventBody) -> EventResult | None:
+        """Of the event at place `i` of the batch; None when nothing with its id came before it."""
+        at, digest = self._here.get(body.id, (-1, self._before.get(body.id)))
+        if digest is None or at >= i:
+            return None
+        if digest == digest_of(body, context_of(body), body.occurred_at.isoformat()):
+            return EventResult(str(body.id), "duplicate")
+        return rejected(body, "id_reused", "id", "Another event has this id.")
+
+
+def context_of(body: EventBody) -> bytes:
+    if not body.context.model_fields_set:
+        return b"{}"
+    return orjson.dumps(body.context.model_dump(exclude_none=True), option=orjson.OPT_SORT_KEYS)
+
+
+def digest_of(body: EventBody, context: bytes, at: str) -> bytes:
     """16 bytes that differ when anything that was sent differs."""
     said = (
         body.type, body.actor, body.target, body.target_kind, body.surface,
-        body.delivery and str(body.delivery), body.position, body.occurred_at.isoformat(),
+        body.delivery and str(body.delivery), body.position, at,
     )  # fmt: skip
     return hashlib.blake2b(orjson.dumps(said) + context, digest_size=16).digest()
-
-
-def repeated(body: EventBody, same: bool) -> EventResult:
-    if same:
-        return EventResult(str(body.id), "duplicate")
-    return rejected(body, "id_reused", "id", "Another event has this id.")
 
 
 def rejected(body: EventBody, code: str, field: str, detail: str) -> EventResult:
     return EventResult(str(body.id), "rejected", code, field, detail)
 
 
-def _row(body: EventBody, known: Known, actor: int, digest: bytes, context: str) -> Row | EventResult:
+def _row(body: EventBody, known: Known, actor: int) -> Row | EventResult:
     kind = body.target_kind or TargetKind.MEMBER
-    if kind == TargetKind.EVENT:
-        return Row(body, actor, None, kind.value, digest, context)
-    target = (known.places if kind == TargetKind.PLACE else known.members).get(body.target)
-    if target is None:
-        return rejected(body, "unknown_target", "target", f"There is no such {kind.value}.")
-    return Row(body, actor, target, kind.value, digest, context)
+    target: int | None = None
+    if kind != TargetKind.EVENT:
+        target = (known.places if kind == TargetKind.PLACE else known.members).get(body.target)
+        if target is None:
+            return rejected(body, "unknown_target", "target", f"There is no such {kind.value}.")
+    context, at = context_of(body), body.occurred_at.isoformat()
+    return Row(body, actor, target, kind.value, digest_of(body, context, at), context.decode(), at)
 
 
-def _untimely(body: EventBody, now: datetime) -> EventResult:
-    if body.occurred_at > now:
+def _untimely(body: EventBody, window: Window) -> EventResult:
+    if body.occurred_at > window.last:
         return rejected(body, "in_future", "occurred_at", "This is more than 5 minutes in the future.")
-    return rejected(body, "too_old", "occurred_at", "Events older than 30 days are loaded from files.")
+    return rejected(
+        body, "too_old", "occurred_at", f"Events from before {window.first:%Y-%m-%d} are not taken here."
+    )
 
 
 def _surface_refusal(body: EventBody, known: Known) -> EventResult | None:
@@ -175,12 +189,6 @@ def _targets(bodies: Sequence[EventBody], kind: TargetKind) -> set[str]:
 
 
 def _events_to_undo(ids: Sequence[UUID]) -> dict[UUID, tuple[int, str]]:
-    if not ids:
-        return {}
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT e.id, e.actor, e.type FROM interactions_eventkey k JOIN interactions_event e "
-            "ON e.id = k.id AND e.occurred_at = k.occurred_at WHERE k.id = ANY(%s::uuid[])",
-            [literal(ids)],
-        )
-        return {key: (actor, event_type) for key, actor, event_type in cursor.fetchall()}
+    """Kept facts, and other events as long as their month is there."""
+    found = rows_of(_TO_UNDO, [literal(ids)] * 2) if ids else []
+    return {key: (actor, event_type) for key, actor, event_type in found}

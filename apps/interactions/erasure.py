@@ -1,8 +1,8 @@
 """Erases a member altogether. Services; the one door for it, called by the API and the admin.
 
-What goes: the member's row, trips and edges; every event that they did or that was done to them; their
-relationships, both ways; deliveries to them. In deliveries to others their number becomes 0 (nobody), so
-that the columns still agree. What stays: event ids without content (an id is never used twice), and the
+What goes: the member's row, trips and edges; every event and kept fact of what they did or was done to them;
+their relationships, both ways; deliveries to them. In deliveries to others their number becomes 0 (nobody),
+so that the columns still agree. What stays: event ids without content (an id is never used twice), and the
 number with the time of the erasure, which masks old snapshots. Others' packed viewer states may hold the
 number, which is nobody's; those that hold a newcomer's row go.
 """
@@ -32,6 +32,8 @@ WHERE actor = %(number)s OR (target = %(number)s AND target_kind = 'member') RET
 _STATEMENTS = (
     "UPDATE interactions_eventkey SET digest = '' WHERE id = ANY(%(events)s)",
     "DELETE FROM interactions_undone WHERE actor = %(number)s OR event = ANY(%(events)s)",
+    "DELETE FROM interactions_keptfact WHERE (kind = 'member' AND %(number)s IN (a, b)) "
+    "OR (kind = 'place' AND a = %(number)s)",
     "DELETE FROM interactions_relationship "
     "WHERE actor = %(number)s OR (target = %(number)s AND target_kind = 'member')",
     "DELETE FROM interactions_delivery WHERE viewer = %(number)s",

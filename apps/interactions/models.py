@@ -58,9 +58,53 @@ class Undone(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(name="undone_once", fields=["event", "actor"])]
+        indexes = [models.Index(fields=["undone_by"], name="undone_by")]
 
     def __str__(self) -> str:
         return str(self.event)
+
+
+class KeptFact(models.Model):
+    """A decisive event, apart from the others: it outlives its month, for relationships are made of these."""
+
+    id = models.UUIDField(primary_key=True)
+    type = models.CharField(max_length=16)
+    actor = models.IntegerField()
+    a = models.IntegerField()  # the bond, see relationships.py
+    b = models.IntegerField()
+    kind = models.CharField(max_length=8)  # member or place
+    surface = models.CharField(max_length=32, blank=True)  # empty: everywhere
+    occurred_at = models.DateTimeField()
+
+    class Meta:
+        indexes = [
+            models.Index(fields=["a", "b"], name="keptfact_bond"),
+            models.Index(fields=["b"], name="keptfact_b"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.actor}"
+
+
+class Untold(models.Model):
+    """A batch of stored events whose effects the online state may not have yet."""
+
+    id = models.BigAutoField(primary_key=True)
+    events = ArrayField(models.UUIDField())
+    created_at = models.DateTimeField(db_default=Now())
+
+    def __str__(self) -> str:
+        return f"{len(self.events)} events"
+
+
+class KeptSince(models.Model):
+    """From when on a partitioned table keeps its rows. It only moves forward: dropped months stay closed."""
+
+    table = models.CharField(primary_key=True, max_length=40)
+    since = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.table} since {self.since:%Y-%m-%d}"
 
 
 class Event(models.Model):
@@ -103,12 +147,12 @@ class Relationship(models.Model):
     state = models.CharField(max_length=10, choices=State)
     decided_at = models.DateTimeField()  # occurred_at of the event that decided
     decided_by = models.UUIDField()
+    version = models.BigIntegerField(default=0)  # of a sequence, taken under the pair's lock
     updated_at = models.DateTimeField(db_default=Now())
 
     class Meta:
         indexes = [
             models.Index(fields=["target", "target_kind", "surface"], name="relationship_target"),
-            models.Index(fields=["actor"], name="relationship_actor"),
             models.Index(
                 fields=["state", "id"],
                 condition=~models.Q(state__in=["liked", "passed"]),

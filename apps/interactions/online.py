@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import redis
@@ -37,6 +37,7 @@ WAITING, ANSWERED = 1, 2  # states of a like received
 IN_SESSION = frozenset(
     {CODES[state] for state in ("", State.LIKED, State.PASSED, State.MATCHED, State.SAVED)}
 )
+SEEN = timedelta(days=90)  # longer than any cool-down
 MOST_SEEN = 4000
 
 
@@ -44,9 +45,10 @@ MOST_SEEN = 4000
 class Effect:
     """What one committed event left behind.
 
-    `state` is the pair's state now as its actor made it (a Relationship.State), or empty.
-    `at` orders effects on a pair: the moment of the event that decided (of the undo itself, for an undo).
-    A `surface` that is empty means everywhere (block, unblock, report, and their undo).
+    `state` is the pair's state now as its actor made it (a Relationship.State), or empty. `at` is the moment
+    of the event that decided; `version` orders what is told of a pair, whoever tells it. A `surface` that is
+    empty means everywhere (block, unblock, report, and their undo). `first`: nothing was told of this pair
+    before, so that nothing has to be taken back.
     """
 
     type: str
@@ -56,14 +58,15 @@ class Effect:
     target_kind: str
     surface: str
     at: datetime
+    version: int = 0
     delivery: UUID | None = None  # of an impression that names one
     received_at: datetime | None = None  # of an impression
-    decided_at: datetime | None = None  # when the actor decided; None: at `at`
+    first: bool = False
     answered: bool = False  # of a like: the other side has decided too
 
 
-def apply(effects: Sequence[Effect], deeds: Sequence[Deed] = ()) -> None:
-    """Writes the effects for both sides. Returns once Valkey has them, or nobody believes Valkey any more.
+def apply(effects: Sequence[Effect], deeds: Sequence[Deed] = ()) -> bool:
+    """Writes the effects for both sides; whether Valkey has them. If not, nobody believes Valkey any more.
 
     Raises Unavailable when neither store can be told. Safe to repeat, in any order.
     """
@@ -72,15 +75,14 @@ def apply(effects: Sequence[Effect], deeds: Sequence[Deed] = ()) -> None:
     safety = any(_is_safety(effect) for effect in effects)
 
     def write(client: redis.Redis) -> None:
-        for rows, keep in ((facts, 0), (seen, MOST_SEEN)):
-            if rows:
-                online.merge(client, rows, keep)
+        online.merge_each(client, ((facts, 0), (seen, MOST_SEEN)))
         confirm(client, impressions_of(effects))
         for part in signals.in_parts(told):
             signals.write(client, part)
 
-    if facts or seen or told:
-        online.write_safely("events", write, safety=safety)
+    if not (facts or seen or told):
+        return True
+    return online.write_safely("events", write, safety=safety, told_again=True)
 
 
 def rebuild() -> bool:
@@ -116,8 +118,9 @@ def rows_of(effects: Sequence[Effect]) -> tuple[Rows, Rows]:
     seen: Rows = {}
     for effect in effects:
         if effect.type == "impression":
-            once_a_day = (effect.target, int(effect.at.timestamp() // 86_400) % 256, 1)
-            _add(seen, online.seen_key(effect.surface, effect.actor), once_a_day, effect.at)
+            at = effect.at.timestamp()
+            once_a_day = (effect.target, int(at // 86_400) % 256, 1, at)
+            _add(seen, online.seen_key(effect.surface, effect.actor), once_a_day)
         elif _is_global(effect):
             _add_global(facts, effect)
         elif effect.state in CODES:
@@ -131,15 +134,14 @@ def told_of(effects: Sequence[Effect]) -> Told:
     for effect in effects:
         if effect.type == "impression" or _is_global(effect) or effect.state not in CODES:
             continue
-        version, code = effect.at.timestamp(), CODES[effect.state]
-        if effect.target_kind == "member":
-            like = (ANSWERED if effect.answered else WAITING) if effect.state == State.LIKED else 0
+        like = (ANSWERED if effect.answered else WAITING) if effect.state == State.LIKED else 0
+        if effect.target_kind == "member" and (like or not effect.first):
             received = told.received.setdefault((effect.surface, effect.target), [])
-            received.append((effect.actor, 0, like, version))
-        decided_at = (effect.decided_at or effect.at).timestamp()
-        if decided_at >= oldest:
-            code = code if code in IN_SESSION else 0
-            decision = (effect.target, 0, code, version, decided_at)
+            received.append((effect.actor, 0, like, effect.version))
+        at, code = effect.at.timestamp(), CODES[effect.state]
+        lately = at >= oldest
+        if lately or not effect.first:  # an undo may leave a decision of long ago
+            decision = (effect.target, 0, code if lately and code in IN_SESSION else 0, effect.version, at)
             told.session.setdefault(online.session_key(effect.surface, effect.actor), []).append(decision)
     return told
 
@@ -162,25 +164,26 @@ def impressions_of(effects: Sequence[Effect]) -> list[Impression]:
 
 def _add_global(facts: Rows, effect: Effect) -> None:
     state = int(effect.state in GLOBAL_STATES)
-    mine = (effect.target, online.BLOCKED_BY_VIEWER, state)
-    theirs = (effect.actor, online.BLOCKED_BY_OTHER, state)
-    _add(facts, online.global_key(effect.actor), mine, effect.at)
-    _add(facts, online.global_key(effect.target), theirs, effect.at)
+    mine = (effect.target, online.BLOCKED_BY_VIEWER, state, effect.version)
+    theirs = (effect.actor, online.BLOCKED_BY_OTHER, state, effect.version)
+    _add(facts, online.global_key(effect.actor), mine)
+    _add(facts, online.global_key(effect.target), theirs)
 
 
 def _add_on_surface(facts: Rows, effect: Effect) -> None:
-    code = CODES[effect.state]
-    _add(facts, online.acted_key(effect.surface, effect.actor), (effect.target, BY_VIEWER, code), effect.at)
+    code, version = CODES[effect.state], effect.version
+    _add(facts, online.acted_key(effect.surface, effect.actor), (effect.target, BY_VIEWER, code, version))
     if effect.target_kind != "member":
         return
     # What else the other side did concerns nobody but them; it only takes the place of a match that was.
     both = code if effect.state in (State.MATCHED, State.UNMATCHED) else 0
-    theirs = (effect.actor, BY_OTHER, both)
-    _add(facts, online.acted_key(effect.surface, effect.target), theirs, effect.at)
+    if both or not effect.first:
+        record = (effect.actor, BY_OTHER, both, version)
+        _add(facts, online.acted_key(effect.surface, effect.target), record)
 
 
-def _add(rows: Rows, key: str, fact: tuple[int, int, int], at: datetime) -> None:
-    rows.setdefault(key, []).append((*fact, at.timestamp()))
+def _add(rows: Rows, key: str, record: tuple[int, int, int, float]) -> None:
+    rows.setdefault(key, []).append(record)
 
 
 def _is_global(effect: Effect) -> bool:

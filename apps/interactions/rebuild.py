@@ -21,6 +21,7 @@ from apps.interactions import refill, refill_signals
 from apps.interactions.copier import copy_all
 from apps.interactions.exposures import NAMED_BEHIND_SECONDS, Impression, confirm
 from apps.interactions.grants import settle_grants
+from apps.interactions.telling import forget_all, tell_untold
 from apps.surfaces.models import Surface
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,9 @@ def rebuild_when_needed(*, wait: bool = False) -> bool:
     if not _is_needed(client):
         return False
     with _lock(wait=wait) as mine:
-        return mine and _is_needed(client) and _rebuild(client)
+        if not mine or not _is_needed(client):
+            return False
+        return _catch_up(client) if _can_catch_up(client) else _rebuild(client)
 
 
 def _is_needed(client: redis.Redis) -> bool:
@@ -87,21 +90,43 @@ def rebuild() -> bool:
         return mine and _rebuild(background_client())
 
 
+def _can_catch_up(client: redis.Redis) -> bool:
+    """The same server, never emptied since it was whole, and all that it missed is told again."""
+    belief = online.current_belief()
+    return belief.run_id == _run_id(client) and _marker(client) >= max(belief.lost_at, 1)
+
+
+def _catch_up(client: redis.Redis) -> bool:
+    """Tells what Valkey missed, from Postgres; False when it missed something else meanwhile."""
+    generation, run_id = online.current_belief().generation, _run_id(client)
+    batches = tell_untold(all_rows=True)
+    client.set(online.MARKER, generation)
+    believed = _believe(generation, run_id if _run_id(client) == run_id else "")
+    log.info("Valkey was told %d batches of events that it missed: %s", batches, _said(believed))
+    return believed
+
+
 def _rebuild(client: redis.Redis) -> bool:
     generation = _start()
     started = time.monotonic()
-    client.delete(online.MARKER)  # the reserve script refuses from here on
+    client.delete(online.MARKER)  # the reserve script refuses from here on; only a rebuild ends this
     run_id = _run_id(client)
+    forget_all()
     _clear(client)
     # Then no process answers any more with what it was granted before: grants are in the stream or in files.
     time.sleep(max(online.LEASE_SECONDS + online.MARGIN_SECONDS - (time.monotonic() - started), 0))
     copy_all()
     settle_grants(everything=True)
     _write_all(client)
+    tell_untold(all_rows=True)  # what ended while it was being written is not brought back by it
     client.set(online.MARKER, generation)
     believed = _believe(generation, run_id if _run_id(client) == run_id else "")
-    log.info("Online state rebuilt as generation %d: %s", generation, "believed" if believed else "again")
+    log.info("Online state rebuilt as generation %d: %s", generation, _said(believed))
     return believed
+
+
+def _said(believed: bool) -> str:
+    return "believed" if believed else "again"
 
 
 def _write_all(client: redis.Redis) -> None:

@@ -25,6 +25,7 @@ from apps.interactions.online import (
     CODES,
     GLOBAL_STATES,
     MOST_SEEN,
+    SEEN,
     WAITING,
     State,
 )
@@ -32,7 +33,6 @@ from apps.interactions.signals import MOST_RECEIVED
 
 I32 = npt.NDArray[np.int32]
 Columns = dict[str, npt.NDArray[Any]]
-SEEN_DAYS = 90
 KEYS_PER_FILL = 1000
 FIELDS_PER_CALL = 5000
 
@@ -50,14 +50,14 @@ return found
 _RELATIONSHIPS = """
 SELECT (CASE state %(cases)s END)::int AS state, actor, target, target_kind = 'member' AS member,
     coalesce(array_position(%%(surfaces)s::text[], surface::text), 0)::int AS place,
-    extract(epoch FROM decided_at)::float8 AS at
+    version::float8 AS at
 FROM interactions_relationship WHERE surface = '' OR surface = ANY(%%(surfaces)s::text[])
 """
 _IMPRESSIONS = f"""
 SELECT actor, target, array_position(%(surfaces)s::text[], surface::text) AS place,
     extract(epoch FROM occurred_at)::float8 AS at
 FROM interactions_event
-WHERE type = 'impression' AND occurred_at > now() - interval '{SEEN_DAYS} days' AND target IS NOT NULL
+WHERE type = 'impression' AND occurred_at > now() - interval '{SEEN.days} days' AND target IS NOT NULL
     AND surface = ANY(%(surfaces)s::text[])
 """
 _CONNECTIONS = """

@@ -18,14 +18,14 @@ from apps.common import online
 from apps.common.copy_out import columns_of
 from apps.interactions import signals
 from apps.interactions.online import CODES, IN_SESSION, State
-from apps.interactions.refill import SEEN_DAYS, latest, write_in_turn
+from apps.interactions.refill import latest, write_in_turn
 from apps.interactions.signals import Deed, Told
 
 BATCH = 20_000
 _DECIDED = """
 SELECT (CASE state %(cases)s END)::int AS state, actor, target,
     array_position(%%(surfaces)s::text[], surface::text) AS place,
-    extract(epoch FROM decided_at)::float8 AS at
+    extract(epoch FROM decided_at)::float8 AS at, version::float8 AS version
 FROM interactions_relationship
 WHERE decided_at > now() - make_interval(secs => %%(seconds)s) AND surface = ANY(%%(surfaces)s::text[])
     AND state = ANY(%%(states)s::text[])
@@ -34,7 +34,7 @@ _DEEDS = f"""
 SELECT type, actor, target, target_kind, surface, occurred_at, id, coalesce(context->>'reason', '')
 FROM interactions_event e
 WHERE target IS NOT NULL AND (
-    (type = 'like_read' AND occurred_at > now() - interval '{SEEN_DAYS} days')
+    (type = 'like_read' AND occurred_at > now() - make_interval(secs => {signals.READ_SECONDS}))
     OR (type = 'feedback' AND occurred_at > now() - make_interval(secs => {signals.LESS_SECONDS})
         AND NOT EXISTS (SELECT 1 FROM interactions_undone u WHERE u.event = e.id AND u.actor = e.actor)))
 """
@@ -70,14 +70,21 @@ def write_signals(client: redis.Redis, surfaces: Sequence[str]) -> None:
 def _write_decisions(client: redis.Redis, surfaces: Sequence[str]) -> None:
     codes = {state.value: CODES[state] for state in State if CODES.get(state) in IN_SESSION}
     cases = " ".join(f"WHEN '{state}' THEN {code}" for state, code in codes.items())
-    types = {"state": "int", "actor": "int", "target": "int", "place": "int", "at": "float"}
+    types = {
+        "state": "int",
+        "actor": "int",
+        "target": "int",
+        "place": "int",
+        "at": "float",
+        "version": "float",
+    }
     given = {"surfaces": list(surfaces), "states": list(codes), "seconds": signals.SESSION_SECONDS}
     rows = columns_of(_DECIDED % {"cases": cases}, types, given)
     for place, surface in enumerate(surfaces, 1):
         here = {name: column[rows["place"] == place] for name, column in rows.items()}
         records = np.zeros(len(here["actor"]), online.DECISION)
         records["number"], records["state"] = here["target"], here["state"]
-        records["version"] = records["at"] = here["at"]
+        records["at"], records["version"] = here["at"], here["version"]
         owners, records = latest(here["actor"], records, signals.MOST_SESSION)
         key = partial(online.session_key, surface)
         for there in write_in_turn(client, key, owners, records, signals.SESSION_SECONDS):

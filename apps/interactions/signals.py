@@ -7,11 +7,13 @@ each change to a stream that every web process follows. Repeating any of it chan
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cache
-from typing import Any
+from itertools import starmap
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import numpy as np
@@ -26,7 +28,9 @@ MOST_MOVED = 20_000  # entries of the stream; whoever fell behind reads the arra
 SESSION_SECONDS = 4 * 86_400  # four of the longest half-lives; older decisions count nothing
 LESS_SECONDS = 240 * 86_400
 ACTIVE_SECONDS = 7 * 86_400
+READ_SECONDS = 90 * 86_400
 LIVE, UNDONE = 1, 2  # states of what was asked less of
+_decision, _less = struct.Struct("<iBBdd").pack, struct.Struct("<QiIBBd").pack  # online.DECISION, online.LESS
 READ = 1  # slot of the received key: the viewer read this one's like
 
 Session = dict[str, list[tuple[int, int, int, float, float]]]  # by key: fields of online.DECISION
@@ -70,8 +74,7 @@ local function merged(data, given, size)
   for i = 1, #given, size do
     local record = string.sub(given, i, i + size - 1)
     local at = find(data, string.sub(record, 1, 5), size)
-    local newer = at and struct.unpack('<d', record, 7) >= struct.unpack('<d', data, at + 6)
-    if newer or (not at and string.byte(record, 6) > 0) then
+    if not at or struct.unpack('<d', record, 7) >= struct.unpack('<d', data, at + 6) then
       data, changed = put(data, record, at, size), true
     end
   end
@@ -164,19 +167,20 @@ return #KEYS
 )
 
 
-@dataclass(frozen=True)
-class Deed:
-    """One committed event, as far as signals care. `of`: the event that an undo takes back."""
+class Deed(NamedTuple):
+    """What one committed event says, by number. `of`: the event that an undo takes back."""
 
     type: str
     actor: int
-    target: int | None
+    target: int | None  # none for an undo
     target_kind: str
     surface: str
     at: datetime
     id: UUID
     reason: str = ""
     of: UUID | None = None
+    delivery: UUID | None = None
+    received_at: datetime | None = None
 
 
 @dataclass
@@ -193,18 +197,20 @@ class Told:
 
 
 def told_of_deeds(deeds: Iterable[Deed], told: Told | None = None) -> Told:
-    """Presence of whoever did something, likes read, "less like this" and its undo."""
+    """Presence of whoever did something, likes read, "less like this" and its undo; nothing of long ago."""
     told = Told() if told is None else told
-    latest = int(clock.now().timestamp() // 3600)
+    now = clock.now().timestamp()
     for deed in deeds:
-        hour = min(int(deed.at.timestamp() // 3600), latest)
-        told.active[deed.actor] = max(told.active.get(deed.actor, 0), hour)
-        if deed.type == "like_read" and deed.target is not None:
+        at = deed.at.timestamp()
+        if at > now - ACTIVE_SECONDS:
+            hour = int(min(at, now) // 3600)
+            told.active[deed.actor] = max(told.active.get(deed.actor, 0), hour)
+        if deed.type == "like_read" and deed.target is not None and at > now - READ_SECONDS:
             for surface in _surfaces_of(deed):
-                record = (deed.target, READ, 1, deed.at.timestamp())
-                told.received.setdefault((surface, deed.actor), []).append(record)
+                told.received.setdefault((surface, deed.actor), []).append((deed.target, READ, 1, at))
         elif deed.type == "feedback" and deed.reason in LESS and deed.target is not None:
-            _add_less(told, deed, deed.id, LESS[deed.reason], LIVE)
+            if at > now - LESS_SECONDS:
+                _add_less(told, deed, deed.id, LESS[deed.reason], LIVE)
         elif deed.of is not None:
             _add_less(told, deed, deed.of, 0, UNDONE)
     return told
@@ -221,8 +227,8 @@ def write(client: redis.Redis, told: Told) -> None:
     args += [MOST_RECEIVED, MOST_SESSION, SESSION_SECONDS, MOST_LESS, LESS_SECONDS]
     for (surface, number), records in told.received.items():
         args += [number, surface, online.packed(records)]
-    args += [_packed(records, online.DECISION) for records in told.session.values()]
-    args += [_packed(records, online.LESS) for records in told.less.values()]
+    args += [b"".join(starmap(_decision, records)) for records in told.session.values()]
+    args += [b"".join(starmap(_less, records)) for records in told.less.values()]
     _script(client)(keys=keys, args=args)
 
 
@@ -265,13 +271,9 @@ def _add_less(told: Told, deed: Deed, event: UUID, reason: int, state: int) -> N
 def _surfaces_of(deed: Deed) -> list[str]:
     if deed.surface:
         return [deed.surface]
-    from apps.surfaces.selectors import active_surfaces
+    from apps.surfaces.selectors import kinds_of_active_surfaces
 
-    return [key for key, surface in active_surfaces().items() if surface.kind == "member"]
-
-
-def _packed(records: Sequence[tuple[Any, ...]], dtype: np.dtype[Any]) -> bytes:
-    return np.array(records, dtype).tobytes()
+    return [key for key, kind in kinds_of_active_surfaces().items() if kind == "member"]
 
 
 @cache

@@ -25,16 +25,18 @@ def copy_deliveries_task() -> int:
 
 @shared_task(name="interactions.heal_online_state")  # type: ignore[untyped-decorator]
 def heal_online_state_task() -> bool:
-    """Rebuilds the online state when it may not be believed."""
+    """Mends the online state when it may not be believed; else tells it what nobody told it so far."""
     from django.db import DatabaseError
     from redis import RedisError
 
+    from apps.common.errors import Unavailable
     from apps.interactions.rebuild import rebuild_when_needed
+    from apps.interactions.telling import tell_untold
 
     try:
-        return rebuild_when_needed()
-    except (RedisError, DatabaseError) as error:
-        log.warning("The online state can't be rebuilt yet: %r", error)
+        return rebuild_when_needed() or tell_untold() > 0
+    except (RedisError, DatabaseError, Unavailable) as error:
+        log.warning("The online state can't be mended yet: %r", error)
         return False
 
 

@@ -7,12 +7,12 @@ from datetime import date, datetime
 from typing import Any
 
 import orjson
-from django.db import connection
 from django.db.models import Q
 
 from apps.common import clock
 from apps.common.errors import NotFound
 from apps.common.geo import centre_of
+from apps.common.prepared import rows_of
 from apps.members.models import Connection, Member, Status, Visibility
 
 ADULT_AGE = 18
@@ -20,13 +20,11 @@ ADULT_AGE = 18
 
 def numbers_of(external_ids: Iterable[str]) -> dict[str, int]:
     """Numbers by the app's own ids; ids of nobody are left out."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT external_id, number FROM members_member "
-            "WHERE external_id = ANY(ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)))",
-            [orjson.dumps(list(external_ids)).decode()],
-        )
-        return dict(cursor.fetchall())
+    sql = (
+        "SELECT external_id, number FROM members_member "
+        "WHERE external_id = ANY(ARRAY(SELECT jsonb_array_elements_text(%s::jsonb)))"
+    )
+    return dict(rows_of(sql, [orjson.dumps(list(external_ids)).decode()]))
 
 
 def member_by_id(external_id: str) -> Member:

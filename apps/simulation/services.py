@@ -126,7 +126,7 @@ def _write_events(truth: Truth, events: Events, say: Say) -> tuple[int, int]:
     accepted = duplicates = 0
     for start in range(0, len(events), EVENTS):
         rows = range(start, min(start + EVENTS, len(events)))
-        results = record_events(bodies.event_bodies(truth, events, rows), now=now(), from_file=True)
+        results = record_events(bodies.event_bodies(truth, events, rows), now=now(), backfill=True)
         _all_good(results)
         duplicate = sum(result.status == "duplicate" for result in results)
         accepted, duplicates = accepted + len(results) - duplicate, duplicates + duplicate

@@ -3,12 +3,18 @@
 from apps.common.bodies import Location
 from apps.common.errors import Unprocessable
 from apps.common.geo import distance_km
+from apps.common.prepared import rows_of
 from apps.surfaces.models import Market, Surface
 
 
 def active_surfaces() -> dict[str, Surface]:
     """Active surfaces by key."""
     return {surface.key: surface for surface in Surface.objects.filter(is_active=True)}
+
+
+def kinds_of_active_surfaces() -> dict[str, str]:
+    """What each active surface shows, by its key."""
+    return dict(rows_of("SELECT key, kind FROM surfaces_surface WHERE is_active"))
 
 
 def markets_by_key() -> dict[str, Market]:

@@ -1,6 +1,7 @@
 """The packed records in a real Valkey: the later fact wins, a missed write is never believed."""
 
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -23,7 +24,9 @@ def records(key: str) -> set[tuple[int, int, int]]:
 
 
 def effect(type: str, state: str, actor: int, target: int, *, surface: str = "", minutes: int = 0) -> Effect:
-    return Effect(type, state, actor, target, "member", surface, NOON + timedelta(minutes=minutes))
+    """Decided in the order of the minutes."""
+    at = NOON + timedelta(minutes=minutes)
+    return Effect(type, state, actor, target, "member", surface, at, version=minutes)
 
 
 def test_a_block_stands_on_both_sides() -> None:
@@ -126,6 +129,22 @@ def test_a_like_that_valkey_did_not_take_is_marked_but_not_waited_for(
     assert not online.current_belief().trusted
 
 
-def test_nothing_is_kept_of_what_never_was() -> None:
-    apply([effect("undo", "", 7, 9, surface="dating"), effect("unblock", "", 7, 9)])
-    assert writing_client().keys("o:*") == []
+def test_what_was_taken_back_before_it_was_told_stays_so() -> None:
+    apply([effect("undo", "", 7, 9, surface="dating", minutes=2), effect("unblock", "", 7, 9, minutes=2)])
+    apply([effect("like", "liked", 7, 9, surface="dating"), effect("block", "blocked", 7, 9)])
+    assert records(online.acted_key("dating", 7)) == {(9, 0, 0)}
+    assert records(online.received_key("dating", 9)) == {(7, 0, 0)}
+    assert records(online.global_key(9)) == {(7, online.BLOCKED_BY_OTHER, 0)}
+
+
+def test_of_a_pair_nobody_was_told_of_only_what_is_there_is_kept() -> None:
+    apply([replace(effect("pass", "passed", 7, 9, surface="dating"), first=True)])
+    assert records(online.acted_key("dating", 7)) == {(9, 0, 2)}
+    assert not writing_client().exists(online.acted_key("dating", 9), online.received_key("dating", 9))
+
+
+def test_of_too_many_the_newest_stay_whatever_the_order_of_arrival() -> None:
+    client, key = writing_client(), online.seen_key("dating", 7)
+    online.merge(client, {key: [(number, 0, 1, 1000.0 + number) for number in range(1, 17)]}, keep=16)
+    online.merge(client, {key: [(99, 0, 1, 5.0)]}, keep=16)  # long ago, told last
+    assert {number for number, _, _ in records(key)} == set(range(3, 17))

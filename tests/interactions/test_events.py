@@ -91,7 +91,7 @@ def test_events_up_to_30_days_late_are_taken_and_older_ones_by_file_only() -> No
     late = event("like", "ann", "bob", minute=-60 * 24 * 30 + 61)
     old = event("pass", "bob", "ann", minute=-60 * 24 * 900)
     assert [result.status for result in send(late, old)] == ["accepted", "rejected"]
-    assert [result.status for result in send(old, from_file=True)] == ["accepted"]
+    assert [result.status for result in send(old, backfill=True)] == ["accepted"]
 
 
 def test_each_month_has_its_own_partition() -> None:
@@ -99,7 +99,7 @@ def test_each_month_has_its_own_partition() -> None:
     send(
         event("like", "ann", "bob"),
         event("like", "bob", "ann", minute=-60 * 24 * 700),
-        from_file=True,
+        backfill=True,
     )
     with connection.cursor() as cursor:
         cursor.execute("SELECT tableoid::regclass::text FROM interactions_event ORDER BY 1")

@@ -16,4 +16,4 @@ class Command(LoadCommand):
     batch = 5000
 
     def save(self, bodies: Sequence[EventBody]) -> Sequence[Result]:
-        return record_events(bodies, now=clock.now(), from_file=True)
+        return record_events(bodies, now=clock.now(), backfill=True)

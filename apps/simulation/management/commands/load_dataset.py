@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
 
 def _record(events: Sequence[EventBody]) -> list[EventResult]:
-    return record_events(events, now=clock.now(), from_file=True)
+    return record_events(events, now=clock.now(), backfill=True)
 
 
 def _batches(rows: Iterable[T], size: int) -> Iterator[list[T]]:

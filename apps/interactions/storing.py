@@ -1,0 +1,80 @@
+"""Writes a batch in one statement: keys, events, kept facts, undos, and what the online state has to be told.
+
+Of events that came twice, the key table lets one through. What is returned is new and not yet committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from apps.common.prepared import rows_of
+from apps.interactions.arrays import literal, optional, texts
+from apps.interactions.checks import Row
+from apps.interactions.models import EventType
+from apps.interactions.relationships import DECISIVE, GLOBAL
+
+_DECISIVE = ", ".join(f"'{t.value}'" for t in EventType if t in DECISIVE)
+_GLOBAL = ", ".join(f"'{t.value}'" for t in EventType if t in GLOBAL)
+# Keys in rising order, so that batches wait for each other in one direction only.
+_STORE = f"""
+WITH given AS (
+    SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::int[], %s::int[], %s::text[], %s::text[],
+        %s::uuid[], %s::int2[], %s::timestamptz[], %s::jsonb[], %s::uuid[])
+    AS g(id, digest, type, actor, target, kind, surface, delivery, position, at, context, undoes)
+), new AS (
+    INSERT INTO interactions_eventkey (id, digest, occurred_at)
+    SELECT id, decode(digest, 'hex'), at FROM given ORDER BY id
+    ON CONFLICT (id) DO NOTHING RETURNING id
+), events AS (
+    INSERT INTO interactions_event (id, type, actor, target, target_kind, surface, delivery, position,
+        occurred_at, received_at, context)
+    SELECT id, type, actor, target, kind, surface, delivery, position, at, %s::timestamptz, context
+    FROM given JOIN new USING (id)
+), facts AS (
+    INSERT INTO interactions_keptfact (id, type, actor, a, b, kind, surface, occurred_at)
+    SELECT id, type, actor, CASE kind WHEN 'place' THEN actor ELSE least(actor, target) END,
+        CASE kind WHEN 'place' THEN target ELSE greatest(actor, target) END, kind,
+        CASE WHEN type IN ({_GLOBAL}) THEN '' ELSE surface END, at
+    FROM given JOIN new USING (id) WHERE type IN ({_DECISIVE})
+), undos AS (
+    INSERT INTO interactions_undone (event, actor, undone_by, occurred_at)
+    SELECT undoes, actor, id, at FROM given JOIN new USING (id) WHERE undoes IS NOT NULL ORDER BY 1, 2
+    ON CONFLICT (event, actor) DO NOTHING
+), untold AS (
+    INSERT INTO interactions_untold (events) SELECT array_agg(id) FROM new HAVING count(*) > 0 RETURNING id
+)
+SELECT id, NULL FROM new UNION ALL SELECT NULL, id FROM untold
+"""
+
+
+def store(rows: Sequence[Row], now: datetime) -> tuple[set[UUID], int]:
+    """The ids that were new, and under which number they wait to be told (0: none was new)."""
+    if not rows:
+        return set(), 0
+    bodies = [row.body for row in rows]
+    found = rows_of(
+        _STORE,
+        [
+            literal([body.id.hex for body in bodies]),
+            literal([row.digest.hex() for row in rows]),
+            literal([body.type.value for body in bodies]),
+            literal([row.actor for row in rows]),
+            optional([row.target for row in rows]),
+            literal([row.kind for row in rows]),
+            literal([body.surface or "" for body in bodies]),
+            optional([body.delivery and body.delivery.hex for body in bodies]),
+            optional([body.position for body in bodies]),
+            literal([row.at for row in rows]),
+            texts([row.context for row in rows]),
+            optional(
+                [
+                    UUID(body.target).hex if row.target is None else None
+                    for row, body in zip(rows, bodies, strict=True)
+                ]
+            ),
+            now,
+        ],
+    )
+    return {key for key, _ in found if key is not None}, next((told for key, told in found if key is None), 0)

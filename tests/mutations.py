@@ -150,6 +150,28 @@ MUTATIONS = (
         "tests/delivery/test_ledger.py::test_another_generation_refuses_and_leaves_nothing_behind",
     ),
     Mutation(
+        "what is stored is kept to be told",
+        "apps/interactions/storing.py",
+        "FROM new HAVING count(*) > 0 RETURNING id",
+        "FROM new HAVING false RETURNING id",
+        "tests/interactions/test_catching_up.py::test_a_process_that_died_before_it_told_is_made_up_for",
+    ),
+    Mutation(
+        "nothing is forgotten as told while Valkey is not believed",
+        "apps/interactions/telling.py",
+        "    AND (%s OR (SELECT trusted FROM common_onlinestate WHERE id = 1))",
+        "    AND (%s OR true)",
+        "tests/interactions/test_catching_up.py::"
+        "test_while_valkey_is_not_believed_what_was_told_is_kept_to_be_told_again",
+    ),
+    Mutation(
+        "what was taken back stays so when the older word comes late",
+        "apps/common/online.py",
+        "      fresh[#fresh + 1] = record\n",
+        "      if string.byte(record, 6) > 0 then fresh[#fresh + 1] = record end\n",
+        "tests/common/test_online.py::test_what_was_taken_back_before_it_was_told_stays_so",
+    ),
+    Mutation(
         "an id used at once for two things is given to one",
         "apps/interactions/checks.py",
         "if digest == digest_of(body, context_of(body), body.occurred_at.isoformat()):",

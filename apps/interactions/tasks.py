@@ -36,7 +36,7 @@ def heal_online_state_task() -> bool:
     try:
         return rebuild_when_needed() or tell_untold() > 0
     except (RedisError, DatabaseError, Unavailable) as error:
-        log.warning("The online state can't be mended yet: %r", error)
+        log.warning("The online state can't be rebuilt yet: %r", error)
         return False
 
 

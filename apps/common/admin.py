@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -10,6 +11,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from apps.common.local_time import written
 from apps.common.models import AuditEntry
 from apps.common.staff import Grid, Heading, LargeInspectAdmin, Section
 
@@ -50,16 +52,15 @@ class AuditEntryAdmin(LargeInspectAdmin):
 
     @display(description="When")
     def when(self, obj: AuditEntry) -> str:
-        return f"{obj.at:%d %b %Y %H:%M:%S}"
+        return written(obj.at, with_seconds=True)
 
     @display(description="Who")
     def who(self, obj: AuditEntry) -> str:
         return obj.actor_name or "system"
 
     def heading(self, request: HttpRequest, obj: AuditEntry) -> Heading:
-        return Heading(
-            obj.action, f"{obj.subject}, by {obj.actor_name or 'system'}, {obj.at:%d %b %Y %H:%M:%S} UTC"
-        )
+        at = written(obj.at, with_seconds=True)
+        return Heading(obj.action, f"{obj.subject}, by {obj.actor_name or 'system'}, {at}")
 
     def sections(self, request: HttpRequest, obj: AuditEntry) -> list[Section]:
         before, after = _flat(obj.before), _flat(obj.after)
@@ -69,7 +70,18 @@ class AuditEntryAdmin(LargeInspectAdmin):
         ]
 
 
-def _flat(values: Any) -> dict[str, str]:
+def _flat(values: Any) -> dict[str, str | datetime]:
     if not isinstance(values, dict):
         return {"value": json.dumps(values)} if values is not None else {}
-    return {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    return {
+        key: _read(value) if isinstance(value, str) else json.dumps(value) for key, value in values.items()
+    }
+
+
+def _read(text: str) -> str | datetime:
+    """A moment with its offset as one, so that it is shown in the reader's zone; any other text as it is."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if found.utcoffset() is None else found

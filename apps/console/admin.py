@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
-from django.db.models import Q, QuerySet
+from django.db.models import DateTimeField, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
@@ -26,6 +26,7 @@ from unfold.decorators import action, display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
+from apps.common.local_time import written, zone_name
 from apps.common.staff import Button, Grid, Heading, InspectAdmin, LargeInspectAdmin, Section, acting_user
 from apps.console.inspect.delivery_page import delivery_sections
 from apps.console.inspect.why_not import PRIVATE
@@ -66,9 +67,9 @@ class DeliveryAdmin(LargeInspectAdmin):
         for row in rows:
             row.names = names
 
-    @display(description="When (UTC)")
+    @display(description="When")
     def when(self, obj: Delivery) -> str:
-        return f"{obj.served_at:%d %b %Y %H:%M:%S}"
+        return written(obj.served_at, with_seconds=True)
 
     @display(description="Viewer")
     def viewer_name(self, obj: Any) -> SafeString | str:
@@ -93,9 +94,8 @@ class DeliveryAdmin(LargeInspectAdmin):
     def heading(self, request: HttpRequest, obj: Delivery) -> Heading:
         marks = [("random order", "info")] if obj.random_order else []
         marks += [(reason, "bad") for reason in obj.degraded]
-        return Heading(
-            f"{obj.surface.capitalize()}, {obj.served_at:%d %b %Y %H:%M:%S} UTC", str(obj.id), marks=marks
-        )
+        at = written(obj.served_at, with_seconds=True)
+        return Heading(f"{obj.surface.capitalize()}, {at}", str(obj.id), marks=marks)
 
     def looks_at(self, request: HttpRequest, obj: Delivery) -> str:
         return id_of_member(obj.viewer)
@@ -220,6 +220,16 @@ class GroupAdmin(InspectAdmin):
         ]
 
 
+class InReadersZone:
+    """Says beside each time field in which zone it is read."""
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)  # type: ignore[misc]
+        if field is not None and isinstance(db_field, DateTimeField):
+            field.help_text = f"{field.help_text} In {zone_name()}.".strip()
+        return field
+
+
 class TaskSelect(UnfoldAdminSelectWidget, TaskSelectWidget):
     """The list of registered tasks, in the admin's look."""
 
@@ -232,7 +242,7 @@ class PeriodicTaskForm(StockPeriodicTaskForm):
 
 
 @admin.register(beat.PeriodicTask)
-class PeriodicTaskAdmin(StockPeriodicTaskAdmin, ModelAdmin):
+class PeriodicTaskAdmin(InReadersZone, StockPeriodicTaskAdmin, ModelAdmin):
     form = PeriodicTaskForm
     change_form_template = None  # the stock one puts a crontab into words by a script that the policy refuses
     readonly_fields = ("last_run_at",)
@@ -260,7 +270,7 @@ class CrontabAdmin(StockCrontabAdmin, ModelAdmin):
 
 
 @admin.register(beat.ClockedSchedule)
-class ClockedAdmin(StockClockedAdmin, ModelAdmin):
+class ClockedAdmin(InReadersZone, StockClockedAdmin, ModelAdmin):
     pass
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
 from typing import Any
 
@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from apps.common.errors import Problem
+from apps.common.local_time import LocalTimeInvalid, parse_typed, zone_name
 from apps.common.staff import acting_user as actor
 from apps.common.staff import note_of as posted_note
 from apps.releases.services import PUBLISH
@@ -44,6 +45,7 @@ def render(
     from django.contrib import admin
 
     both = {**admin.site.each_context(request), "title": title, **context}
+    both["zone"] = zone_name()
     both["may_edit"] = request.user.has_perm(EDIT)
     both["may_publish"] = request.user.has_perm(PUBLISH)
     return TemplateResponse(request, f"console/{template}.html", both, status=status)
@@ -55,9 +57,8 @@ def posted_number(request: HttpRequest, name: str) -> int | None:
 
 
 def posted_time(request: HttpRequest, name: str) -> datetime:
-    """A date and a time, in UTC unless it says otherwise. Raises Problem `time_missing`."""
+    """A moment typed in the reader's zone, in UTC. Raises Problem `time_missing`."""
     try:
-        found = datetime.fromisoformat(request.POST.get(name, ""))
-        return found.replace(tzinfo=UTC) if found.utcoffset() is None else found.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise Problem("Say when: a date and a time in UTC.", code="time_missing", field=name) from None
+        return parse_typed(request.POST.get(name, ""))
+    except LocalTimeInvalid as invalid:
+        raise Problem(f"Say when. {invalid}", code="time_missing", field=name) from None

@@ -14,6 +14,7 @@ from typing import Any
 from redis import RedisError
 
 from apps.common.clock import now, today
+from apps.common.local_time import written
 from apps.common.models import OnlineState
 from apps.common.valkey import background_client
 from apps.console.figures import draw
@@ -104,7 +105,7 @@ def tiles() -> list[Tile]:
     """Release, snapshot, refresh, stores: is everything in order?"""
     release = live_release()
     return [
-        Tile("Live release", f"Release {release.number}", f"since {release.published_at:%d %b %H:%M}"),
+        Tile("Live release", f"Release {release.number}", f"since {written(release.published_at)}"),
         _snapshot_tile(),
         _refresh_tile(),
         _online_tile(),

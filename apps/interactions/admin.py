@@ -14,6 +14,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from apps.common.local_time import written
 from apps.common.staff import Heading, LargeInspectAdmin, Section
 from apps.interactions.models import Event, EventType, Relationship
 from apps.members.models import Member
@@ -120,16 +121,17 @@ class EventAdmin(PairAdmin):
             wanted |= Q(actor=number)
         return queryset.filter(wanted)
 
-    @display(description="When (UTC)")
+    @display(description="When")
     def when(self, obj: Event) -> str:
-        return f"{obj.occurred_at:%d %b %Y %H:%M:%S}"
+        return written(obj.occurred_at, with_seconds=True)
 
     @display(description="Type", label=EVENT_COLOURS)
     def kind(self, obj: Event) -> tuple[str, str]:
         return obj.type, obj.get_type_display()
 
     def heading(self, request: HttpRequest, obj: Event) -> Heading:
-        return Heading(obj.get_type_display(), f"{obj.occurred_at:%d %b %Y %H:%M:%S} UTC · {obj.id}")
+        at = written(obj.occurred_at, with_seconds=True)
+        return Heading(obj.get_type_display(), f"{at} · {obj.id}")
 
     def sections(self, request: HttpRequest, obj: Event) -> list[Section]:
         names = names_of([("member", obj.actor), (obj.target_kind, obj.target)])
@@ -176,9 +178,9 @@ class RelationshipAdmin(PairAdmin):
     def surface_name(self, obj: Relationship) -> str:
         return obj.surface or "everywhere"
 
-    @display(description="Since (UTC)")
+    @display(description="Since")
     def when(self, obj: Relationship) -> str:
-        return f"{obj.decided_at:%d %b %Y %H:%M}"
+        return written(obj.decided_at)
 
     def heading(self, request: HttpRequest, obj: Relationship) -> Heading:
         return Heading(obj.get_state_display(), f"on {obj.surface or 'every surface'}")

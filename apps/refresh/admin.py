@@ -15,6 +15,7 @@ from django.utils.timesince import timesince
 from unfold.decorators import display
 
 from apps.common.clock import now
+from apps.common.local_time import written
 from apps.common.staff import Button, Grid, Heading, InspectAdmin, Section
 from apps.refresh.models import RefreshJob, SnapshotRow
 
@@ -49,7 +50,7 @@ class SnapshotAdmin(InspectAdmin):
 
     def heading(self, request: HttpRequest, obj: SnapshotRow) -> Heading:
         age = timesince(obj.built_at, depth=1)
-        line = f"Built {age} ago from data until {obj.data_until:%d %b %Y %H:%M} UTC"
+        line = f"Built {age} ago from data until {written(obj.data_until)}"
         return Heading(obj.id, line, marks=[(obj.get_status_display(), MARKS[SNAPSHOT_COLOURS[obj.status]])])
 
     def buttons(self, request: HttpRequest, obj: SnapshotRow) -> list[Button]:
@@ -118,9 +119,9 @@ class RefreshJobAdmin(InspectAdmin):
     def state(self, obj: RefreshJob) -> tuple[str, str]:
         return obj.status, obj.get_status_display()
 
-    @display(description="Started (UTC)")
+    @display(description="Started")
     def started(self, obj: RefreshJob) -> str:
-        return f"{obj.created_at:%d %b %H:%M:%S}"
+        return written(obj.created_at, with_seconds=True)
 
     @display(description="Took")
     def took(self, obj: RefreshJob) -> str:

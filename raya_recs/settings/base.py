@@ -99,6 +99,7 @@ ADMIN_MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "apps.console.time_zone.readers_zone",
     "apps.console.access.middleware.second_step",
     "apps.console.access.middleware.named_changes",
     "axes.middleware.AxesMiddleware",

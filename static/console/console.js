@@ -14,13 +14,17 @@ document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && event.target.closest("details.rc-confirm[open]");
   if (open) { open.open = false; open.querySelector("summary").focus(); }
 });
-// Times are sent in UTC; people read them in their own time zone, with UTC in the hint.
+// The browser names its time zone; the server writes and reads times in it. A page that was drawn in another one is
+// asked for again, unless it answers a form: what was typed stays.
 document.addEventListener("DOMContentLoaded", () => {
-  const form = new Intl.DateTimeFormat("en-GB", { day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
-  document.querySelectorAll("time[datetime]").forEach((time) => {
-    time.title = time.textContent;
-    time.textContent = form.format(new Date(time.dateTime));
-  });
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const kept = `zone=${zone}`;
+  if (!zone || document.cookie.split("; ").includes(kept)) return;
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${kept}; Path=/admin/; Max-Age=31536000; SameSite=Lax${secure}`;
+  const drawn = document.querySelector("[data-zone]");
+  const is_kept = document.cookie.split("; ").includes(kept);
+  if (is_kept && drawn && drawn.dataset.zone !== zone && drawn.dataset.method === "GET") location.reload();
 });
 // A study's progress, until it ends: then the page shows its result.
 document.addEventListener("DOMContentLoaded", () => {

@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from apps.common.errors import Conflict, Problem
+from apps.common.local_time import written, zone_name
 from apps.console.access.confirm import confirmed
 from apps.console.page import EDIT, Pages, actor, needs, posted_note, posted_number, posted_time, render
 from apps.console.policies.cards import lines
@@ -65,8 +66,8 @@ def publish(request: HttpRequest, pk: int) -> HttpResponse:
         if how == "later":
             at = posted_time(request, "at")
             services.schedule_revision(draft, actor=actor(request), at=at, **said)
-            text = f"It will be published at {at:%d %b %Y %H:%M} UTC, and checked again then."
-            messages.success(request, text)
+            said_at = f"{written(at)} ({zone_name()})"
+            messages.success(request, f"It will be published at {said_at}, and checked again then.")
             return redirect("admin:draft_review", pk=pk)
         modes: Any = {"staged": how == "staged", "emergency": how == "emergency"}
         release = services.publish_revision(draft, actor=actor(request), **said, **modes)

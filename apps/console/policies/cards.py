@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.common.local_time import written
 from apps.policies.difference import Difference, changed_fields
+from apps.policies.fields import moment
 from apps.policies.governance import GUARDS
 from apps.policies.knobs import Knob, knobs
 from apps.policies.schema import get
@@ -110,8 +112,8 @@ def _line(change: Difference) -> Line:
     plain = change.group in ("Surface", "Governance")
     label = change.label if plain else f"{change.group}: {change.label}"
     if fields := changed_fields(change):
-        before = "; ".join(f"{name.replace('_', ' ')} {_short(was)}" for name, was, _ in fields)
-        after = "; ".join(f"{name.replace('_', ' ')} {_short(now)}" for name, _, now in fields)
+        before = "; ".join(f"{name.replace('_', ' ')} {_short(name, was)}" for name, was, _ in fields)
+        after = "; ".join(f"{name.replace('_', ' ')} {_short(name, now)}" for name, _, now in fields)
         return Line(change.surface, label, before, after)
     return Line(change.surface, label, _value(change, change.before), _value(change, change.after))
 
@@ -126,9 +128,11 @@ def _value(change: Difference, value: Any) -> str:
     return text_of(knob, value) if knob else str(value)
 
 
-def _short(value: Any) -> str:
+def _short(name: str, value: Any) -> str:
     """A value of an entry, in few words."""
     if value is None:
         return "everybody"
+    if name.endswith("_at"):
+        return written(moment(value))
     text = json.dumps(value) if isinstance(value, dict | list) else f"{value}"
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -6,7 +6,6 @@ Each view makes one call of delivery; nothing is reserved or logged but the look
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib import messages
@@ -15,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from apps.common.errors import Problem
+from apps.common.local_time import LocalTimeInvalid, parse_typed
 from apps.common.looks import log_look, reason_of
 from apps.console.page import EDIT, Pages, actor, needs, posted_number, render
 from apps.delivery.models import DraftStudy
@@ -123,10 +123,9 @@ def _at(given: dict[str, str]) -> float | None:
     if not given["at"]:
         return None
     try:
-        found = datetime.fromisoformat(given["at"])
-        return (found.replace(tzinfo=UTC) if found.utcoffset() is None else found).timestamp()
-    except (ValueError, OverflowError):
-        raise Problem("This is no date and time.", code="invalid_time", field="at") from None
+        return parse_typed(given["at"]).timestamp()
+    except LocalTimeInvalid as invalid:
+        raise Problem(str(invalid), code="invalid_time", field="at") from None
 
 
 def _faces(ids: list[str], *, people: bool) -> dict[str, tuple[str, str]]:

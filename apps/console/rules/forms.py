@@ -7,9 +7,12 @@ about what is valid: refusals come from the schema and are put beside their fiel
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from django.utils.timezone import localtime
+
+from apps.common.local_time import zone_name
 from apps.console.rules.entries import Entry, Part
 from apps.console.rules.widgets import Field
 from apps.policies import experiments, flags, rules
@@ -69,7 +72,7 @@ class EntryForm:
             home = home or next((one for one in self.fields if name.startswith(f"{one.path}.")), None)
             if home is not None:
                 rest = name.removeprefix(home.path).lstrip(".")
-                home.refusal = f"{rest}: {sentence}" if rest else sentence
+                home.refusal = home.unread or (f"{rest}: {sentence}" if rest else sentence)
             else:
                 self.refusals[name or path] = sentence
 
@@ -83,10 +86,10 @@ class EntryForm:
 
 
 def new_entry(part: Part, surface: str, owner: str, now: datetime) -> Entry:
-    """Where a new entry starts: from the next full hour, for two weeks."""
-    start = now.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    """Where a new entry starts: from the reader's next full hour, for two weeks."""
+    start = localtime(now).replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
     times = {
-        f"{name}_at": f"{at:%Y-%m-%dT%H:%M:%SZ}"
+        f"{name}_at": f"{at.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
         for name, at in (("starts", start), ("ends", start + timedelta(days=14)))
     }
     owned: Entry = {"owner": owner, "reason": ""}
@@ -175,7 +178,10 @@ def _names(name: str) -> list[Field]:
 
 def _owned(*, dates: bool = True) -> Group:
     fields = [Field("owner", "Owner", hint="Who to ask."), Field("reason", "Reason", "textarea")]
-    times = [Field("starts_at", "Starts (UTC)", "time"), Field("ends_at", "Ends (UTC)", "time")]
+    times = [
+        Field(f"{name}_at", f"{label} ({zone_name()})", "time")
+        for name, label in (("starts", "Starts"), ("ends", "Ends"))
+    ]
     return (OWNED, "Everything here has an end." if dates else "", [*fields, *(times if dates else [])])
 
 

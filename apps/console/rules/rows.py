@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from apps.common.local_time import written
 from apps.console.rules.entries import Entry, Part
 from apps.interactions.models import RecentFigure
 from apps.interactions.recent import MEASURED, recent_of
 from apps.policies.conditions import in_words
 from apps.policies.conflicts import SOON, conflicts
-from apps.policies.fields import seconds
+from apps.policies.fields import moment, seconds
 from apps.policies.rules import PACED
 from apps.releases.selectors import switched_off
 
@@ -106,6 +107,9 @@ def _row(
     tag, sentence, facts = said(entry, kind, names)
     if part.key == "segments":
         facts = [*facts, ("Used by", ", ".join(_users(content, entry["key"])) or "nothing yet")]
+    if "starts_at" in entry:
+        runs = " to ".join(written(moment(entry[name])) for name in ("starts_at", "ends_at"))
+        facts = [*facts, ("Runs", runs)]
     facts += [("Owner", entry["owner"]), ("Why", entry["reason"])]
     given = (tag, sentence, facts, status, colour, key, switch)
     return Row(entry[part.name], entry["name"], *given, priority=entry.get("priority"))

@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from apps.common.local_time import LocalTimeInvalid, parse_typed, typed
 from apps.members.models import Member
 from apps.places.models import Place
+from apps.policies.fields import moment
 
 Choices = Sequence[tuple[str, str]]
 
@@ -31,6 +33,8 @@ class Field:
     unit: str = ""
     text: str = ""
     refusal: str = ""
+    stored: Any = None  # the value before anybody typed
+    unread: str = ""  # why what was typed can't be read
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -44,6 +48,7 @@ class Field:
 
     def show(self, value: Any) -> None:
         """Puts a stored value in."""
+        self.stored = value
         self.text = _TO_TEXT.get(self.kind, lambda one, _: str(one))(value, self) if value is not None else ""
 
     def read(self) -> Any:
@@ -63,9 +68,22 @@ def _finite(text: str, one: Field) -> Any:
     return text if text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity") else _number(text, one)
 
 
-def _time(text: str, _: Field) -> str:
-    """A moment as contents spell it; the browser sends seconds only when somebody typed them."""
-    return {16: f"{text}:00Z", 19: f"{text}Z"}.get(len(text), text)
+def _time(text: str, one: Field) -> Any:
+    """A moment as contents spell it; what nobody touched stays, also in an hour that comes twice."""
+    if text == _shown_time(one.stored, one):
+        return one.stored
+    try:
+        return f"{parse_typed(text):%Y-%m-%dT%H:%M:%SZ}"
+    except LocalTimeInvalid as invalid:
+        one.unread = str(invalid) if text else ""
+        return text
+
+
+def _shown_time(value: Any, _: Field) -> str:
+    try:
+        return typed(moment(value))
+    except (ValueError, TypeError, OverflowError):
+        return str(value)
 
 
 def _json(text: str, _: Field) -> Any:
@@ -105,7 +123,7 @@ def _overrides(text: str, one: Field) -> Any:
 
 
 _TO_TEXT: Mapping[str, Any] = {
-    "time": lambda value, _: str(value)[:16],
+    "time": _shown_time,
     "condition": lambda value, _: json.dumps(value, indent=1),
     "ids": _numbers_to_ids,
     "slots": lambda value, _: ", ".join(map(str, value)),

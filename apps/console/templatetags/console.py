@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django import template
@@ -11,12 +11,15 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from apps.common.local_time import typed, written, zone_name
+
 register = template.Library()
 
 
 @register.filter
 def shown(value: Any) -> Any:
-    """A value as staff read it: a dash for nothing, commas in big numbers, UTC times."""
+    """A value as staff read it: a dash for nothing, commas in big numbers, times in the
+    reader's zone."""
     if value is None or value == "" or value == [] or value == {}:
         return "–"
     if isinstance(value, bool):
@@ -28,14 +31,19 @@ def shown(value: Any) -> Any:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, datetime):
-        return format_html(
-            '<time datetime="{}">{}</time>', value.isoformat(), value.strftime("%d %b %Y %H:%M UTC")
-        )
+        utc = f"{zone_name()}; {value.astimezone(UTC):%d %b %Y %H:%M} UTC"
+        return format_html('<time datetime="{}" title="{}">{}</time>', value.isoformat(), utc, written(value))
     if isinstance(value, Mapping):
         return format_html_join(", ", "{} {}", ((k, shown(v)) for k, v in value.items()))
     if isinstance(value, list | tuple):
         return format_html_join(", ", "{}", ((shown(v),) for v in value))
     return value
+
+
+@register.filter
+def in_field(at: datetime) -> str:
+    """A time as a field of a form holds it, in the reader's zone."""
+    return typed(at)
 
 
 @register.filter
@@ -64,6 +72,12 @@ def emergency_banner() -> SafeString | str:
         ", ".join(map(str, numbers)),
         reverse("admin:releases"),
     )
+
+
+@register.simple_tag
+def reader_zone() -> str:
+    """The time zone in which this page writes and reads times."""
+    return zone_name()
 
 
 @register.simple_tag

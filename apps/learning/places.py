@@ -146,12 +146,14 @@ def _with_other_class(places: Table, saves: Decisions, shown: Decisions) -> Deci
 
 
 def _drawn(places: Table, saves: Decisions) -> Decisions:
-    """For each save DRAWN places of the same market, at random; `places` are sorted by market."""
+    """For each save DRAWN places of the same market, at random."""
     again = saves.take(np.repeat(np.arange(len(saves)), DRAWN))
-    market = places["market"][again.target]
-    start = np.searchsorted(places["market"], market, "left")
-    size = np.searchsorted(places["market"], market, "right") - start
-    target = start + np.floor(np.random.default_rng(SEED).random(len(again)) * size).astype("i8")
+    by_market = np.argsort(places["market"], kind="stable")
+    markets, market = places["market"][by_market], places["market"][again.target]
+    start = np.searchsorted(markets, market, "left")
+    size = np.searchsorted(markets, market, "right") - start
+    at = start + np.floor(np.random.default_rng(SEED).random(len(again)) * size).astype("i8")
+    target = by_market[at]
     return decisions_of(again.source, target, np.zeros(len(again), "?"), again.at)
 
 

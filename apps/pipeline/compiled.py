@@ -7,7 +7,10 @@ functions.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar, cast
 
 from numba import njit, types
@@ -23,12 +26,19 @@ def columns(*names: str) -> list[Any]:
     return [_array(name) for name in names]
 
 
-def compiled(*arguments: Any, returns: str = "void") -> Callable[[F], F]:
-    """Compiles for these arguments, whose names are numba's scalar types or arrays from `columns`."""
+def compiled(*arguments: Any, returns: str = "void", uses: Sequence[ModuleType] = ()) -> Callable[[F], F]:
+    """Compiles for these arguments, whose names are numba's scalar types or arrays from `columns`.
+
+    `uses`: other files whose parts it calls; the cache is named by what stands in them, too.
+    """
     signature = getattr(types, returns)(*(getattr(types, a) if isinstance(a, str) else a for a in arguments))
 
     def compile_now(function: F) -> F:
-        options: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+        options: dict[str, Any] = {
+            "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy", "nogil": True
+        }  # fmt: skip
+        if uses:
+            function.__qualname__ += f"_{_digest(uses)}"
         try:
             return cast(F, njit(signature, cache=True, **options)(function))
         except RuntimeError:  # no folder for a cache, as for a user without a home: compile in each process
@@ -44,9 +54,15 @@ def tuple_of(name: str, size: int) -> Any:
 
 
 def part(function: F) -> F:
-    """A function that compiled ones call; it must stand in their file, whose change alone renews their
+    """A function that compiled ones call. Their own file, and those that they say they use, renew their
     cache."""
     return cast(F, njit(function))
+
+
+def _digest(modules: Sequence[ModuleType]) -> str:
+    """Of the text of these files."""
+    text = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def _array(name: str) -> Any:

@@ -54,7 +54,13 @@ PEOPLE = LineUp(
     name="people",
     kind="member",
     sources=(
-        Source("nearest", "Members whose taste and looks fit the viewer's, both ways.", 300, people.nearest),
+        Source(
+            "nearest",
+            "Members whose taste and looks fit the viewer's, both ways.",
+            300,
+            people.nearest,
+            "fit",
+        ),
         Source("liked_you", "Members who liked the viewer and wait for an answer.", 100, people.liked_you),
         Source(
             "friends_of_friends",
@@ -62,8 +68,10 @@ PEOPLE = LineUp(
             100,
             people.friends_of_friends,
         ),
-        Source("newcomers", "Members who joined in the last two weeks.", 60, people.newcomers),
-        Source("recently_active", "Members who were active last.", 100, people.recently_active),
+        Source("newcomers", "Members who joined in the last two weeks.", 60, people.newcomers, "joined_day"),
+        Source(
+            "recently_active", "Members who were active last.", 100, people.recently_active, "active_hour"
+        ),
         PINNED_SOURCE,
     ),
     filters=("dating", "networking"),
@@ -75,9 +83,15 @@ PLACES = LineUp(
     name="places",
     kind="place",
     sources=(
-        Source("nearby", "Places close to the viewer's home, or to the centre when away.", 100, spots.nearby),
-        Source("taste", "Places that fit what the viewer has saved.", 200, spots.taste),
-        Source("curated", "Places on a curated list.", 100, spots.curated),
+        Source(
+            "nearby",
+            "Places close to the viewer's home, or to the centre when away.",
+            100,
+            spots.nearby,
+            "nearness",
+        ),
+        Source("taste", "Places that fit what the viewer has saved.", 200, spots.taste, "fit"),
+        Source("curated", "Places on a curated list.", 100, spots.curated, "curated"),
         Source("friends_saved", "Places that the viewer's connections saved.", 100, spots.friends_saved),
         PINNED_SOURCE,
     ),

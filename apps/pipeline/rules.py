@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 U64 = npt.NDArray[np.uint64]
+F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
 I32 = npt.NDArray[np.int32]
 Live = npt.NDArray[np.bool_]
@@ -158,6 +159,7 @@ class Pacing:
     version: int
     shares: Mapping[str, float]  # share target -> of all who meet it
     floors: Mapping[str, tuple[I32, F64]] = field(default_factory=dict)  # floor -> sorted numbers, of each
+    kept: dict[Any, F32] = field(default_factory=dict, repr=False)  # see retrieval/prices.py
 
 
 def words_for(conditions: int) -> int:
@@ -192,6 +194,11 @@ class LiveRules:
     def cooldowns(self) -> tuple[RuleSpec, ...]:
         """The live ones, in order."""
         return self._those(self.live & self.rules.of_kind("cooldown")) if self.rules.has_cooldowns else ()
+
+    @cached_property
+    def paced(self) -> tuple[RuleSpec, ...]:
+        """The live floors and share targets, in order."""
+        return self._those(self.live & (self.rules.of_kind("floor") | self.rules.of_kind("share_target")))
 
     @cached_property
     def places(self) -> Live:

@@ -20,7 +20,7 @@ from apps.pipeline.reranking import random_order
 from apps.pipeline.reranking.order import Order, by_score
 from apps.pipeline.reranking.reasons import reasons_of
 from apps.pipeline.retrieval.eligible import Eligible, find_eligible
-from apps.pipeline.retrieval.propose import propose
+from apps.pipeline.retrieval.propose import propose, wanted_of
 from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.trace import Trace
 
@@ -31,7 +31,8 @@ def run(request: Request, *, detailed: bool = False) -> Slate:
     `detailed` adds the scored pool, and to the trace the filters' reasons by count.
     """
     trace, request, lineup = Trace(detailed), with_taste_of_now(request), lineup_for(request)
-    eligible, received = find_eligible(request)
+    wanted = {} if request.params.random_order else wanted_of(request, lineup.sources)
+    eligible, received = find_eligible(request, wanted)
     trace.add("filters", received, len(eligible), **(_funnel(request) if detailed else {}))
     if request.params.random_order:
         pool, order = _in_random_order(request, eligible, trace)
@@ -120,5 +121,6 @@ def _length(request: Request) -> int:
 
 def _funnel(request: Request) -> dict[str, dict[str, int]]:
     """How many of the market each rule refused first, by name."""
-    counts = np.bincount(eligibility.reasons(request, eligibility.market_table(request)), minlength=1)
+    table = eligibility.market_table(request)
+    counts = np.bincount(eligibility.reasons(request, table), minlength=1)
     return {"reasons": {rule.name: int(counts[rule.code]) for rule in RULES if rule.code < len(counts)}}

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.pipeline.blocks import NO_BLOCKS, block_statistics
 from apps.pipeline.graph import Graph
 
 SCHEMA_VERSION = 1
@@ -128,6 +129,7 @@ class SurfaceData:
     market_starts: npt.NDArray[
         np.int64
     ]  # [markets + 1]: candidates of market m are rows starts[m]:starts[m + 1]
+    blocks: npt.NDArray[np.int32]  # statistics of the candidates by block (see apps.pipeline.blocks)
     models: Mapping[str, Any]
 
 
@@ -178,6 +180,7 @@ def surface_data(
         row_of=_rows_by_number(candidates["number"]),
         viewer_row_of=_rows_by_number(viewers["number"]),
         market_starts=starts.astype("i8"),
+        blocks=block_statistics(candidates.columns) if kind == "member" else NO_BLOCKS,
         models=models,
     )
 

@@ -11,6 +11,7 @@ from apps.pipeline.params import PipelineParams
 from apps.pipeline.rules import RuleSpec, SurfaceRules, live_rules
 from apps.pipeline.snapshot import Snapshot, Table, table_from_columns
 
+NOBODY = 2**31 - 1  # a number that no member or place has
 EVERY_KIND = SurfaceRules(
     tuple(
         RuleSpec(kind, kind, -1, -1, 0.0, 1.0, 1, factor=2.0, slots=(1,), share=0.1, pins=(0,), daily=1)
@@ -37,7 +38,7 @@ def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
             seed=0,
             market=int(row["market"][0]),
             rules=live_rules(EVERY_KIND, met=np.zeros(0, "u8"), now=0.5),
-            newcomers=table_from_columns(data.kind, {"number": [-1], "market": row["market"]}, 1),
+            newcomers=table_from_columns(data.kind, {"number": [NOBODY], "market": row["market"]}, 1),
         )
 
 

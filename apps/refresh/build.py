@@ -21,6 +21,7 @@ from apps.learning.places import learn_places
 from apps.learning.representation import with_columns
 from apps.pipeline.contracts import I32
 from apps.pipeline.features.calendar import date_of
+from apps.pipeline.layout import in_order
 from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, surface_data
 from apps.pipeline.vocabulary import partner_masks
 from apps.refresh import columns, reading
@@ -137,7 +138,7 @@ def _surface_data(source: Source, surface: Surface, learnt: Learnt) -> SurfaceDa
         key=surface.key,
         kind=surface.kind,
         eligibility=surface.eligibility,
-        candidates=learnt.table,
+        candidates=in_order(learnt.table, surface.eligibility),
         viewers=learnt.viewers,
         n_markets=len(source.markets),
         models=learnt.models,

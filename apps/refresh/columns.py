@@ -1,7 +1,7 @@
 """Members and places in Postgres to the columns of a snapshot, in one query each.
 
-Takes numbers (or none: all who may be shown), the markets and the vocabulary; gives tables in the order that
-retrieval wants. Learnt columns stay zero: apps.learning and the content tower fill them.
+Takes numbers (or none: all who may be shown), the markets and the vocabulary; gives tables by number. Learnt
+columns stay zero: apps.learning and the content tower fill them.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def member_table(
     who: str = "shown",
     today: date | None = None,
 ) -> Table:
-    """Members sorted by market, gender, seeking, cell. `who` (see WHO) holds for named numbers too."""
+    """Members by number. `who` (see WHO) holds for named numbers too."""
     rows = _read(_MEMBERS, f"{WHO[who]}", "m", numbers, today)
     fields = list(zip(*rows, strict=True)) if rows else [()] * 16
     x, y, market = _positions(fields[1], fields[2], markets)
@@ -117,7 +117,7 @@ def member_table(
     given |= dict(zip(("birth_date", "age_min", "age_max", "max_distance"), fields[6:10], strict=True))
     for name, sets in zip(("industries", "crafts", "skills", "interests"), fields[10:14], strict=True):
         given[name] = word_masks(sets, vocabulary.get(name, ()))
-    return in_order(table_from_columns("member", given, len(rows)))
+    return table_from_columns("member", given, len(rows))
 
 
 def place_table(
@@ -127,7 +127,7 @@ def place_table(
     vocabulary: Vocabulary,
     today: date | None = None,
 ) -> Table:
-    """Places that may be shown as a table sorted by market and cell. `popularity` and `looks` stay zero."""
+    """Places that may be shown, by number. `popularity` and `looks` stay zero."""
     rows = _read(_PLACES, "p.visibility = 'visible' AND p.stopped_at IS NULL", "p", numbers, today)
     fields = list(zip(*rows, strict=True)) if rows else [()] * 8
     x, y, market = _positions(fields[1], fields[2], markets)
@@ -143,15 +143,7 @@ def place_table(
         "is_open": fields[6],
         "curated": fields[7],
     }
-    return in_order(table_from_columns("place", given, len(rows)))
-
-
-def in_order(table: Table) -> Table:
-    """Sorted by market, then gender and seeking (members), then cell from south to north, then number."""
-    keys = [table["number"], table["x"], table["y"]]
-    if table.kind == "member":
-        keys += [table["seeking"], table["gender"]]
-    return table.gather(np.lexsort([*keys, table["market"]]))
+    return table_from_columns("place", given, len(rows))
 
 
 def intent_bits(words: Iterable[str]) -> int:

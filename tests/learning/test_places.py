@@ -2,7 +2,7 @@ import numpy as np
 
 from apps.learning import quality
 from apps.learning.decisions import decisions_of
-from apps.learning.places import learn_places
+from apps.learning.places import _drawn, learn_places
 from apps.pipeline.features.tower import embed
 from apps.pipeline.snapshot import empty_table, table_from_columns
 from tests.learning.worlds import DAY, NOW, TODAY
@@ -110,3 +110,12 @@ def test_newcomers_get_from_the_tower_what_their_profile_says() -> None:
     # log-odds of 0.5 against 0.1: 2.2 apart
     assert 1.5 < lead[0, 0] - lead[0, 1] < 2.9
     assert 1.5 < lead[1, 1] - lead[1, 0] < 2.9
+
+
+def test_places_drawn_are_of_the_market_of_what_was_saved_in_whatever_order_they_lie() -> None:
+    markets = np.random.default_rng(6).integers(-1, 4, 50)
+    places = table_from_columns("place", {"number": np.arange(1, 51), "market": markets}, 50)
+    saved = np.arange(50)
+    drawn = _drawn(places, decisions_of(np.arange(50), saved, np.ones(50)))
+    assert (markets[drawn.target] == markets[drawn.source]).all()
+    assert len(np.unique(drawn.target)) > 40

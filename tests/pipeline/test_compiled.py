@@ -13,14 +13,15 @@ from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import multiply
 from apps.pipeline.reranking import arrange, greedy
-from apps.pipeline.retrieval import dots
+from apps.pipeline.retrieval import scan
 
 ROOT = Path(compiled.__file__).parents[2]
 CODE = """
 import numpy as np
-from apps.pipeline.filters.predicates import keep_rows
-rows = np.empty(3, "i4")
-print(keep_rows(np.array([0, 4, 0], "i4"), rows), rows[:2].tolist(), type(keep_rows._cache).__name__)
+from apps.pipeline.filters.predicates import mark_rows
+marks = np.zeros(2, "u1")
+mark_rows(np.array([1, 9, -1], "i4"), np.array([3, 4], "i4"), 3, 5, 4, marks)
+print(marks.tolist(), type(mark_rows._cache).__name__)
 """
 
 
@@ -40,14 +41,16 @@ def test_without_a_folder_for_a_cache_each_process_compiles_for_itself(tmp_path)
         text=True,
         check=False,
     )
-    assert (done.stdout.strip(), done.stderr) == ("2 [0, 2] NullCache", "")
+    assert (done.stdout.strip(), done.stderr) == ("[0, 4] NullCache", "")
 
 
 def test_read_only_and_writable_columns_are_both_taken():
-    refused, rows = np.array([0, 1, 0], "i4"), np.empty(3, "i4")
-    assert predicates.keep_rows(refused, rows) == 2
-    refused.flags.writeable = False
-    assert predicates.keep_rows(refused, rows) == 2
+    numbers, row_of = np.array([1], "i4"), np.array([0, 1], "i4")
+    for _ in range(2):
+        marks = np.zeros(2, "u1")
+        predicates.mark_rows(numbers, row_of, 0, 2, 8, marks)
+        assert marks.tolist() == [0, 8]
+        numbers.flags.writeable = row_of.flags.writeable = False
 
 
 def test_nothing_is_compiled_by_a_request():
@@ -55,8 +58,9 @@ def test_nothing_is_compiled_by_a_request():
     kernels = (
         predicates.judge_members,
         predicates.judge_places,
-        predicates.keep_rows,
-        dots.row_dots,
+        predicates.mark_rows,
+        scan.scan_members,
+        scan.scan_places,
         greedy.greedy_order,
         arrange.arrange,
         multiply.multiply,
@@ -66,7 +70,7 @@ def test_nothing_is_compiled_by_a_request():
     for kernel in kernels:
         assert len(kernel.signatures) == 1
     with pytest.raises(TypeError):
-        predicates.keep_rows(np.zeros(3, "i8"), np.empty(3, "i4"))
+        predicates.mark_rows(np.zeros(3, "i8"), np.zeros(3, "i4"), 0, 3, 1, np.zeros(3, "u1"))
 
 
 def test_the_bits_of_the_predicates_are_the_codes_of_the_rules():
@@ -84,3 +88,24 @@ def test_the_bits_of_the_predicates_are_the_codes_of_the_rules():
     }
     assert bits == {rule.name: 1 << rule.code for rule in RULES if rule.name in bits}
     assert len(bits) + len({"self", "gone", "excluded"}) == len(RULES)
+
+
+def test_a_pass_is_compiled_anew_when_a_file_that_it_uses_changes(tmp_path):
+    """Its cache is named by the text of the files whose parts it calls."""
+    (tmp_path / "rule.py").write_text(
+        "from apps.pipeline.compiled import part\n@part\ndef rule(x: int) -> int:\n    return x + 1\n"
+    )
+    (tmp_path / "walk.py").write_text(
+        "import rule\nfrom apps.pipeline.compiled import compiled\n"
+        "@compiled('int64', returns='int64', uses=[rule])\ndef walk(x):\n    return rule.rule(x)\n"
+        "print(walk(1))\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{tmp_path}"}
+
+    def walked() -> str:
+        return subprocess.check_output([sys.executable, "walk.py"], cwd=tmp_path, env=environment, text=True)
+
+    assert walked().strip() == "2"
+    rule = (tmp_path / "rule.py").read_text()
+    (tmp_path / "rule.py").write_text(rule.replace("x + 1", "x + 5"))
+    assert walked().strip() == "6"

@@ -115,7 +115,7 @@ def test_a_filter_gives_one_answer_per_row_in_any_order(lineup, set_name, case):
     assert refusals.shape == (len(table),)
     shuffled = np.random.default_rng(0).permutation(len(table))
     assert np.array_equal(eligibility.refusals(request, table.gather(shuffled)), refusals[shuffled])
-    assert np.array_equal(np.flatnonzero(refusals == 0), eligibility.eligible_rows(request))
+    assert np.array_equal(np.flatnonzero(refusals == 0), find_eligible(request)[0].rows)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.pipeline.control import Gains, log_odds_error, shortfall_error, step
@@ -23,6 +23,7 @@ def test_corrections_stay_within_bounds_and_move_slowly_whatever_the_errors(erro
 
 
 @given(st.integers(1, 2000))
+@settings(deadline=None)
 def test_nothing_winds_up_while_the_bound_is_reached(minutes: int) -> None:
     integral, correction = np.float64(0), np.float64(0)
     for _ in range(minutes):

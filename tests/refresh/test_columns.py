@@ -90,21 +90,6 @@ def test_a_hidden_member_may_look_but_is_no_candidate() -> None:
     assert len(table_of(who="active")) == 1
 
 
-def test_rows_are_sorted_by_market_then_gender_then_seeking() -> None:
-    first, second = make_market("london"), make_market("paris", (48.85, 2.35))
-    make_member("a", second)
-    make_member("b", first, gender="man", seeking=["woman"])
-    make_member("c", first, seeking=["man"])
-    make_member("d", first, seeking=["woman"])
-    make_member("e")
-
-    table = table_of()
-
-    assert table["market"].tolist() == [-1, 0, 0, 0, 1]
-    assert table["gender"].tolist()[1:4] == [1, 1, 2]
-    assert table["seeking"].tolist()[1:4] == [1, 2, 1]
-
-
 def test_a_word_keeps_its_bit_while_it_is_frequent() -> None:
     assert columns.keep_bits(["new", "film", "music"], ("music", "gone", "film")) == ("music", "new", "film")
     assert columns.keep_bits(["film"], ("music", "film")) == ("film",)

@@ -2,6 +2,8 @@
 
 import os
 import time
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import numpy as np
@@ -11,6 +13,7 @@ from apps.simulation.bench.conditions import bench_conditions
 from apps.simulation.bench.driver import summary
 from apps.simulation.bench.events import MIX, Person, make_batch
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
+from apps.simulation.bench.retrieval import Plan, bench_retrieval
 
 
 def test_a_summary_counts_requests_items_and_percentiles() -> None:
@@ -59,3 +62,16 @@ def test_a_batch_of_events_is_the_mix_with_new_ids_and_undoes_only_what_it_holds
     assert {body.type.value for body in bodies.values()} == set(MIX)
     undos = [body for body in bodies.values() if body.type == "undo"]
     assert all(bodies[UUID(undo.target)].actor == undo.actor for undo in undos)
+
+
+def test_retrieval_is_measured_beside_numpy_and_finds_all_that_numpy_finds(
+    tmp_path: Path, settings: Any
+) -> None:
+    settings.VAR_DIR = tmp_path
+    found = bench_retrieval(Plan(members=5_000, seconds=0.01, repeat=1), lambda _: None)
+    assert found["recall"] == 1.0
+    assert found["p50_ms_1m_10pct"] is None
+    assert found["ratio_to_numpy_50k"] is None
+    assert 400 <= (found["eligible_5k_10pct"] or 0) <= 600
+    assert found["p50_ms_5k_1pct"] is not None
+    assert [folder.name for folder in (tmp_path / "bench").iterdir()] == ["pool-5000-1"]

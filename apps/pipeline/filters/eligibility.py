@@ -1,8 +1,8 @@
 """Who may be shown to this viewer: applies a surface's eligibility set to rows of the snapshot or of the
 overlay.
 
-Retrieval, the guard and explain all come through here. Filters fail closed: an error is raised, and nobody
-is shown.
+The guard and explain come through here, and the passes of retrieval call the same predicates. Filters fail
+closed: an error is raised, and nobody is shown.
 """
 
 from __future__ import annotations
@@ -42,16 +42,6 @@ OF_VIEWER = (
 def market_of(request: Request) -> int:
     """Index of the market that the viewer draws from; -1: none."""
     return request.market if request.market >= 0 else int(request.viewer.row["market"][0])
-
-
-def eligible_rows(request: Request) -> I32:
-    """Rows of the viewer's market in the snapshot, ascending, of everybody who may be shown."""
-    from apps.pipeline.filters.predicates import keep_rows
-
-    start, stop = market_rows(request.data, market_of(request))
-    refused = judge(request, market_table(request), marks_of_rows(request, start, stop))
-    rows = np.empty(stop - start, "i4")
-    return rows[: keep_rows(refused, rows)] + np.int32(start)
 
 
 def refusals(request: Request, table: Table) -> I32:
@@ -103,12 +93,21 @@ def rows_of(data: SurfaceData, numbers: npt.NDArray[Any]) -> I64:
     return rows
 
 
+def positions_in(ascending: npt.NDArray[Any], values: npt.NDArray[Any]) -> I64:
+    """Where each value stands in an ascending array; -1 where it does not."""
+    if len(ascending) == 0:
+        return np.full(len(values), -1, "i8")
+    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    return np.where(ascending[at] == values, at, -1)
+
+
 def marks_of_rows(request: Request, start: int, stop: int) -> U8:
     """Per row of a span the bits of self, gone and excluded."""
+    from apps.pipeline.filters.predicates import mark_rows
+
     marks = np.zeros(stop - start, "u1")
     for bit, numbers in _marked(request):
-        rows = rows_of(request.data, numbers)
-        marks[rows[(rows >= start) & (rows < stop)] - start] |= bit
+        mark_rows(numbers, request.data.row_of, start, stop, bit, marks)
     return marks
 
 
@@ -116,7 +115,7 @@ def marks_of_numbers(request: Request, numbers: npt.NDArray[Any]) -> U8:
     """Per number the bits of self, gone and excluded."""
     marks = np.zeros(len(numbers), "u1")
     for bit, marked in _marked(request):
-        marks[np.isin(numbers, marked)] |= bit
+        marks[np.isin(numbers, marked)] |= np.uint8(bit)
     return marks
 
 
@@ -134,9 +133,9 @@ def who(request: Request) -> tuple[int, ...]:
     )
 
 
-def _marked(request: Request) -> list[tuple[np.uint8, npt.NDArray[Any]]]:
+def _marked(request: Request) -> list[tuple[int, npt.NDArray[Any]]]:
     """What is known of pairs and rows outside the columns: a rule's bit, and for whom it stands."""
     marked = {"excluded": request.viewer.excluded, "gone": request.gone}
     if request.data.kind == "member":
         marked["self"] = np.array([request.viewer.number], "i4")
-    return [(np.uint8(1 << CODE[name]), numbers) for name, numbers in marked.items()]
+    return [(1 << CODE[name], numbers) for name, numbers in marked.items()]

@@ -1,9 +1,8 @@
 """The compiled predicates: one function per rule, one pass over columns. Import only where they run (numba).
 
 Each rule tells with a bit, that of its code in rules.py, whether it refuses; a candidate without bits is
-eligible. `judge_*` writes the bits of every row, `keep_rows` finds those without. Rules and passes share
-this file, because its change alone renews the compiled cache. There are no branches, so that the machine
-takes several rows at once.
+eligible. `judge_*` writes the bits of every row; the passes of retrieval call the same rules. There are no
+branches, so that the machine takes several rows at once.
 
 `who` holds the viewer and the request as a tuple of int64: see W_*. `marks` holds per row the bits of facts
 that are not in its columns: self, gone, excluded.
@@ -137,11 +136,11 @@ def judge_places(who: Any, marks: Any, market: Any, is_open: Any, refusals: Any)
         refusals[i] = place_refusals(who, int(marks[i]), int(market[i]), int(is_open[i]))
 
 
-@compiled(*columns("i4", "=i4"), returns="int64")
-def keep_rows(refusals: Any, rows: Any) -> int:
-    """Writes the rows without refusals into `rows`, in order; returns how many there are."""
-    kept = 0
-    for i in range(len(refusals)):
-        rows[kept] = i
-        kept += refusals[i] == 0
-    return kept
+@compiled(*columns("i4", "i4"), "int64", "int64", "uint8", *columns("=u1"))
+def mark_rows(numbers: Any, row_of: Any, start: int, stop: int, bit: int, marks: Any) -> None:
+    """Sets a bit for those of `numbers` who have a row in start..stop; `marks` are of these rows."""
+    for number in numbers:
+        if 0 <= number < len(row_of):
+            row = row_of[number]
+            if start <= row < stop:
+                marks[row - start] |= bit

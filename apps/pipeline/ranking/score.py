@@ -16,7 +16,6 @@ from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.ranking.boosts import multiplier_of
 from apps.pipeline.ranking.matching import words_of
-from apps.pipeline.ranking.pacing import pacing_of
 from apps.pipeline.ranking.predictions import both_ways, like_probability, pair_features
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.vocabulary import partner_masks
@@ -114,12 +113,10 @@ def phi(request: Request, pool: Pool) -> F32:
 
 
 def price_of(request: Request, pool: Pool) -> F32:
-    """Base + pacing [n]; 0 when it is switched off or not a number."""
+    """Of the pool's table [n], which holds that of this moment; 0 when it is switched off or not a number."""
     if "price" in request.params.disabled_stages:
         return np.zeros(len(pool), "f4")
-    pacing = pacing_of(request, pool)
-    base = finite(pool.table["price"])
-    return base if pacing is None else finite(base + pacing)
+    return finite(pool.table["price"])
 
 
 def weight_of(request: Request, feature: str) -> float:

@@ -7,9 +7,10 @@ when asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,10 @@ from apps.pipeline.contracts import I32, I64, Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.features.tower import embed
 from apps.pipeline.filters import eligibility
-from apps.pipeline.filters.eligibility import rows_of
+from apps.pipeline.filters.eligibility import positions_in, rows_of
+from apps.pipeline.retrieval.fit import Fit, fit_of
+from apps.pipeline.retrieval.prices import priced_candidates, priced_newcomers
+from apps.pipeline.retrieval.search import NO_FIT, Best, search_market, search_table
 from apps.pipeline.snapshot import SurfaceData, Table, empty_table
 
 
@@ -27,13 +31,20 @@ from apps.pipeline.snapshot import SurfaceData, Table, empty_table
 class Eligible:
     """Position i is row `rows[i]` of the candidates, and after those the rows of `newcomers`, by number."""
 
-    data: SurfaceData
+    request: Request
     rows: I32  # ascending
     newcomers: Table
+    wanted: Mapping[str, int]  # how many of the best were looked for, by key (see search.KEYS)
+    best: Mapping[str, Best]
 
     @property
+    def data(self) -> SurfaceData:
+        return self.request.data
+
+    @cached_property
     def table(self) -> Table:
-        return self.data.candidates
+        """The snapshot's candidates with the prices of this moment."""
+        return priced_candidates(self.request)
 
     @cached_property
     def numbers(self) -> I32:
@@ -58,14 +69,21 @@ class Eligible:
     def find(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Position of each of `numbers`; -1 for those who are not eligible."""
         rows = rows_of(self.data, numbers)
-        known = _index(self.rows, rows)
-        new = _index(self.newcomers["number"], numbers)
+        known = positions_in(self.rows, rows)
+        new = positions_in(self.newcomers["number"], numbers)
         return np.where(known >= 0, known, np.where(new >= 0, new + len(self.rows), -1))
 
     def positions_of(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Positions of those of `numbers` who are eligible, in the order given."""
         found = self.find(numbers)
         return found[found >= 0]
+
+    def top(self, key: str, most: int) -> I64:
+        """At most this many positions by a key of search.KEYS, best first."""
+        if most > self.wanted.get(key, 0):  # more than were looked for, or fit could not be told: raised here
+            return _ranked(self.request, {key: most}, fit_of(self.request), self.newcomers).top(key, most)
+        best = self.best[key]
+        return best.at[np.argsort(best.ranks)[::-1][: max(most, 0)]].astype("i8")
 
 
 @dataclass(frozen=True)
@@ -79,22 +97,56 @@ class Source:
     sentence: str
     quota: int  # where its knob starts
     propose: Callable[[Request, Eligible, int], npt.NDArray[np.integer[Any]]]
+    key: str = ""  # one of search.KEYS that it proposes by: told in the pass that finds the eligible
 
 
-def find_eligible(request: Request) -> tuple[Eligible, int]:
-    """Everybody who may be shown, and out of how many. With `only`, nobody but those numbers is looked at."""
+def find_eligible(request: Request, wanted: Mapping[str, int] = MappingProxyType({})) -> tuple[Eligible, int]:
+    """Everybody who may be shown, and out of how many; as many of the best as are wanted by key, in one pass.
+
+    With `only`, nobody but those numbers is looked at.
+    """
     newcomers = _unknown_to_snapshot(request)
-    if request.only is None:
-        start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
-        rows, received = eligibility.eligible_rows(request), stop - start
-    else:
-        rows, received = _only_rows(request)
-        newcomers = newcomers.gather(np.flatnonzero(np.isin(newcomers["number"], request.only)))
-    received += len(newcomers)
-    if len(newcomers):
-        newcomers = newcomers.gather(np.flatnonzero(eligibility.reasons(request, newcomers) == 0))
-        newcomers = embed_newcomers(request, newcomers)
-    return Eligible(request.data, rows, newcomers), received
+    if request.only is not None:
+        return _only(request, newcomers)
+    start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
+    received = stop - start + len(newcomers)
+    try:
+        fit = fit_of(request) if wanted.get("fit") else NO_FIT
+    except Exception:  # the source that asks for it is lost, and says so; the others are not
+        fit, wanted = NO_FIT, {**wanted, "fit": 0}
+    return _ranked(request, wanted, fit, _judged(request, newcomers)), received
+
+
+def _ranked(request: Request, wanted: Mapping[str, int], fit: Fit, newcomers: Table) -> Eligible:
+    known = search_market(request, fit, wanted)
+    if not len(newcomers):
+        return Eligible(request, known.rows, newcomers, wanted, known.best)
+    new = search_table(request, newcomers, fit, wanted)
+    best = {key: _both(known.best[key], new.best[key], len(known.rows)) for key in wanted}
+    return Eligible(request, known.rows, newcomers, wanted, best)
+
+
+def _both(known: Best, new: Best, after: int) -> Best:
+    return Best(
+        np.concatenate([known.at, new.at + np.int32(after)]), np.concatenate([known.ranks, new.ranks])
+    )
+
+
+def _only(request: Request, newcomers: Table) -> tuple[Eligible, int]:
+    numbers = np.unique(np.asarray(request.only, "i8"))
+    newcomers = newcomers.gather(np.flatnonzero(np.isin(newcomers["number"], numbers)))
+    rows = np.sort(eligibility.rows_of(request.data, numbers))
+    rows = rows[rows >= 0]
+    kept = rows[eligibility.reasons(request, request.data.candidates.gather(rows)) == 0].astype("i4")
+    return Eligible(request, kept, _judged(request, newcomers), {}, {}), len(rows) + len(newcomers)
+
+
+def _judged(request: Request, newcomers: Table) -> Table:
+    """Those of the overlay's rows who may be shown, with an embedding and a price."""
+    if not len(newcomers):
+        return newcomers
+    kept = newcomers.gather(np.flatnonzero(eligibility.reasons(request, newcomers) == 0))
+    return priced_newcomers(request, embed_newcomers(request, kept))
 
 
 def embed_newcomers(request: Request, newcomers: Table) -> Table:
@@ -106,14 +158,6 @@ def embed_newcomers(request: Request, newcomers: Table) -> Table:
     )
 
 
-def _only_rows(request: Request) -> tuple[I32, int]:
-    numbers = np.unique(np.asarray(request.only, "i8"))
-    rows = np.sort(eligibility.rows_of(request.data, numbers))
-    rows = rows[rows >= 0]
-    judged = request.data.candidates.gather(rows)
-    return rows[eligibility.reasons(request, judged) == 0].astype("i4"), len(rows)
-
-
 def _unknown_to_snapshot(request: Request) -> Table:
     """Overlay rows by number, each once; whom the snapshot knows is judged by the snapshot."""
     if request.newcomers is None or not len(request.newcomers):
@@ -121,11 +165,3 @@ def _unknown_to_snapshot(request: Request) -> Table:
     _, first = np.unique(request.newcomers["number"], return_index=True)
     unknown = first[eligibility.rows_of(request.data, request.newcomers["number"][first]) < 0]
     return request.newcomers.gather(unknown) if len(unknown) else empty_table(request.data.kind)
-
-
-def _index(ascending: npt.NDArray[Any], values: npt.NDArray[Any]) -> I64:
-    """Where each value stands in an ascending array; -1 where it does not."""
-    if len(ascending) == 0:
-        return np.full(len(values), -1, "i8")
-    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
-    return np.where(ascending[at] == values, at, -1)

@@ -22,6 +22,11 @@ def quota_of(request: Request, source: Source) -> int:
     return max(int(request.params.quotas.get(source.name, source.quota)), 0)
 
 
+def wanted_of(request: Request, sources: Sequence[Source]) -> dict[str, int]:
+    """How many the sources that propose by a key will ask for, by key."""
+    return {source.key: quota_of(request, source) for source in sources if source.key}
+
+
 def propose(request: Request, eligible: Eligible, sources: Sequence[Source], trace: Trace) -> Pool:
     """The pool of all that the sources propose; everybody eligible, without a source, where `only` names
     them."""

@@ -17,7 +17,7 @@ def reason(viewer, candidate, *, surface="dating", **request):
     snapshot, _ = people(surface=surface, viewer=viewer, candidate=candidate)
     asked = request_for(snapshot, 1, **request)
     table = asked.data.candidates
-    found = table["number"][eligibility.eligible_rows(asked)]
+    found = table["number"][find_eligible(asked)[0].rows]
     code = eligibility.reasons(asked, table.gather(asked.data.row_of[[2]]))[0]
     if "market" not in candidate:
         assert (2 in found) == (code == 0)
@@ -31,7 +31,7 @@ def test_two_adults_open_to_each_other_are_eligible():
 def test_nobody_is_shown_to_themselves():
     snapshot, _ = people(viewer={}, candidate={})
     request = request_for(snapshot, 1)
-    assert request.data.candidates["number"][eligibility.eligible_rows(request)].tolist() == [2]
+    assert request.data.candidates["number"][find_eligible(request)[0].rows].tolist() == [2]
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_nobody_is_further_away_than_either_accepts(limit, x, y, inside, surface
 def test_distance_counts_only_at_home():
     snapshot, _ = people(viewer={"max_distance": 5}, candidate={"market": 1, "x": 9000, "max_distance": 5})
     request = request_for(snapshot, 1, market=1)
-    assert request.data.candidates["number"][eligibility.eligible_rows(request)].tolist() == [2]
+    assert request.data.candidates["number"][find_eligible(request)[0].rows].tolist() == [2]
 
 
 def test_only_the_market_that_the_viewer_draws_from_is_shown():
@@ -141,12 +141,12 @@ def test_a_closed_place_is_not_shown():
     request = request_for(snapshot, 1)
     reasons = eligibility.reasons(request, place_table([{}, {"is_open": 0}, {"market": 1}]))
     assert [REASON[code] for code in reasons] == ["eligible", "closed", "other_market"]
-    assert eligibility.eligible_rows(request).tolist() == [0]
+    assert find_eligible(request)[0].rows.tolist() == [0]
 
 
 def test_a_place_is_not_taken_for_the_viewer_of_the_same_number():
     snapshot = snapshot_of(place_table([{}]), surface="travel", viewers=member_table([{}]))
-    assert eligibility.eligible_rows(request_for(snapshot, 1)).tolist() == [0]
+    assert find_eligible(request_for(snapshot, 1))[0].rows.tolist() == [0]
 
 
 def test_every_set_excludes_and_knows_adults_and_markets():
@@ -156,5 +156,5 @@ def test_every_set_excludes_and_knows_adults_and_markets():
 
 def test_a_market_beyond_the_snapshot_is_empty():
     snapshot, _ = people(viewer={}, candidate={})
-    assert eligibility.eligible_rows(request_for(snapshot, 1, market=9)).tolist() == []
+    assert find_eligible(request_for(snapshot, 1, market=9))[0].rows.tolist() == []
     assert np.array_equal(eligibility.first_reason(np.array([0, 2, 12, 1 << 13], "i4")), [0, 1, 2, 13])

@@ -169,14 +169,6 @@ def test_the_best_are_those_of_a_full_sort(scores, k, random):
     assert best(np.array(scores, "f4"), np.array(numbers, "i4"), k).tolist() == expected
 
 
-def test_compiled_products_are_those_of_numpy():
-    snapshot = snapshot_of(random_members(300, 1, market=0))
-    eligible, _ = find_eligible(request_for(snapshot, 4))
-    vector_ = np.random.default_rng(0).normal(size=32).astype("f4")
-    expected = eligible.column("looks") @ vector_
-    np.testing.assert_allclose(people.against(eligible, "looks", vector_), expected, rtol=1e-4, atol=1e-5)
-
-
 @pytest.mark.parametrize("extra", [0, 3])
 def test_positions_find_the_rows_of_snapshot_and_overlay(extra):
     snapshot = snapshot_of(random_members(200, 2, market=0, birth_date=19900101))

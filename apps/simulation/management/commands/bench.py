@@ -1,4 +1,4 @@
-"""`manage.py bench`: what recommendations and events cost on this machine, beside a baseline."""
+"""`manage.py bench`: what recommendations, retrieval and events cost on this machine, beside a baseline."""
 
 from __future__ import annotations
 
@@ -10,22 +10,27 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.simulation.bench import conditions, events, serving
+from apps.simulation.bench import conditions, events, retrieval, serving
 
 
 class Command(BaseCommand):
     help = (
         "Measures CPU and speed beside a baseline. `serving`: a recommendation beside an empty view. "
-        "`events`: batches of events through one API process beside COPY of the same rows. `conditions`: "
-        "the time of a verdict, from the dearest that is allowed to floods. The first two fill the "
-        "online state and leave deliveries and events behind: give them a database of their own."
+        "`events`: batches of events through one API process beside COPY of the same rows. Both fill the "
+        "online state and leave deliveries and events behind: give them a database of their own. "
+        "`retrieval`: the search for candidates beside plain numpy, on markets of its own under var/. "
+        "`conditions`: the time of a verdict, from the dearest that is allowed to floods."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["serving", "events", "conditions"])
-        parser.add_argument("--members", type=int, help="of the market (20,000; for events 2,000)")
-        parser.add_argument("--seconds", type=float, help="per round (10; for events 8)")
-        parser.add_argument("--repeat", type=int, help="rounds (3); the figures are their medians")
+        parser.add_argument("what", choices=["serving", "events", "retrieval", "conditions"])
+        parser.add_argument(
+            "--members", type=int, help="of the market (20,000; for events 2,000; for retrieval 1,000,000)"
+        )
+        parser.add_argument("--seconds", type=float, help="per round (10; for events 8; for retrieval 1)")
+        parser.add_argument(
+            "--repeat", type=int, help="rounds (3; for retrieval 5); the figures are their medians"
+        )
         parser.add_argument("--connections", type=int, help="of the load driver (8; for events 4)")
         parser.add_argument("--json", type=Path, help="write all figures to this file")
         of_events = parser.add_argument_group("events")
@@ -41,7 +46,12 @@ class Command(BaseCommand):
         of_serving.add_argument("--experiments", type=int, help="running experiments (0)")
 
     def handle(self, **options: Any) -> None:
-        measure = {"serving": self._serving, "events": self._events, "conditions": self._conditions}
+        measure = {
+            "serving": self._serving,
+            "events": self._events,
+            "retrieval": self._retrieval,
+            "conditions": self._conditions,
+        }
         found = measure[options["what"]](options)
         if options["json"]:
             options["json"].write_text(json.dumps(found, indent=1))
@@ -58,6 +68,9 @@ class Command(BaseCommand):
         for name, said in found.items():
             self.stdout.write(f"{name}: {said['ms']} ms CPU, {said['verdict']}")
         return found
+
+    def _retrieval(self, options: dict[str, Any]) -> dict[str, Any]:
+        return retrieval.bench_retrieval(_plan(retrieval.Plan, options), self.stdout.write)
 
     def _events(self, options: dict[str, Any]) -> dict[str, Any]:
         found = events.bench_events(_plan(events.Plan, options), self.stdout.write)

@@ -150,6 +150,13 @@ MUTATIONS = (
         "tests/delivery/test_ledger.py::test_another_generation_refuses_and_leaves_nothing_behind",
     ),
     Mutation(
+        "nothing is taken from before the months that are kept",
+        "apps/interactions/windows.py",
+        'kept_since("interactions_event") if backfill',
+        "datetime(2000, 1, 1, tzinfo=now.tzinfo) if backfill",
+        "tests/interactions/test_upkeep.py::test_what_was_dropped_is_not_taken_again_by_any_way",
+    ),
+    Mutation(
         "what is stored is kept to be told",
         "apps/interactions/storing.py",
         "FROM new HAVING count(*) > 0 RETURNING id",

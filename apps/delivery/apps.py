@@ -12,6 +12,7 @@ SCHEDULE = {  # name -> (task, seconds)
     "Send notices": ("releases.send_notices", 30),
     "Watch the rollout": ("delivery.watch_rollout", 10),
     "Check the caps": ("delivery.check_caps", 300),
+    "Make and drop months": ("interactions.keep_months", 3600),
     "Count the days": ("interactions.count_days", 300),
     "Count the latest lists": ("interactions.count_recent", 60),
     "Read the experiments": ("delivery.read_experiments", 20),

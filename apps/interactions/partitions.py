@@ -1,4 +1,4 @@
-"""Monthly partitions of events and deliveries: made when first needed, dropped by retention."""
+"""Monthly partitions of events and deliveries: made when first needed, or ahead (upkeep.py)."""
 
 from __future__ import annotations
 
@@ -19,6 +19,14 @@ def ensure_partitions(table: str, times: Iterable[datetime]) -> None:
     for year, month in sorted(months):
         if (table, year, month) not in _known:
             _make_month(table, year, month)
+
+
+def drop_partition(name: str) -> None:
+    """Raises OperationalError when somebody uses it: whoever waited would make every batch wait too."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL lock_timeout = '1s'")
+        cursor.execute(f"DROP TABLE {name}")
+    _known.clear()
 
 
 def _make_month(table: str, year: int, month: int) -> None:

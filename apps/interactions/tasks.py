@@ -70,3 +70,12 @@ def release_exposures_task() -> int:
     except (RedisError, DatabaseError) as error:
         log.warning("Exposures are released later: %r", error)
         return 0
+
+
+@shared_task(name="interactions.keep_months")  # type: ignore[untyped-decorator]
+def keep_months_task() -> int:
+    """Makes the months to come, drops those that are kept no longer; how many went."""
+    from apps.common.clock import now
+    from apps.interactions.upkeep import keep_months
+
+    return len(keep_months(now()))

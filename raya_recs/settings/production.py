@@ -15,5 +15,9 @@ if not SERVES_ADMIN:
     SILENCED_SYSTEM_CHECKS = ["security.W002", "security.W003"]
 LOGGING["handlers"]["console"]["formatter"] = "json"  # the other one would quote members' words
 TWO_FACTOR = True  # no switch turns it off here
+KEPT_MONTHS = {
+    "interactions_event": env.int("EVENTS_KEPT_MONTHS", 24),
+    "interactions_delivery": env.int("DELIVERIES_KEPT_MONTHS", 13),
+}
 EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
 vars().update(EMAIL_CONFIG)

@@ -23,6 +23,7 @@ class ConsoleSite(UnfoldAdminSite):
         from apps.console.experiments.pages import PAGES as EXPERIMENTS
         from apps.console.inspect.replay_page import PAGES as REPLAY
         from apps.console.inspect.why_not import PAGES as INSPECT
+        from apps.console.pacing.pages import PAGES as PACING
         from apps.console.policies.pages import PAGES as POLICIES
         from apps.console.preview.pages import PAGES as PREVIEW
         from apps.console.releases.pages import PAGES as RELEASES
@@ -32,7 +33,7 @@ class ConsoleSite(UnfoldAdminSite):
 
         pages = [
             *DRAFTS, *RELEASES, *TOGETHER, *RULES, *EXPERIMENTS, *INSPECT, *REPLAY, *PREVIEW, *SAFETY,
-            *POLICIES,
+            *PACING, *POLICIES,
         ]  # fmt: skip
         inside = [path(route, self.admin_view(view), name=name) for route, name, view in pages]
         return [path("second-step/", second_step, name="second_step"), *inside]

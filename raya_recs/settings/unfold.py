@@ -62,6 +62,7 @@ UNFOLD = {
                 "separator": True,
                 "items": [
                     _item("Rules", "rule", "entries", "", "rules"),
+                    _item("Pacer", "speed", "pacer"),
                     _item("Segments", "groups", "entries", "", "segments"),
                     _item("Flags", "flag", "entries", "", "flags"),
                 ],

@@ -143,6 +143,8 @@ def _of_the_work(draft: Revision) -> dict[str, str]:
         "safety": reverse("admin:safety"),
         "member-data": reverse("admin:member_data", args=[member]),
         "experiment": reverse("admin:experiment", args=["spread"]),
+        "pacer": reverse("admin:pacer"),
+        "paced-rule": reverse("admin:paced_rule", args=["dating", "welcome"]),
         "draft-governance": reverse("admin:draft_governance", args=[draft.pk]),
         "draft-market": reverse("admin:draft_market", args=[draft.pk, "dating", "lisbon"]),
         "draft-import": reverse("admin:draft_entries_import", args=[draft.pk, "rules"]),

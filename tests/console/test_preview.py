@@ -7,6 +7,7 @@ from django.urls import reverse
 
 from apps.common.models import AuditEntry
 from apps.delivery.models import DraftStudy
+from apps.members.services import patch_member
 from apps.releases import services
 from apps.releases.models import Revision
 from tests.console.people import staff
@@ -94,3 +95,13 @@ def test_why_not_answers_in_words_and_logs_the_look(draft):
     ]
     assert client.post(reverse("admin:why_not"), asked | {"candidate": "nobody"}).status_code == 404
     assert client.get(reverse("admin:why_not")).status_code == 200
+
+
+def test_one_sides_secret_is_told_to_trust_and_safety_alone(serving):  # noqa: F811
+    patch_member("bea", {"visibility": "hidden"})
+    serving.poll(wait=True)
+    asked = {"surface": "dating", "viewer": "adam", "candidate": "bea", "reason": "A complaint"}
+    for role, told in (("editor", False), ("approver", False), ("administrator", False), ("safety", True)):
+        page = staff(role).post(reverse("admin:why_not"), asked).content.decode()
+        assert ("Hidden, stopped, erased or not active" in page) == told
+        assert ("for a reason that is one side&#x27;s secret" in page) != told

@@ -12,6 +12,7 @@ from datetime import timedelta
 from apps.api.services import create_service_key
 from apps.common.clock import now, today
 from apps.common.geo import cell_of
+from apps.delivery.models import PacingPrices
 from apps.interactions.daily import count_days
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.interactions.partitions import ensure_partitions
@@ -79,6 +80,7 @@ def build_town(*, members: int = 120, places: int = 40, days: int = 30, lists_a_
     spots = _places(draw, market, places)
     _releases()
     _snapshots()
+    _pacing()
     create_service_key("The app's back end", ["events:write", "recommend:read"])
     _history(draw, [p.number for p in people], [s.number for s in spots], market, days, lists_a_day)
     count_days()
@@ -152,6 +154,25 @@ def _places(draw: random.Random, market: Market, count: int) -> list[Place]:
     return spots
 
 
+def _pacing() -> None:
+    """A day of the pacer: it began with too little, and froze for an hour of the night."""
+    last = int(now().timestamp() // 60)
+    said = {"kind": "share_target", "target": 0.1, "tolerance": 0.02, "total": 800.0, "bounded": False}
+    PacingPrices.objects.bulk_create(
+        PacingPrices(
+            surface="dating",
+            slot=last - minutes,
+            measured_until=now() - timedelta(minutes=minutes),
+            rules={
+                "welcome": said
+                | {"actual": 0.1 - minutes / 2e4, "correction": 0.02 - minutes / 1e5}
+                | {"frozen": 480 <= minutes < 540}
+            },
+        )
+        for minutes in range(1200, -1, -1)
+    )
+
+
 def _releases() -> None:
     times = {
         "starts_at": f"{now():%Y-%m-%dT00:00:00Z}",
@@ -162,6 +183,14 @@ def _releases() -> None:
     rules = [
         rule(candidates=young, **times),
         rule(id="rest", name="Rest for the popular", type="cap", effect={"daily": 50, "hourly": 5}, **times),
+        rule(
+            id="welcome",
+            name="A share for newcomers",
+            type="share_target",
+            candidates=young,
+            effect={"share": 0.1, "tolerance": 0.02},
+            **times,
+        ),
     ]
     for changes, note in (
         (

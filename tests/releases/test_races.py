@@ -19,7 +19,7 @@ from apps.common.clock import now
 from apps.common.errors import Conflict
 from apps.common.models import AuditEntry
 from apps.releases import services
-from apps.releases.models import Approval, Release, Revision, Switch
+from apps.releases.models import Approval, Release, ReleaseEnd, Revision, Switch
 from apps.releases.params import digest_of
 from apps.releases.selectors import live
 from tests.policies.examples import rule
@@ -175,6 +175,7 @@ def test_two_clocks_end_a_release_once(two: Two) -> None:
         with time_machine.travel(now() + timedelta(hours=2)):
             assert sorted(two.at_the_same_moment(services.end_due, services.end_due)) == [0, 1]
         assert live().stable_number == 1
+        assert ReleaseEnd.objects.filter(status="ended").count() == turn + 1
         assert AuditEntry.objects.filter(action="release.ended").count() == turn + 1
     assert two.at_once > 5
 

@@ -35,6 +35,7 @@ class Row:
     switch: str  # its key for a switch; empty: none
     off: Any  # the switch that is on it, if any
     priority: int | None = None
+    is_paced: bool = False
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,8 @@ def _row(
         facts = [*facts, ("Runs", runs)]
     facts += [("Owner", entry["owner"]), ("Why", entry["reason"])]
     given = (tag, sentence, facts, status, colour, key, switch)
-    return Row(entry[part.name], entry["name"], *given, priority=entry.get("priority"))
+    is_paced = entry.get("type") in PACED
+    return Row(entry[part.name], entry["name"], *given, priority=entry.get("priority"), is_paced=is_paced)
 
 
 def _status(entry: Entry, at: datetime) -> tuple[str, str]:
@@ -122,11 +124,12 @@ def _status(entry: Entry, at: datetime) -> tuple[str, str]:
     if now >= end:
         return "ended", ""
     if now < start:
-        return f"begins in {_span(start - now)}", "info"
-    return f"ends in {_span(end - now)}", "warn" if end - now < SOON else "good"
+        return f"begins in {span(start - now)}", "info"
+    return f"ends in {span(end - now)}", "warn" if end - now < SOON else "good"
 
 
-def _span(left: float) -> str:
+def span(left: float) -> str:
+    """Seconds in words."""
     if left >= 2 * 86_400:
         return f"{int(left // 86_400)} days"
     return f"{int(left // 3600)} hours" if left >= 7200 else f"{int(left // 60)} minutes"

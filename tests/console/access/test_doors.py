@@ -74,6 +74,12 @@ def test_only_what_our_own_proxies_say_counts_as_the_address(settings, proxies, 
         assert client_address(request) == address
 
 
+def test_a_page_opens_to_nobody_without_its_right(safety):
+    for role in ("viewer", "editor", "approver", "administrator"):
+        assert staff(role).get(reverse("admin:safety")).status_code == 403
+    assert safety.get(reverse("admin:safety")).status_code == 200
+
+
 @pytest.mark.parametrize("change", [{"is_active": False}, {"is_staff": False}])
 def test_a_session_ends_when_its_user_is_disabled(change: dict[str, Any]):
     client = staff("editor")

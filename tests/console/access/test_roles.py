@@ -59,7 +59,7 @@ MAY_SEE = table(
     (STAFF, of(SHOWN, "changelist", "history", "change")),
     (STAFF, "search index app_list jsi18n second_step password_change password_change_done"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment why_not delivery_replay draft_entries_export"),
+    (STAFF, "experiment pacer paced_rule why_not delivery_replay draft_entries_export"),
     ("ea", "draft_edit draft_market draft_governance draft_entry draft_entries_import"),
     ("ea", "places_curatedlist_add places_curatedlist_delete"),
     ("s", "safety member_data"),
@@ -73,7 +73,7 @@ MAY_DO = table(
     (STAFF, of(SHOWN, "changelist", "history")),  # a post there only reads
     (STAFF, "search index app_list second_step password_change"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment why_not delivery_replay draft_entries_export match draft_comment"),
+    (STAFF, "experiment pacer paced_rule why_not delivery_replay draft_entries_export match draft_comment"),
     (STAFF, of(ABOUT_A_MEMBER, "change")),  # says why one looks
     ("ea", "draft_start draft_edit draft_market draft_governance draft_entry draft_entry_remove"),
     ("ea", "draft_entries_change draft_entries_import entries_begin draft_ask draft_measure"),
@@ -112,6 +112,8 @@ def arguments(name: str, pattern: URLPattern) -> dict[str, Any]:
         "app_label": "members", "content_type_id": ContentType.objects.get_for_model(User).pk,
         "id": User.objects.get(username="viewer").pk, "object_id": 1,
     }  # fmt: skip
+    if name == "paced_rule":
+        known["name"] = "welcome"
     if "object_id" in names and name != "view_on_site":
         kinds = {f"{one.app_label}_{one.model}": one for one in ContentType.objects.all()}
         kind = kinds[name.rpartition("_")[0]]

@@ -30,7 +30,7 @@ LONG := $(if $(CI),,-m "not slow")
 test: $(DEV_READY) ## Every test but the long ones, on servers of its own (CI=true: all; ARGS="tests/api -k events")
 	$(VENV)/bin/pytest $(LONG) $(ARGS)
 
-test-faults: $(DEV_READY) ## Only the tests that kill real processes
+test-faults: $(DEV_READY) ## Only the tests that kill real processes (ARGS="--minutes 20 --kills 300")
 	$(VENV)/bin/pytest -m faults $(ARGS)
 
 pictures: $(DEV_READY) ## Take the guide's pictures anew, from the running demo

@@ -74,6 +74,38 @@ MUTATIONS = (
         "tests/delivery/test_ledger.py::test_the_reserve_fills_the_place_of_whoever_is_gone",
     ),
     Mutation(
+        "whoever is hidden is in no list after the acknowledgement, whatever a process still believes",
+        "apps/delivery/ledger.py",
+        "if gone[i] == 1 or held",
+        "if gone[i] == 2 or held",
+        "tests/faults/test_blocks.py"
+        "::test_whoever_is_hidden_is_in_no_list_that_is_asked_after_the_acknowledgement",
+    ),
+    Mutation(
+        "a block is acknowledged once every list knows of it",
+        "apps/interactions/services.py",
+        "    tell(effects, [_deed(row, now) for row in kept], untold)\n",
+        "    deeds = [_deed(row, now) for row in kept]\n"
+        '    __import__("threading").Timer(0.3, tell, (effects, deeds, untold)).start()\n',
+        "tests/faults/test_blocks.py"
+        "::test_whoever_is_blocked_is_in_no_list_that_is_asked_after_the_acknowledgement[ranked]",
+    ),
+    Mutation(
+        "events are acknowledged once they are on the disk",
+        "apps/interactions/services.py",
+        "set_config('synchronous_commit', 'on', true)",
+        "set_config('synchronous_commit', 'off', true)",
+        "tests/faults/test_first_faults.py"
+        "::test_postgres_killed_under_events_loses_no_acknowledged_one_and_stores_none_twice",
+    ),
+    Mutation(
+        "the broker keeps a task until it is done",
+        "raya_recs/settings/base.py",
+        "CELERY_TASK_ACKS_LATE = True",
+        "CELERY_TASK_ACKS_LATE = False",
+        "tests/faults/test_workers.py::test_a_killed_workers_task_is_taken_up_again_by_another",
+    ),
+    Mutation(
         "hidden and stopped members are published as gone",
         "apps/common/online.py",
         '        write_safely("gone", lambda client: client.sadd(GONE[kind], *wanted), safety=True)',

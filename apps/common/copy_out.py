@@ -20,8 +20,10 @@ def columns_of(
     """The rows of a query whose columns are never null and have these types, in this order.
 
     Types: int, bigint, boolean (as u1), float, half (a bytea of 8, as little-endian u8).
+    Raises DatabaseError.
     """
     with (
+        connection.wrap_database_errors,  # a copy's own errors are psycopg's: callers wait for Django's
         connection.cursor() as cursor,
         cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT BINARY)", parameters) as copy,
     ):

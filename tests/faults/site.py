@@ -141,15 +141,20 @@ class Site:
         return answer
 
     def is_well(self) -> bool:
-        """Whether a list is answered with nothing missing, by whichever process is asked."""
+        """Whether lists are answered with nothing missing, by whichever of the processes is asked."""
         try:
-            return all(self.list(member)["degraded"] == [] for member in self.askers[:4])
+            return all(self.list(member)["degraded"] == [] for member in self.askers[:8])
         except (requests.RequestException, AssertionError):
             return False
 
     def breakers(self) -> dict[str, str]:
         said: dict[str, str] = requests.get(f"{self.address}/health/ready", timeout=5).json()["breakers"]
         return said
+
+    def shown(self) -> int:
+        """How many members may be shown."""
+        sql = "SELECT count(*) FROM members_member WHERE status = 'active' AND visibility = 'visible'"
+        return int(self.query(f"{sql} AND birth_date < now() - interval '18 years'")[0][0])
 
     def start_worker(self) -> Child:
         load = ["--concurrency", "1", "--loglevel", "INFO", "--hostname", f"{uuid4()}@test"]

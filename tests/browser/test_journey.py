@@ -6,7 +6,6 @@ The tests run in order on one demo: what one publishes, the next finds live.
 from __future__ import annotations
 
 import base64
-import json
 import re
 import time
 from collections import Counter
@@ -270,12 +269,7 @@ def test_the_aa_experiment_and_a_real_effect_have_their_pages(demo, editor, appr
     editor.fill("Key", "short-lists").fill("Name", "Short lists").choose("Surface", "dating")
     editor.fill("Hypothesis", "Four people at a time are enough: nobody likes fewer for it.")
     editor.choose("Primary metric", "likes_given").fill("Layer", "order").fill("Salt", "short-lists")
-    overrides = {f"quotas.{source}": most for source, most in SHORT.items()}
-    variants = [
-        {"key": "ranked", "name": "As it is", "weight": 0.5, "overrides": {}},
-        {"key": "short", "name": "Short lists", "weight": 0.5, "overrides": overrides},
-    ]
-    editor.page.locator("textarea[data-variants]").fill(json.dumps(variants))
+    _treatment(editor, "short", "Short lists", {f"quotas.{source}": most for source, most in SHORT.items()})
     editor.fill("Reason", "Shows that a real effect is found")
     _from_until(editor, datetime.now(UTC) - timedelta(minutes=1), datetime.now(UTC) + timedelta(days=14))
     editor.picture("experiment-form").press("Save in the draft")
@@ -371,6 +365,16 @@ def _condition(editor: Staff, section: str, attribute: str, operator: str, value
     home.get_by_label("Operator", exact=True).select_option(operator)
     home.get_by_label("Value", exact=True).fill(str(value))
     home.get_by_text(re.compile(r"\d+ of \d+")).first.wait_for()
+
+
+def _treatment(editor: Staff, key: str, name: str, overrides: dict[str, float]) -> None:
+    """Fills in the second variant; the first stays the control."""
+    editor.page.locator('[name="variants.1.key"]').fill(key)
+    editor.page.locator('[name="variants.1.name"]').fill(name)
+    for knob, value in overrides.items():
+        editor.press("Add a knob")
+        editor.page.locator(".rc-turn select").last.select_option(knob)
+        editor.page.locator(".rc-turn input").last.fill(str(value))
 
 
 def _from_until(editor: Staff, starts: datetime, ends: datetime) -> None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from apps.members.models import Member
 from apps.releases import services
 from apps.releases.models import Revision
+from tests.console.inputs import inputs_of
 from tests.console.test_waiting import dated
 from tests.policies.examples import experiment, flag, rule, segment
 
@@ -31,9 +32,7 @@ def address(draft: Revision, part: str, name: str = "new", surface: str = "datin
 
 def form_of(client: Client, at: str) -> dict[str, Any]:
     """What the browser would send back unchanged."""
-    context = client.get(at).context
-    data = {one.path: one.picked if one.kind == "many" else one.text for one in context["form"].fields}
-    return data | {"version": context["version"]}
+    return inputs_of(client.get(at).content.decode())
 
 
 def save(client: Client, at: str, **values: Any) -> Any:

@@ -14,9 +14,9 @@ from django.utils.timezone import localtime
 
 from apps.common.local_time import zone_name
 from apps.console.rules.entries import Entry, Part
+from apps.console.rules.variants import Picks, Turns, Variants, picks_of
 from apps.console.rules.widgets import Field
 from apps.policies import experiments, flags, rules
-from apps.policies.knobs import knobs
 from apps.policies.schema import get, put
 
 Group = tuple[str, str, list[Field]]
@@ -39,16 +39,25 @@ class EntryForm:
         self.groups = _GROUPS[part.key](self, content)
         self.refusals: dict[str, str] = {}
         for one in self.fields:
-            if data is None:
-                one.show(_initial(one, entry))
-            else:
-                one.show(_initial(one, entry))  # ids of erased members are known by their numbers
-                posted = data.getlist(one.path) if one.kind == "many" else [data.get(one.path, "")]
-                one.text = ",".join(posted).replace("\x00", "").strip()
+            one.show(_initial(one, entry))  # also before posted values: ids of erased members are known by it
+            if data is not None:
+                one.take(data)
+        self._settle()
 
     @property
     def fields(self) -> list[Field]:
         return [one for _, _, fields in self.groups for one in fields]
+
+    def press(self, add: str, remove: str) -> None:
+        """Adds or takes away a row, as a button of the form says."""
+        for one in self._with_rows:
+            one.press(add, remove)
+        self._settle()
+
+    @property
+    def picks(self) -> Picks:
+        """The knobs to pick from by surface, for rows.js; none where nothing turns knobs."""
+        return next((one.picks for one in self._with_rows), {})
 
     def entry(self) -> Entry:
         """What was posted, as an entry; what the form doesn't show stays as it was."""
@@ -71,10 +80,18 @@ class EntryForm:
             home = next((one for one in self.fields if name == one.path), None)
             home = home or next((one for one in self.fields if name.startswith(f"{one.path}.")), None)
             if home is not None:
-                rest = name.removeprefix(home.path).lstrip(".")
-                home.refusal = home.unread or (f"{rest}: {sentence}" if rest else sentence)
+                home.refuse(name.removeprefix(home.path).lstrip("."), sentence)
             else:
                 self.refusals[name or path] = sentence
+
+    @property
+    def _with_rows(self) -> list[Turns | Variants]:
+        return [one for one in self.fields if isinstance(one, Turns | Variants)]
+
+    def _settle(self) -> None:
+        chosen = next((one.text for one in self.fields if one.path == "surface"), "")
+        for one in self._with_rows:
+            one.settle(chosen)
 
     def _effect(self, rule_type: str) -> dict[str, Any]:
         by_path = {one.path: one for one in self.fields}
@@ -310,7 +327,7 @@ def _flag_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
             "",
             [
                 Field("surface", "Surface", "choice", choices=surfaces),
-                Field("overrides", "Knobs", "overrides", "One a line: diversity = 0.3"),
+                Turns("overrides", "Knobs it turns", "turns", picks=picks_of(content)),
                 Field("priority", "Priority", "number", "Of two flags on one knob the later wins."),
             ],
         ),
@@ -318,10 +335,9 @@ def _flag_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
     ]
 
 
-def _experiment_groups(form: EntryForm, content: Mapping[str, Any]) -> list[Group]:
+def _experiment_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
     surfaces = [(key, key.capitalize()) for key in sorted(content["surfaces"])]
     metrics = list(experiments.METRICS.items())
-    known = ", ".join(knobs(form.kind))
     return [
         (
             "What it asks",
@@ -351,7 +367,7 @@ def _experiment_groups(form: EntryForm, content: Mapping[str, Any]) -> list[Grou
             "Variants",
             "The first is the control and changes nothing. Weights add up to 1.",
             [
-                Field("variants", "Variants", "variants", f"Knobs: {known}."),
+                Variants("variants", "Variants", "variants", picks=picks_of(content)),
             ],
         ),
         (

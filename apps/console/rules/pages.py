@@ -6,6 +6,7 @@ Each view makes one call of a service. Refusals come back beside their fields; n
 from __future__ import annotations
 
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
@@ -71,7 +72,10 @@ def edit(request: HttpRequest, pk: int, part: str, surface: str, name: str) -> H
     posted = request.POST if request.method == "POST" else None
     form = EntryForm(found, draft.content, surface, start, posted)
     remarks: list[Any] = []
-    if request.method == "POST":
+    arranged = [request.POST.get(name, "") for name in ("add", "remove")]
+    if any(arranged):
+        form.press(*arranged)
+    elif request.method == "POST":
         try:
             remarks = (
                 [] if "anyway" in request.POST else _remarks(draft, form, None if stored is None else name)
@@ -84,9 +88,11 @@ def edit(request: HttpRequest, pk: int, part: str, surface: str, name: str) -> H
             return conflict_page(request, conflict, draft)
     context = {"form": form, "draft": draft, "part": found, "surface": surface, "name": name}
     context |= {"conditions": attributes(draft.content), "remarks": remarks}
+    context["picks"] = {key: [asdict(one) for one in picks] for key, picks in form.picks.items()}
     context["version"] = posted_number(request, "version") or draft.version
     title = f"New {found.one}" if name == NEW else start["name"]
-    return render(request, "rules/edit", title, 422 if request.method == "POST" else 200, **context)
+    status = 422 if request.method == "POST" and not any(arranged) else 200
+    return render(request, "rules/edit", title, status, **context)
 
 
 @needs(EDIT)

@@ -51,6 +51,15 @@ class Field:
         self.stored = value
         self.text = _TO_TEXT.get(self.kind, lambda one, _: str(one))(value, self) if value is not None else ""
 
+    def take(self, data: Any) -> None:
+        """Puts what was posted in."""
+        posted = data.getlist(self.path) if self.kind == "many" else [data.get(self.path, "")]
+        self.text = ",".join(posted).replace("\x00", "").strip()
+
+    def refuse(self, rest: str, sentence: str) -> None:
+        """Keeps why the value can't stand; `rest`: where inside it."""
+        self.refusal = self.unread or (f"{rest}: {sentence}" if rest else sentence)
+
     def read(self) -> Any:
         """The value that the text says, or the text itself."""
         return _TO_VALUE.get(self.kind, lambda text, _: text)(self.text, self)
@@ -112,14 +121,9 @@ def _numbers_to_ids(value: Any, one: Field) -> str:
     return ", ".join(known.get(number, str(number)) for number in value)
 
 
-def _overrides(text: str, one: Field) -> Any:
-    """Lines of "knob = value"."""
-    found: dict[str, Any] = {}
-    for line in text.splitlines():
-        if line.strip():
-            path, _, value = line.partition("=")
-            found[path.strip()] = _finite(value.strip(), one)
-    return found
+def as_number(text: str) -> Any:
+    """A number, or the text itself."""
+    return _finite(text, Field("", ""))
 
 
 _TO_TEXT: Mapping[str, Any] = {
@@ -129,18 +133,14 @@ _TO_TEXT: Mapping[str, Any] = {
     "slots": lambda value, _: ", ".join(map(str, value)),
     "many": lambda value, _: ",".join(map(str, value)),
     "range": lambda value, _: " to ".join(f"{one:g}" for one in value),
-    "overrides": lambda value, _: "\n".join(f"{path} = {one}" for path, one in value.items()),
     "number": lambda value, _: f"{value:.10g}" if isinstance(value, int | float) else str(value),
-    "variants": lambda value, _: json.dumps(value, indent=1),
 }
 _TO_VALUE: Mapping[str, Any] = {
     "number": _finite,
     "time": _time,
     "condition": _json,
-    "variants": _json,
     "ids": _ids_to_numbers,
     "slots": lambda text, one: [_finite(part.strip(), one) for part in text.split(",") if part.strip()],
     "many": lambda text, _: [part for part in text.split(",") if part],
     "range": lambda text, one: [_finite(part.strip(), one) for part in text.split("to")],
-    "overrides": _overrides,
 }

@@ -1,0 +1,71 @@
+"""The forms of rules in a real browser: by keyboard, and in the reader's own time zone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+
+from apps.releases import services
+from tests.browser.conftest import CHROMIUM, WIDTHS
+from tests.browser.test_pages import hard_to_use, sideways, signed_in
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
+    pytest.mark.django_db(transaction=True),
+]
+
+
+def form_at(context: Any, address: str, part: str, draft: Any) -> Any:
+    page = context.new_page()
+    page.goto(address + reverse("admin:draft_entry", args=[draft.pk, part, "dating", "new"]))
+    return page
+
+
+def test_a_reader_in_new_york_reads_and_types_times_of_new_york(live_server, browser):
+    draft = services.start_revision(actor=None)
+    context = signed_in(browser, live_server.url, *WIDTHS["desktop"], timezone_id="America/New_York")
+    page = form_at(context, live_server.url, "rules", draft)
+    page.locator("[data-zone='America/New_York']").wait_for()  # the first page is asked for once more
+    page.get_by_label("Starts (America/New_York)").fill("2026-11-24T10:00")
+    page.get_by_label("Ends (America/New_York)").fill("2026-12-24T10:00")
+    for label, value in (("Key", "lift"), ("Name", "Lift"), ("Reason", "A test")):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_role("button", name="Save in the draft").click()
+    page.get_by_text("24 Nov 2026 10:00 to 24 Dec 2026 10:00").wait_for()
+    draft.refresh_from_db()
+    (rule,) = draft.content["surfaces"]["dating"]["rules"]
+    assert (rule["starts_at"], rule["ends_at"]) == ("2026-11-24T15:00:00Z", "2026-12-24T15:00:00Z")
+    context.close()
+
+
+def test_an_experiment_is_written_by_keyboard_and_a_refusal_stands_beside_its_knob(live_server, browser):
+    draft = services.start_revision(actor=None)
+    context = signed_in(browser, live_server.url, *WIDTHS["phone"], timezone_id="UTC")
+    page = form_at(context, live_server.url, "experiments", draft)
+    wrong: list[str] = []
+    page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
+    for label, value in (("Key", "spread"), ("Name", "Spread"), ("Hypothesis", "It helps."), ("Salt", "s")):
+        page.get_by_label(label, exact=True).fill(value)
+    page.get_by_label("Reason", exact=True).fill("A test")
+    page.get_by_role("button", name="Add a knob").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("Diversity")  # the new row has the focus
+    page.get_by_text("0 orders by score alone, 1 by difference alone. From 0 to 1.").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.type("7")
+    page.keyboard.press("Enter")  # saves, and presses no button of a row
+    page.get_by_text("Must be between 0 and 1.").wait_for()
+    assert sideways(page) + hard_to_use(page) == []
+    page.get_by_label("Value", exact=True).fill("0.4")
+    page.get_by_role("button", name="Add a variant").press("Enter")
+    page.get_by_role("button", name="Remove this variant").last.press("Enter")
+    page.get_by_role("button", name="Save in the draft").click()
+    page.get_by_text("Saved in the draft.").wait_for()
+    draft.refresh_from_db()
+    control, treatment = draft.content["experiments"][0]["variants"]
+    assert (control["overrides"], treatment["overrides"]) == ({}, {"diversity": 0.4})
+    assert [one for one in wrong if "422" not in one] == []
+    context.close()

@@ -217,3 +217,34 @@ def test_a_condition_is_counted_or_refused_with_its_path(editor):
 def test_an_unknown_part_is_not_found(editor, draft):
     assert editor.get(reverse("admin:entries", args=["nothing"])).status_code == 404
     assert editor.get(address(draft, "rules", "gone")).status_code == 302
+
+
+@pytest.mark.parametrize("part", ["rules", "segments", "flags", "experiments"])
+def test_every_part_of_a_draft_leads_to_every_other_one(editor, draft, part):
+    pages = [
+        reverse("admin:draft_entries", args=[draft.pk, part]),
+        reverse("admin:draft_governance", args=[draft.pk]),
+    ]
+    for page in (editor.get(one).content.decode() for one in pages):
+        assert reverse("admin:draft_edit", args=[draft.pk, "dating"]) in page
+        assert reverse("admin:draft_entries", args=[draft.pk, part]) in page
+        assert reverse("admin:draft_governance", args=[draft.pk]) in page
+
+
+def test_a_difference_says_conditions_knobs_and_variants_in_words(editor, draft):
+    parts = {"dating.rules": [rule()], "flags": [flag()], "experiments": [experiment()]}
+    services.publish_revision(services.edit_revision(draft, 1, parts), actor=None, note="x")
+    other = [
+        {"key": "control", "name": "As it is", "weight": 0.7, "overrides": {}},
+        {"key": "spread", "name": "Spread", "weight": 0.3, "overrides": {"hold_minutes": 45}},
+    ]
+    parts = {
+        "dating.rules": [rule(viewers=GROWN, effect={"factor": 2.0})],
+        "flags": [flag(overrides={"diversity": 0.2})],
+        "experiments": [experiment(variants=other, phase=2)],
+    }
+    changed = services.edit_revision(services.start_revision(actor=None), 1, parts)
+    page = editor.get(reverse("admin:draft_review", args=[changed.pk])).content.decode()
+    for words in ("age at least 30 years", "factor 2.0", "Diversity 0.2", "Spread 30% (Hold 45 minutes)"):
+        assert words in page
+    assert "&quot;" not in page, "no JSON"

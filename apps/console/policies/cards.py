@@ -5,17 +5,19 @@ Takes content and differences, gives plain rows for templates; asks no database.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from apps.common.local_time import written
+from apps.policies.conditions import in_words
 from apps.policies.difference import Difference, changed_fields
 from apps.policies.fields import moment
 from apps.policies.governance import GUARDS
 from apps.policies.knobs import Knob, knobs
 from apps.policies.schema import get
+
+CONDITIONS = ("viewers", "candidates", "audience", "condition")
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,16 @@ def text_of(knob: Knob, value: Any) -> str:
         return "no cap"
     unit = f" {knob.unit}" if knob.unit and not knob.unit.startswith("%") else knob.unit
     return f"{value:,.10g}{unit}"
+
+
+def turned(overrides: Mapping[str, Any]) -> str:
+    """What a flag or a variant turns, in words: "Diversity 0.4, Hold 45 minutes"."""
+    known = {**knobs("place"), **knobs("member")}
+    said = (
+        f"{known[key].label} {text_of(known[key], value)}" if key in known else f"{key} {value}"
+        for key, value in overrides.items()
+    )
+    return ", ".join(said)
 
 
 def _card(surface: str, policy: Mapping[str, Any]) -> Card:
@@ -134,5 +146,30 @@ def _short(name: str, value: Any) -> str:
         return "everybody"
     if name.endswith("_at"):
         return written(moment(value))
-    text = json.dumps(value) if isinstance(value, dict | list) else f"{value}"
+    text = _plain(name, value)
     return text if len(text) <= 120 else f"{text[:117]}..."
+
+
+def _plain(name: str, value: Any) -> str:
+    """Conditions, knobs, variants, effects and lists as people say them."""
+    if name in CONDITIONS:
+        return _condition(value)
+    if name == "overrides":
+        return turned(value) or "nothing"
+    if name == "variants":
+        return ", ".join(
+            f"{one['name']} {one['weight']:.0%} ({turned(one['overrides']) or 'nothing'})" for one in value
+        )
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key.replace('_', ' ')} {_plain(key, one)}" for key, one in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else f"{value}"
+
+
+def _condition(tree: Mapping[str, Any] | list[Any]) -> str:
+    """A condition of members, else of places; pinned candidates are a list of numbers."""
+    if isinstance(tree, list):
+        return ", ".join(map(str, tree))
+    try:
+        return in_words(tree, "member")
+    except KeyError:
+        return in_words(tree, "place")

@@ -134,7 +134,6 @@ def _form_page(
         except Conflict as conflict:
             return conflict_page(request, conflict, draft)
     context |= {"draft": draft, "form": form, "changes": lines(_changes(draft))}
-    context["surfaces"] = sorted(draft.content["surfaces"])
     return render(request, "draft_edit", title, status, **context)
 
 

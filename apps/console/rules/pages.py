@@ -138,7 +138,6 @@ def _listed(part: Part, draft: Revision | None, content: Any, request: HttpReque
         "part": part,
         "has_rows": any(table.rows for table in tables),
         "has_priorities": part.key in ("rules", "flags"),
-        "parts": list(PARTS.values()),
         "draft": draft,
         "is_open": draft is not None and draft.status in OPEN,
         "tables": tables,

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from apps.common.local_time import written
+from apps.console.policies.cards import turned
 from apps.console.rules.entries import Entry, Part
 from apps.interactions.models import RecentFigure
 from apps.interactions.recent import MEASURED, recent_of
@@ -181,14 +182,16 @@ def _flag(one: Entry, _: str, names: Mapping[str, str]) -> tuple[str, str, list[
     if one["allow"]:
         facts.append(("Always on for", f"{len(one['allow'])} members"))
     if one["overrides"]:
-        knobs = ", ".join(f"{path} {value}" for path, value in one["overrides"].items())
-        facts.append((f"On {one['surface']}", knobs))
+        facts.append((f"On {one['surface']}", turned(one["overrides"])))
     facts.append(("Value", f"{one['on']} when on, {one['off']} when off"))
     return one["type"], f"on for {one['percentage']:g}%", facts
 
 
 def _experiment(one: Entry, _: str, names: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:
-    variants = ", ".join(f"{variant['name']} {variant['weight']:.0%}" for variant in one["variants"])
+    variants = "; ".join(
+        f"{variant['name']} {variant['weight']:.0%} ({turned(variant['overrides']) or 'changes nothing'})"
+        for variant in one["variants"]
+    )
     low, high = one["layer_range"]
     facts = [
         ("Variants", variants),

@@ -12,6 +12,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.common.local_time import typed, written, zone_name
+from apps.console.policies.cards import turned as turned_words
+from apps.console.rules.entries import PARTS
 
 register = template.Library()
 
@@ -44,6 +46,23 @@ def shown(value: Any) -> Any:
 def in_field(at: datetime) -> str:
     """A time as a field of a form holds it, in the reader's zone."""
     return typed(at)
+
+
+@register.filter
+def turned(overrides: Mapping[str, Any]) -> str:
+    """Knobs and their values in words."""
+    return turned_words(overrides)
+
+
+@register.inclusion_tag("console/draft_tabs.html")
+def draft_tabs(draft: Any, current: str) -> dict[str, Any]:
+    """The way between the parts of a draft: surfaces, rules and the like, governance."""
+    return {
+        "draft": draft,
+        "current": current,
+        "surfaces": sorted(draft.content["surfaces"]),
+        "parts": PARTS.values(),
+    }
 
 
 @register.filter

@@ -14,6 +14,7 @@ from django.conf import settings
 
 from apps.api.problems import HttpProblem
 
+_HOLDERS = (dict, list)  # a union would be made anew at each look
 LARGEST_WHOLE = 2**53 - 1
 
 
@@ -51,7 +52,7 @@ def parse_json(body: bytes) -> Any:
     except json.JSONDecodeError as error:
         raise _malformed(f"Not JSON: {error.msg} at line {error.lineno}, column {error.colno}.") from None
     # Only an escape can bring a NUL or a lone surrogate: UTF-8 and strict JSON hold neither as they are.
-    _check(value, "", 1, b"\\u" in body)
+    _check(value, "", settings.API_MAX_JSON_DEPTH, b"\\u" in body)
     return value
 
 
@@ -74,26 +75,27 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _check(value: Any, field: str, depth: int, check_texts: bool) -> None:
+def _check(value: Any, field: str, levels: int, check_texts: bool) -> None:
+    """`levels`: how many more may be opened. Without texts to check, only what holds others is looked at."""
     if isinstance(value, str):
         if check_texts:
             check_text(value, field or None)
         return
-    if not isinstance(value, dict | list):
+    if not isinstance(value, _HOLDERS):
         return
-    if depth > settings.API_MAX_JSON_DEPTH:
+    if not levels:
         raise _too_deep()
     if isinstance(value, list):
         _check_length(value, field)
         for position, entry in enumerate(value):
-            if check_texts or isinstance(entry, dict | list):
-                _check(entry, f"{field}.{position}" if field else str(position), depth + 1, check_texts)
+            if check_texts or isinstance(entry, _HOLDERS):
+                _check(entry, f"{field}.{position}" if field else str(position), levels - 1, check_texts)
         return
     for name, entry in value.items():
         if check_texts:
             check_text(name, field or None)
-        if check_texts or isinstance(entry, dict | list):
-            _check(entry, f"{field}.{name}" if field else name, depth + 1, check_texts)
+        if check_texts or isinstance(entry, _HOLDERS):
+            _check(entry, f"{field}.{name}" if field else name, levels - 1, check_texts)
 
 
 def _check_length(value: list[Any], field: str) -> None:

@@ -51,7 +51,7 @@ def record_events(
         rows_of(_BEGIN, [ERASING])
         results, rows = _judge_all(bodies, look_up(events), window_of(now, backfill=backfill))
         new, untold = store(list(rows.values()), now)
-        kept = [row for row in rows.values() if row.body.id in new]
+        kept = [row for row in rows.values() if len(new) == len(rows) or row.body.id in new]
         effects = _settle(kept, _answer_repeats(results, bodies, rows, new))
     STORED.inc(len(kept))
     tell(effects, [_deed(row, now) for row in kept], untold)
@@ -83,6 +83,8 @@ def _answer_repeats(
     results: list[EventResult], bodies: Sequence[EventBody | Rejected], rows: Rows, new: Set[UUID]
 ) -> list[EventBody]:
     """Puts in place what is answered to ids that are not new; gives the duplicates."""
+    if len(new) == len(bodies):
+        return []
     others = {
         i: body
         for i, body in enumerate(bodies)

@@ -217,7 +217,8 @@ class LargeInspectAdmin(InspectAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """By the filters beside the list alone: by any other field an address would read the whole table, or
         gather what is stored about one member without a reason."""
-        return lookup.split("__")[0] in self.get_list_filter(request)
+        filters = self.get_list_filter(request)
+        return lookup.split("__")[0] in {getattr(one, "parameter_name", one) for one in filters}
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = _clean(search_term)

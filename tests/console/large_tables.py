@@ -50,14 +50,14 @@ INSERT INTO interactions_event (id, type, actor, target, target_kind, surface, o
 SELECT gen_random_uuid(), (ARRAY['impression', 'impression', 'profile_view', 'like', 'pass'])[1 + i %% 5],
     first + i %% %(members)s, first + (i * 7 + 1) %% %(members)s, 'member', 'dating', at, at
 FROM generate_series(1, %(members)s * 2) i,
-    LATERAL (SELECT now() - i %% 2400 * interval '12 minutes' AS at) times,
+    LATERAL (SELECT now() - i * interval '10 days' / %(members)s AS at) times,
     (SELECT min(number) AS first FROM members_member WHERE external_id LIKE 'big-%%') big
 WHERE i %% %(members)s <> (i * 7 + 1) %% %(members)s
 """
 DELIVERIES = """
 INSERT INTO interactions_delivery (id, served_at, viewer, surface, market, release, snapshot, variants, seed,
     requested, candidates, scores, propensities, sources, trace)
-SELECT gen_random_uuid(), now() - i %% 2400 * interval '12 minutes', first + i %% %(members)s,
+SELECT gen_random_uuid(), now() - i * interval '20 days' / %(members)s, first + i %% %(members)s,
     (ARRAY['dating', 'networking'])[1 + i %% 2], market, release, snapshot, variants, 7, 10,
     (SELECT array_agg(first + (i * 7 + n) %% %(members)s) FROM generate_series(1, 8) n), scores,
     propensities, sources, trace
@@ -68,7 +68,7 @@ FROM generate_series(1, %(members)s) i,
 RELATIONSHIPS = """
 INSERT INTO interactions_relationship (actor, target, target_kind, surface, state, decided_at, decided_by)
 SELECT first + i %% %(members)s, first + (i * 7 + 1) %% %(members)s, 'member', 'dating',
-    (ARRAY['liked', 'passed', 'passed'])[1 + i %% 3], now() - i %% 2400 * interval '12 minutes',
+    (ARRAY['liked', 'passed', 'passed'])[1 + i %% 3], now() - i * interval '20 days' / %(members)s,
     gen_random_uuid()
 FROM generate_series(1, %(members)s * 3 / 2) i,
     (SELECT min(number) AS first FROM members_member WHERE external_id LIKE 'big-%%') big

@@ -92,7 +92,12 @@ class Site:
             self.manage("shell", "--no-imports", "-c", PUBLISH.format(changes=changes))
         self.manage("refresh")
         live = before + bool(policies)
-        wait_until(lambda: self.is_well() and self.list("w0")["release"] == live, "what was published", 60)
+        wait_until(
+            lambda: self.is_well() and self.list("w0")["release"] == live,
+            "what was published",
+            120,
+            pause=0.2,
+        )
 
     def manage(self, *arguments: str) -> str:
         command = [sys.executable, str(ROOT / "manage.py"), *arguments]

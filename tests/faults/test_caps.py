@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+from collections import Counter
 from uuid import UUID
 
 import numpy as np
@@ -14,6 +15,10 @@ import redis
 from apps.common import online
 from apps.common.valkey import writing_client
 from apps.delivery.ledger import Order, reserve
+from tests.faults.breaking import kill, web_processes
+from tests.faults.checker import lists_of, wrongs
+from tests.faults.site import Site, wait_until
+from tests.faults.traffic import Traffic
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 
@@ -22,6 +27,7 @@ CAP = 20
 LIMIT = 10
 GENERATION = 5
 MOST_UNDERSHOT = 0.001
+SECONDS = 300.0
 processes = multiprocessing.get_context("fork")
 
 
@@ -46,6 +52,41 @@ def test_no_cap_is_overshot_by_64_processes_and_hardly_any_is_left_unused(
     assert [client.exitcode for client in clients] == [0] * CLIENTS
     assert overshot == 0
     assert unused <= MOST_UNDERSHOT
+
+
+def test_no_cap_is_overshot_while_stores_and_processes_are_lost(
+    shared_site: Site, request: pytest.FixtureRequest
+) -> None:
+    site = shared_site
+    site.askers, before = [*site.askers, *site.actors[0], *site.actors[1]], site.askers
+    cap = request.config.getoption("grants") // site.shown()
+    supply, servers = cap * site.shown(), site.servers
+    site.serve("networking", daily_cap=cap, hold_minutes=0, cooldown_days=0)
+    with Traffic(site, surface="networking", askers=CLIENTS, limit=20, pause=0.0) as traffic:
+        _wait_for(traffic, 0.25 * supply)
+        redis.Redis.from_url(servers.redis_url).flushall()
+        _wait_for(traffic, 0.5 * supply)
+        kill(web_processes(site)[0])
+        _wait_for(traffic, 0.7 * supply)
+        servers.restart_valkey(kill=True)
+        _wait_for(traffic, 0.9 * supply)
+    site.askers = before
+    granted = _granted(traffic)
+    missing = Counter(reason for answer in traffic.answers for reason in answer.body.get("degraded", ()))
+    print(
+        f"{granted} of {supply} grants to {CLIENTS} clients; Valkey was emptied and killed, a process "
+        f"was killed: below {3 / granted:.1e} above a cap with 95 % confidence; {dict(missing)}"
+    )
+    assert missing["valkey_unavailable"] + missing["ledger_unavailable"] > 1, "nothing was ever away"
+    assert wrongs(traffic, cap=cap) == []
+
+
+def _wait_for(traffic: Traffic, grants: float) -> None:
+    wait_until(lambda: _granted(traffic) > grants, f"{grants:.0f} grants", SECONDS, pause=0.5)
+
+
+def _granted(traffic: Traffic) -> int:
+    return sum(len(shown) for shown in lists_of(traffic).values())
 
 
 def _ask_for_all(client: int, start: object, shown: object) -> None:

@@ -155,9 +155,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a rule that ended does nothing",
-        "apps/pipeline/rules.py",
-        "(now < ends)",
-        "(now <= ends)",
+        "apps/pipeline/rules_loop.py",
+        "now >= times[1, r]",
+        "now > times[1, r]",
         "tests/pipeline/ranking/test_boosts.py::test_expired_boost_leaves_score_unchanged",
     ),
     Mutation(
@@ -476,7 +476,7 @@ MUTATIONS = (
         "apps/pipeline/retrieval/scan.py",
         "youngest >= (who[W_AGE_MAX] + 1) * YEAR",
         "youngest >= who[W_AGE_MAX] * YEAR",
-        "tests/pipeline/retrieval/test_search.py",
+        "tests/pipeline/retrieval/test_search.py::test_who_stands_on_every_bound_is_in_no_block_that_is_skipped",
     ),
     Mutation(
         "the best are exact when more than twice as many come",

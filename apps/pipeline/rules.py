@@ -24,6 +24,7 @@ Live = npt.NDArray[np.bool_]
 WORD = 64
 ONE = np.uint64(1)
 KINDS = ("boost", "bury", "pin", "cap", "cooldown", "floor", "share_target")
+TRAITS = ("rules", *KINDS, "place", "multiply")  # all; of a kind; give or limit places; multiply Phi
 
 
 @dataclass(frozen=True)
@@ -77,12 +78,9 @@ class SurfaceRules:
         return tuple(sorted(self.specs, key=lambda spec: (spec.priority, spec.key)))
 
     @cached_property
-    def times(self) -> tuple[F64, F64]:
-        """[rules] when each starts and ends, in their order."""
-        return (
-            np.array([spec.starts_at for spec in self.in_order], "f8"),
-            np.array([spec.ends_at for spec in self.in_order], "f8"),
-        )
+    def times(self) -> F64:
+        """[2, rules] when each starts and ends, in their order."""
+        return np.array([[getattr(s, of) for s in self.in_order] for of in ("starts_at", "ends_at")], "f8")
 
     @cached_property
     def viewers(self) -> I32:
@@ -116,14 +114,10 @@ class SurfaceRules:
         return tuple(i for i, spec in enumerate(self.in_order) if spec.kind == "pin")
 
     @cached_property
-    def has_cooldowns(self) -> bool:
-        return any(spec.kind == "cooldown" for spec in self.specs)
-
-    @cached_property
-    def viewer_bits(self) -> tuple[Live, I32, U64]:
-        """[rules] whether everybody is a viewer; word and shift of the viewer condition where not."""
-        at = np.maximum(self.viewers, 0)
-        return self.viewers < 0, at >> 6, (at & (WORD - 1)).astype("u8")
+    def traits(self) -> Live:
+        """[TRAITS, rules] what is counted of those that are live."""
+        kinds = [self.of_kind(kind) for kind in KINDS]
+        return np.ascontiguousarray([np.ones(len(self.specs), "?"), *kinds, self.places, self.factors != 1.0])
 
     def of_kind(self, kind: str) -> Live:
         """[rules] which are of this kind."""
@@ -173,6 +167,7 @@ class LiveRules:
 
     rules: SurfaceRules
     live: Live  # [rules] in their order
+    counts: Mapping[str, int]  # how many of those that are live have each of TRAITS
     masks: RuleMasks | None = None  # of the request's snapshot; None: conditions are evaluated on the rows
     newcomers: U64 | None = None  # [rows of the request's newcomers, words]
 
@@ -183,7 +178,7 @@ class LiveRules:
 
     @cached_property
     def pins(self) -> tuple[RuleSpec, ...]:
-        return self._those(self.live & self.rules.of_kind("pin"))
+        return self._those(self.live & self.rules.of_kind("pin")) if self.counts["pin"] else ()
 
     @cached_property
     def caps(self) -> Live:
@@ -193,22 +188,12 @@ class LiveRules:
     @cached_property
     def cooldowns(self) -> tuple[RuleSpec, ...]:
         """The live ones, in order."""
-        return self._those(self.live & self.rules.of_kind("cooldown")) if self.rules.has_cooldowns else ()
+        return self._those(self.live & self.rules.of_kind("cooldown")) if self.counts["cooldown"] else ()
 
     @cached_property
     def paced(self) -> tuple[RuleSpec, ...]:
         """The live floors and share targets, in order."""
         return self._those(self.live & (self.rules.of_kind("floor") | self.rules.of_kind("share_target")))
-
-    @cached_property
-    def places(self) -> Live:
-        """[rules] the live ones about places."""
-        return np.asarray(self.live & self.rules.places)
-
-    @cached_property
-    def multiplies(self) -> bool:
-        """Whether a live rule multiplies Phi."""
-        return bool((self.rules.factors[self.live] != 1.0).any())
 
     def _those(self, which: Live) -> tuple[RuleSpec, ...]:
         specs = self.rules.in_order
@@ -230,18 +215,12 @@ def live_rules(
     `met`: [words] of the viewer. `dead`: keys of rules that staff switched off. `only_caps`: and
     cool-downs, for a viewer of the hold-out.
     """
-    starts, ends = rules.times
-    live = (starts <= now) & (now < ends) & _is_viewer(rules, met)
+    from apps.pipeline.rules_loop import find_live
+
+    live, counts = np.ones(len(rules.specs), "?"), np.empty(len(TRAITS), "i8")
     if only_caps:
-        live &= rules.of_kind("cap") | rules.of_kind("cooldown")
+        live = rules.of_kind("cap") | rules.of_kind("cooldown")
     for i, spec in enumerate(rules.in_order if dead else ()):
         live[i] &= spec.key not in dead
-    return LiveRules(rules, live, masks, newcomers)
-
-
-def _is_viewer(rules: SurfaceRules, met: U64) -> Live:
-    """[rules] whether one row, whose words are `met`, is among the viewers of each."""
-    everybody, word, shift = rules.viewer_bits
-    if not len(met):
-        return everybody
-    return np.asarray(everybody | ((met[word] >> shift & ONE) == ONE))
+    find_live(rules.times, rules.viewers, rules.traits.view("u1"), met, now, live.view("u1"), counts)
+    return LiveRules(rules, live, dict(zip(TRAITS, counts.tolist(), strict=True)), masks, newcomers)

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.pipeline import compiled
+from apps.pipeline import compiled, rules_loop
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import multiply
@@ -64,8 +64,10 @@ def test_nothing_is_compiled_by_a_request():
         greedy.greedy_order,
         arrange.arrange,
         multiply.multiply,
+        multiply.gather_words,
         multiply.count_met,
         multiply.tighten,
+        rules_loop.find_live,
     )
     for kernel in kernels:
         assert len(kernel.signatures) == 1

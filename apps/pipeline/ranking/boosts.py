@@ -20,7 +20,7 @@ LOWEST, HIGHEST = 0.1, 4.0
 def multiplier_of(request: Request, words: U64, n: int) -> F64 | None:
     """[n] the bounded product of the factors of all rules that a candidate meets."""
     rules = request.rules
-    if rules is None or not n or not rules.multiplies or "boosts" in request.params.disabled_stages:
+    if rules is None or not n or not rules.counts["multiply"] or "boosts" in request.params.disabled_stages:
         return None
     from apps.pipeline.ranking.multiply import multiply
 

@@ -18,7 +18,7 @@ def caps_of(request: Request, words: U64, n: int) -> I32:
     caps = np.empty((n, 2), "i4")
     caps[:] = request.params.daily_cap, request.params.hourly_cap
     rules = request.rules
-    if rules is not None and n and rules.caps.any():
+    if rules is not None and n and rules.counts["cap"]:
         from apps.pipeline.ranking.multiply import tighten
 
         book = rules.rules

@@ -17,17 +17,18 @@ from apps.pipeline.snapshot import Table
 def words_of(request: Request, table: Table) -> U64:
     """[words, n] of a table of candidates, in its order."""
     live = request.rules
-    if live is None or not live.rules.candidate_conditions or not live.live.any():
+    if live is None or not live.rules.candidate_conditions or not live.counts["rules"]:
         return NO_WORDS
     if live.masks is None:
         conditions = live.rules.candidate_conditions
         return np.ascontiguousarray(condition_words(conditions, table, request.snapshot).T)
-    rows = rows_of(request.data, table["number"])
-    words = live.masks.candidates[rows]
-    unknown = np.flatnonzero(rows < 0)
-    if len(unknown):
-        words[unknown] = _of_newcomers(request, table.gather(unknown))
-    return np.ascontiguousarray(words.T)
+    from apps.pipeline.ranking.multiply import gather_words
+
+    words = np.empty((live.masks.candidates.shape[1], len(table)), "u8")
+    if gather_words(live.masks.candidates, request.data.row_of, table["number"], words):
+        unknown = np.flatnonzero(rows_of(request.data, table["number"]) < 0)
+        words[:, unknown] = _of_newcomers(request, table.gather(unknown)).T
+    return words
 
 
 def words_of_numbers(request: Request, numbers: I32) -> U64:
@@ -64,26 +65,24 @@ def meets(words: U64, condition: int, n: int) -> Mask:
 def effects(request: Request, pool: Pool, shown: I64) -> dict[str, list[int]]:
     """Rule -> how many candidates of the pool it is about, and how many of those at the rows `shown`."""
     live = request.rules
-    if live is None or not live.live.any():
+    if live is None or not live.counts["rules"]:
         return {}
-    numbers = pool.table["number"]
     words = pool.words if pool.words.size else words_of(request, pool.table)
-    head = np.ascontiguousarray(words[:, shown]) if words.size else words
-    among, there = _counts(live, words, numbers), _counts(live, head, numbers[shown])
-    keys, touched = live.rules.keys, among.nonzero()[0]
-    pairs = map(list, zip(among[touched].tolist(), there[touched].tolist(), strict=True))
-    return dict(zip([keys[i] for i in touched.tolist()], pairs, strict=True))
+    among, there = _counts(live, words, pool.table["number"], shown).tolist()
+    counted = zip(live.rules.keys, among, there, strict=True)
+    return {key: [touched, head] for key, touched, head in counted if touched}
 
 
-def _counts(live: LiveRules, words: U64, numbers: I32) -> I64:
-    """[rules] how many of the candidates each live rule is about."""
+def _counts(live: LiveRules, words: U64, numbers: I32, shown: I64) -> I64:
+    """[2, rules] how many of the candidates each live rule is about, and how many of those shown."""
     from apps.pipeline.ranking.multiply import count_met
 
-    counts = np.zeros(len(live.live), "i8")
-    count_met(words, len(numbers), live.live.view("u1"), live.rules.conditions, counts)
-    for i in live.rules.pin_rows:
+    counts = np.zeros((2, len(live.live)), "i8")
+    count_met(words, len(numbers), shown, live.live.view("u1"), live.rules.conditions, counts)
+    for i in live.rules.pin_rows if live.counts["pin"] else ():
         if live.live[i]:
-            counts[i] = np.isin(live.rules.in_order[i].pins, numbers).sum()
+            pins = live.rules.in_order[i].pins
+            counts[:, i] = np.isin(pins, numbers).sum(), np.isin(pins, numbers[shown]).sum()
     return counts
 
 

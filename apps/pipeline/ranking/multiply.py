@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from apps.pipeline.compiled import columns, compiled
 
 
@@ -32,20 +34,37 @@ def multiply(
         product[i] = min(max(product[i], lowest), highest)
 
 
-@compiled(*columns("u8:2"), "int64", *columns("u1", "i4", "=i8"))
-def count_met(words: Any, n: int, live: Any, conditions: Any, counts: Any) -> None:
-    """Writes how many candidates meet each live rule's condition."""
+@compiled(*columns("u8:2", "i4", "i4", "=u8:2"), returns="int64")
+def gather_words(words: Any, row_of: Any, numbers: Any, out: Any) -> int:
+    """Writes the words [rows, words] of these numbers into `out` [words, n]; returns how many have no row."""
+    unknown = 0
+    for i in range(len(numbers)):
+        number = numbers[i]
+        row = int(row_of[number]) if 0 <= number < len(row_of) else -1
+        unknown += row < 0
+        for w in range(len(out)):
+            out[w, i] = words[row, w] if row >= 0 else np.uint64(0)
+    return unknown
+
+
+@compiled(*columns("u8:2"), "int64", *columns("i8", "u1", "i4", "=i8:2"))
+def count_met(words: Any, n: int, shown: Any, live: Any, conditions: Any, counts: Any) -> None:
+    """Writes how many of n candidates meet each live rule's condition, and how many of those `shown` do."""
+    one = np.uint64(1)
     for r in range(len(conditions)):
         condition = conditions[r]
         if not live[r]:
             continue
         if condition < 0:
-            counts[r] = n
-        else:
-            word, bit, found = condition >> 6, condition & 63, 0
-            for i in range(n):
-                found += (words[word, i] >> bit) & 1
-            counts[r] = found
+            counts[0, r], counts[1, r] = n, len(shown)
+            continue
+        word, bit = condition >> 6, np.uint64(condition & 63)
+        found, there = np.uint64(0), np.uint64(0)
+        for i in range(n):
+            found += (words[word, i] >> bit) & one
+        for k in range(len(shown)):
+            there += (words[word, shown[k]] >> bit) & one
+        counts[0, r], counts[1, r] = found, there
 
 
 @compiled(*columns("u8:2", "u1", "i4:2", "i4", "=i4:2"))

@@ -17,16 +17,23 @@ LITTLE = 1e-9  # 0.3 of 10 places is 3, whatever the last bit says
 
 
 @part
-def is_met(words: Any, position: int, condition: int) -> bool:
-    """Whether a candidate of the pool meets a condition."""
-    return condition < 0 or (words[condition >> 6, position] >> (condition & 63)) & 1 == 1
+def tell_who_meets(words: Any, condition: int, met: Any) -> None:
+    """Writes of each entry whether it meets a condition; `words` are in the order of the line."""
+    if condition < 0:
+        met[:] = 1
+        return
+    word, bit = condition >> 6, np.uint64(condition & 63)
+    for i in range(len(met)):
+        met[i] = (words[word, i] >> bit) & np.uint64(1)
 
 
 @part
 def lay_out(at: Any, taken: Any, out: Any, line: Any) -> int:
     """Writes the whole list as it stands into `line`; returns how many of its end are those kept out."""
-    n, places, place = len(line), len(at), 0
-    for group in range(2):  # first who may be in the list, then those kept out
+    n, places, place, last = len(line), len(at), 0, 0
+    for i in range(n):
+        last += out[i]
+    for group in range(2 if last else 1):  # first who may be in the list, then those kept out
         for i in range(n):
             while place < places and at[place] >= 0:
                 line[place] = at[place]
@@ -37,9 +44,6 @@ def lay_out(at: Any, taken: Any, out: Any, line: Any) -> int:
     while place < places:  # what is left are entries that rules put there
         line[place] = at[place]
         place += 1
-    last = 0
-    for i in range(n):
-        last += out[i]
     return last
 
 
@@ -51,22 +55,24 @@ def hold(entry: int, place: int, at: Any, taken: Any) -> None:
 
 
 @part
-def give_slot(place: int, met: Any, at: Any, taken: Any, out: Any, line: Any) -> None:
-    """The place goes to the best who meets the rule and does not stand above it already."""
-    lay_out(at, taken, out, line)
+def give_slot(place: int, met: Any, at: Any, taken: Any, out: Any, line: Any) -> bool:
+    """The place goes to the best who meets the rule and does not stand above it already.
+
+    Like the others, it tells whether the line is another now: holding an entry where it stands changes none.
+    """
     if met[line[place]]:
         hold(line[place], place, at, taken)
-        return
+        return False
     for k in range(place + 1, len(line)):
         if met[line[k]] and not taken[line[k]] and not out[line[k]]:
             hold(line[k], place, at, taken)
-            return
+            return True
+    return False
 
 
 @part
-def give_share(wanted: int, met: Any, at: Any, taken: Any, out: Any, line: Any) -> None:
+def give_share(wanted: int, met: Any, at: Any, taken: Any, out: Any, line: Any) -> bool:
     """At least `wanted` of the list meet the rule: who is in it stays, the missing come up evenly spread."""
-    lay_out(at, taken, out, line)
     places, there, free = len(at), 0, 0
     for place in range(places):
         if met[line[place]] and there < wanted:
@@ -74,6 +80,8 @@ def give_share(wanted: int, met: Any, at: Any, taken: Any, out: Any, line: Any) 
             there += 1
         if at[place] < 0:
             free += 1
+    if there >= wanted:
+        return False
     found = 0
     for k in range(places, len(line)):
         if met[line[k]] and not taken[line[k]] and not out[line[k]]:
@@ -89,20 +97,22 @@ def give_share(wanted: int, met: Any, at: Any, taken: Any, out: Any, line: Any) 
             hold(line[k], place, at, taken)
             given += 1
         seen += 1
+    return given > 0
 
 
 @part
-def limit_share(most: int, met: Any, at: Any, taken: Any, out: Any) -> None:
+def limit_share(most: int, met: Any, at: Any, taken: Any, out: Any) -> bool:
     """At most `most` of the list meet the rule: the best stay, the others come after everybody else."""
-    there = 0
+    there, changed = 0, False
     for place in range(len(at)):
         if at[place] >= 0 and met[at[place]]:
             there += 1
     for i in range(len(met)):
         if met[i] and not taken[i] and not out[i]:
             if there >= most:
-                out[i] = 1
+                out[i], changed = 1, True
             there += 1
+    return changed
 
 
 @compiled(
@@ -130,17 +140,23 @@ def arrange(
             if place < places and numbers[i] == pins[p] and not taken[i]:
                 hold(i, place, at, taken)
                 break
+    in_line = np.empty((len(words), n), np.uint64)
+    for w in range(len(words)):
+        for i in range(n):
+            in_line[w, i] = words[w, positions[i]]
+    last = lay_out(at, taken, out, line)
     for r in range(len(kinds)):
         if not live[r]:
             continue
-        for i in range(n):
-            met[i] = is_met(words, positions[i], conditions[r])
-        if kinds[r] == SLOTS:
-            for s in range(slot_starts[r], slot_starts[r + 1]):
-                if slots[s] < places and at[slots[s]] < 0:
-                    give_slot(slots[s], met, at, taken, out, line)
-        elif kinds[r] == AT_LEAST:
-            give_share(int(np.ceil(shares[r] * places - LITTLE)), met, at, taken, out, line)
-        else:
-            limit_share(int(np.floor(shares[r] * places + LITTLE)), met, at, taken, out)
-    return lay_out(at, taken, out, line)
+        tell_who_meets(in_line, conditions[r], met)
+        changed = False
+        if kinds[r] == AT_LEAST:
+            changed = give_share(int(np.ceil(shares[r] * places - LITTLE)), met, at, taken, out, line)
+        elif kinds[r] == AT_MOST:
+            changed = limit_share(int(np.floor(shares[r] * places + LITTLE)), met, at, taken, out)
+        if changed:
+            last = lay_out(at, taken, out, line)
+        for s in range(slot_starts[r], slot_starts[r + 1]):
+            if slots[s] < places and at[slots[s]] < 0 and give_slot(slots[s], met, at, taken, out, line):
+                last = lay_out(at, taken, out, line)
+    return last

@@ -15,7 +15,7 @@ from dataclasses import replace
 import numpy as np
 
 from apps.pipeline.contracts import I64, Pool, Request
-from apps.pipeline.reranking.order import Order, generator
+from apps.pipeline.reranking.order import Order, generator, without
 
 WIDTH = 100  # how far below the list exploration reaches
 STREAM = 1
@@ -27,7 +27,7 @@ def explore(request: Request, pool: Pool, order: Order) -> Order:
     if len(order.not_by_lot):
         below = below[~np.isin(order.positions[below], order.not_by_lot)]
     share = min(max(request.params.exploration, 0.0), 1.0)
-    open_to = np.setdiff1d(np.arange(shown), order.held, assume_unique=True)
+    open_to = order.open_places(shown)
     if share == 0.0 or len(below) == 0 or len(open_to) == 0:
         return order
     slots = max(len(below), len(open_to) + len(order.mixed_in))
@@ -59,7 +59,7 @@ def _exchange(
     propensity[below] = 1.0 - each * left_alone * (len(open_to) + len(order.mixed_in))
     displaced = positions[opened]
     positions[opened], propensity[opened] = positions[drawn], each * left_alone
-    rest = np.setdiff1d(np.arange(shown, len(order)), drawn, assume_unique=True)
+    rest = without(shown, len(order), drawn)
     return replace(
         order,
         positions=np.concatenate([positions[:shown], displaced, positions[rest]]),

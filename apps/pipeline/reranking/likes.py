@@ -17,7 +17,7 @@ import numpy as np
 
 from apps.pipeline.contracts import I64, Pool, Request
 from apps.pipeline.reranking.exploration import window
-from apps.pipeline.reranking.order import Order, generator
+from apps.pipeline.reranking.order import Order, generator, without
 
 STREAM = 3
 
@@ -27,7 +27,7 @@ def mix_in_likes(request: Request, pool: Pool, order: Order) -> Order:
     if not len(request.viewer.liked_by) or request.params.likes_share <= 0.0:
         return order
     shown, below = window(request, order)
-    open_to = np.setdiff1d(np.arange(shown), order.held, assume_unique=True)
+    open_to = order.open_places(shown)
     likes = np.isin(pool.table["number"][order.positions[below]], request.viewer.liked_by)
     likers, others = below[likes], below[~likes]
     share = share_of(request, len(others), len(open_to))
@@ -67,7 +67,7 @@ def _exchange(
     displaced = positions[places]
     apart = np.concatenate([displaced, positions[likers]])
     positions[places], propensity[places] = positions[chosen], expected / (n * len(likers))
-    rest = np.setdiff1d(np.arange(shown, len(order)), chosen, assume_unique=True)
+    rest = without(shown, len(order), chosen)
     return replace(
         order,
         positions=np.concatenate([positions[:shown], displaced, positions[rest]]),

@@ -32,6 +32,10 @@ class Order:
     def __len__(self) -> int:
         return len(self.positions)
 
+    def open_places(self, shown: int) -> I64:
+        """Those of the first `shown` places that no rule gave away."""
+        return without(0, shown, self.held)
+
 
 @dataclass(frozen=True)
 class Reranker:
@@ -46,6 +50,14 @@ def by_score(pool: Pool) -> Order:
     """Highest score first; equal scores by number."""
     positions = np.lexsort((pool.table["number"], -pool.score)).astype("i8")
     return Order(positions, np.ones(len(positions), "f4"))
+
+
+def without(start: int, stop: int, left_out: I64) -> I64:
+    """start..stop-1 without those of `left_out`, ascending; `left_out` lies within 0..stop-1."""
+    kept = np.ones(stop, "?")
+    kept[:start] = False
+    kept[left_out] = False
+    return kept.nonzero()[0]
 
 
 def generator(seed: int, stage: int) -> np.random.Generator:

@@ -28,7 +28,7 @@ def place(request: Request, pool: Pool, order: Order) -> Order:
     """The order with the places that rules give; those kept out at its end."""
     rules = request.rules
     length = min(max(request.limit, 0), len(order))
-    if rules is None or not length or not (rules.pins or rules.places.any()):
+    if rules is None or not length or not (rules.counts["pin"] or rules.counts["place"]):
         return order
     from apps.pipeline.reranking.arrange import arrange
 

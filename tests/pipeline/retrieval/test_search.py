@@ -148,6 +148,13 @@ def test_overlay_and_snapshot_are_ranked_together():
     assert found.numbers[found.top("fit", 3)].tolist() == [2, 3, 4]
 
 
+def test_who_stands_on_every_bound_is_in_no_block_that_is_skipped():
+    """All are 39, at the end of both limits, and seek the viewer's age alone, as the viewer seeks theirs."""
+    snapshot = everybody(600, birth_date=19860602, age_min=30, age_max=30, x=500, y=0, max_distance=5)
+    viewer = member_table([{"number": 900, "age_min": 39, "age_max": 39, "max_distance": 5}])
+    assert len(find_eligible(request_for(snapshot, viewer))[0]) == 600
+
+
 def test_blocks_are_skipped_and_lose_nobody():
     """A viewer of one gender with a short limit: most blocks hold nobody, and the answer is the oracle's."""
     from apps.pipeline.filters import eligibility

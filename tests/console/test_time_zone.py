@@ -135,6 +135,16 @@ def test_a_draft_is_scheduled_by_the_readers_clock(approver):
     assert f"02 Jan {year} 03:00 (Asia/Kolkata)" in said
 
 
+def test_a_time_that_is_none_says_so_and_blames_nobody(approver):
+    draft = services.edit_revision(services.start_revision(actor=None), 1, {"dating.diversity": 0.2})
+    approver.cookies["zone"] = PARIS
+    posted = {"version": draft.version, "how": "later", "at": "2027-03-28T02:30", "note": "At night"}
+    page = approver.post(reverse("admin:draft_publish", args=[draft.pk]), posted).content.decode()
+    assert "Say when. This hour is skipped on that day in Europe/Paris" in page
+    assert "Nothing was saved or published." in page
+    assert "Somebody was faster" not in page
+
+
 def test_lists_and_headings_tell_the_readers_time(approver):
     entry = AuditEntry.objects.create(
         at=datetime(2026, 11, 24, 22, 15, tzinfo=UTC),

@@ -182,9 +182,12 @@ def update(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def conflict_page(request: HttpRequest, problem: Problem, draft: Revision) -> HttpResponse:
+    """Says what stands in the way, and where to go on: somebody was faster, or something is missing."""
     draft.refresh_from_db()
     context = {"problem": problem, "draft": draft, "first_surface": first_surface(draft)}
-    return render(request, "conflict", "Somebody was faster", problem.status, **context)
+    context["is_conflict"] = isinstance(problem, Conflict)
+    title = "Somebody was faster" if context["is_conflict"] else "Nothing was changed"
+    return render(request, "conflict", title, problem.status, **context)
 
 
 def first_surface(draft: Revision) -> str:

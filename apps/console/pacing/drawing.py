@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from apps.common.local_time import written
 from apps.console.figures import nice_top, runs, text
 
 Said = Mapping[str, Any]
 Steps = Sequence[tuple[datetime, Said | None]]
 HOURLY = 12  # steps of five minutes
-AXIS = "%H:%M"
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def hours(steps: Steps, kind: str) -> list[Hour]:
 
 
 def _axis(steps: Steps) -> tuple[str, ...]:
-    return tuple(f"{steps[int(k * (len(steps) - 1))][0]:{AXIS}}" for k in (0, 0.5, 1))
+    return tuple(written(steps[int(k * (len(steps) - 1))][0]) for k in (0, 0.5, 1))
 
 
 def _last(line: Sequence[float | None], *, percent: bool) -> str:

@@ -73,6 +73,9 @@ SNAPSHOT_AGE = Gauge(
 OVERLAY_LAG = Gauge(
     "raya_recs_overlay_lag_seconds", "Age of the oldest change not followed", multiprocess_mode="livemax"
 )
+UNTOLD = Gauge(
+    "raya_recs_untold_seconds", "Age of the oldest batch not told to Valkey", multiprocess_mode="livemax"
+)
 PROCESS_CPU = Gauge("raya_recs_process_cpu_seconds", "CPU of the web processes", multiprocess_mode="livesum")
 PROCESS_MEMORY = Gauge("raya_recs_process_memory_bytes", "Resident memory", multiprocess_mode="livesum")
 PROCESSES = Gauge("raya_recs_processes", "Web processes", multiprocess_mode="livesum")

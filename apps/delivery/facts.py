@@ -22,6 +22,7 @@ SELECT coalesce((SELECT generation FROM common_onlinestate WHERE id = 1), 0),
     coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM
         (SELECT created_at FROM common_change WHERE (transaction, id) > (%s, %s)
          ORDER BY transaction, id LIMIT 1) AS oldest), 0),
+    coalesce((SELECT extract(epoch FROM now() - min(created_at)) FROM interactions_untold), 0),
     (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')::float
         / current_setting('max_connections')::int
 """
@@ -34,6 +35,7 @@ class PostgresFacts:
     emergencies: int  # unreviewed
     refresh_age_seconds: float
     overlay_lag_seconds: float  # age of the oldest change after the position asked for
+    untold_seconds: float  # age of the oldest batch of events that Valkey may not have
     connections_ratio: float
 
 
@@ -52,10 +54,8 @@ def postgres_facts(position: Position | None = None) -> PostgresFacts:
     after = position or Position(2**62, 2**62)
     with connection.cursor() as cursor:
         cursor.execute(_POSTGRES, [after.transaction, after.id])
-        generation, emergencies, refreshed, lag, connections = cursor.fetchone()
-    return PostgresFacts(
-        generation, unapproved_live(), emergencies, float(refreshed), float(lag), float(connections)
-    )
+        generation, emergencies, *figures = cursor.fetchone()
+    return PostgresFacts(generation, unapproved_live(), emergencies, *map(float, figures))
 
 
 def valkey_facts() -> ValkeyFacts:

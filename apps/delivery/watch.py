@@ -88,6 +88,7 @@ def watch_postgres(here: Runtime) -> None:
     metrics.EMERGENCIES.set(found.emergencies)
     metrics.REFRESH_AGE.set(found.refresh_age_seconds)
     metrics.OVERLAY_LAG.set(found.overlay_lag_seconds)
+    metrics.UNTOLD.set(found.untold_seconds)
     metrics.CONNECTIONS.set(found.connections_ratio)
     metrics.WATCHED_AT.labels("postgres").set(time.time())
 

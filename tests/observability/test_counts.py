@@ -24,15 +24,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     folder = tmp_path_factory.mktemp("observed")
     for parent in (folder, *folder.parents[:3]):  # the database's user must enter it
         parent.chmod(0o711)
-    with EmbeddedServers(folder) as servers:
-        site = Site(servers, folder)
-        try:
-            site.open(workers=2)
-            site.manage("refresh")
-            wait_until(lambda: read(site).get("raya_recs_ready", 0) == 1, "a snapshot", 30)
-            yield site
-        finally:
-            site.close()
+    with EmbeddedServers(folder) as servers, Site(servers, folder) as site:
+        site.open(workers=2, each=40)
+        site.manage("refresh")
+        wait_until(lambda: read(site).get("raya_recs_ready", 0) == 1, "a snapshot", 30)
+        yield site
 
 
 def read(site: Site) -> dict[str, float]:

@@ -35,13 +35,10 @@ REQUEST = str(uuid4())
 
 @pytest.fixture
 def talking_site(own_servers: Any, tmp_path: Path) -> Iterator[Site]:
-    site = Site(own_servers, tmp_path)
-    site.env["LOG_FORMAT"] = "json"
-    try:
-        site.open()
+    with Site(own_servers, tmp_path) as site:
+        site.env["LOG_FORMAT"] = "json"
+        site.open(workers=1, each=40)
         yield site
-    finally:
-        site.close()
 
 
 def call(site: Site, method: str, path: str, body: Any = None, **headers: str) -> int:
@@ -113,7 +110,7 @@ def test_no_log_holds_what_was_planted_in_members_events_and_errors(talking_site
     plant_and_refuse(site)
     break_the_database(site)
     break_the_worker(site)
-    site.crash_postgres()
+    site.servers.restart_postgres(kill=True)
     call(site, "PUT", "/members/quiet", MEMBER)
 
     told = lines_of(site, "api")

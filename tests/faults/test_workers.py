@@ -62,7 +62,7 @@ def test_an_emptied_broker_and_a_second_beat_cost_no_delivery_and_repeat_no_work
     site.query("UPDATE django_celery_beat_periodictask SET last_run_at = now() - interval '1 hour'")
     traffic = Traffic(site, posters=1, askers=2)
     with _worker(site) as worker, _beat(site, "first"), _beat(site, "second"), traffic:
-        wait_until(lambda: _ended(worker, "refresh.refresh") >= 2, "a refresh that two beats woke", 90)
+        wait_until(lambda: _ended(worker, "refresh.refresh") > 0, "a refresh that a beat woke", 90)
         emptied = broker.dbsize()
         broker.flushdb()
         before = _copied(site)

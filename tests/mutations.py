@@ -612,4 +612,11 @@ MUTATIONS = (
         "return None",
         "tests/console/test_inspection.py::test_a_search_for_what_one_member_did_asks_why_and_is_logged",
     ),
+    Mutation(
+        "a study holds back whoever reached the draft's cap",
+        "apps/delivery/trips.py",
+        "(used >= caps)",
+        "(used > caps)",
+        "tests/delivery/test_preview.py::test_a_study_counts_whom_a_lower_cap_of_the_draft_would_hold_back",
+    ),
 )

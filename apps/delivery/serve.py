@@ -244,8 +244,22 @@ def _dry(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str,
     if gone is None:
         payload["degraded"] = ["safety_unavailable"]
         return answer_of(prepared.world, payload, [], dry_run=True)
-    kept = np.flatnonzero(~gone)[: prepared.question.limit].tolist()
-    return answer_of(prepared.world, payload, kept, dry_run=True)
+    limit, full = prepared.question.limit, _at_cap_now(prepared, slate)
+    kept = np.flatnonzero(~gone & ~full)[:limit].tolist()
+    reached = kept[-1] + 1 if len(kept) == limit and kept else len(full)
+    capped = int((full & ~gone)[:reached].sum())
+    answer = answer_of(prepared.world, payload, kept, capped=capped, dry_run=True)
+    return answer if prepared.question.seed is None else answer | {"capped": capped}
+
+
+def _at_cap_now(prepared: Prepared, slate: Slate) -> npt.NDArray[np.bool_]:
+    """Whom the ledger would refuse; without it, whoever has a cap (as an answer from Postgres alone does)."""
+    try:
+        if prepared.believed:
+            return trips.at_cap(prepared.question.surface, slate.numbers, slate.caps, prepared.now)
+    except redis.RedisError:
+        log.warning("A dry run can't tell who is at a cap: Valkey is away")
+    return np.asarray((slate.caps > 0).any(axis=1))
 
 
 def _gone_now(prepared: Prepared, kind: str, numbers: I32) -> Any:

@@ -2,7 +2,9 @@
 draft.
 
 Takes a DraftStudy row, fills it in as it goes, and stops when it is cancelled. Both lists have the same seed
-and the state of now; nothing is reserved or logged.
+and the state of now; nothing is reserved or logged. A cap is hit where the ledger, as it counts now, would
+refuse somebody of the list. An approximation in one way: a draft's lower cap meets exposures that the live
+one allowed.
 """
 
 from __future__ import annotations
@@ -87,6 +89,7 @@ def _pairs(study: DraftStudy) -> Iterator[dict[str, Any]]:
                 pair[f"{side}_ms"] = 1000 * (time.thread_time() - started)
                 pair[side] = [item["id"] for item in answer["items"]]
                 pair[f"{side}_capped"] = "capped" in answer["shortfall"]["reasons"]
+                pair[f"{side}_hits"] = answer.get("capped", 0)
         except Problem:
             continue  # erased or gone since
         yield pair
@@ -139,6 +142,7 @@ def _of_surface(surface: str, content: Mapping[str, Any], pairs: list[dict[str, 
         "shown": [len(before), len(after)],
         "fill": [sum(before.values()) / wanted, sum(after.values()) / wanted],
         "capped": [sum(pair[f"{side}_capped"] for pair in pairs) for side in ("before", "after")],
+        "cap_hits": [sum(pair[f"{side}_hits"] for pair in pairs) for side in ("before", "after")],
         "cpu_ms": [median(pair[f"{side}_ms"] for pair in pairs) for side in ("before", "after")],
         "groups": groups_of(surface, content, before, after),
     }

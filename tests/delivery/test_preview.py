@@ -19,6 +19,7 @@ from apps.policies.schema import validate_content
 from apps.releases import services
 from apps.releases.selectors import live_release
 from tests.delivery.publishing import age_at_most, in_days, rule
+from tests.delivery.test_caps import men
 from tests.policies import examples
 
 
@@ -133,6 +134,22 @@ def test_a_study_draws_recent_requests_again_and_says_what_differs(serving):
     assert 0 <= done.result["dating"]["overlap"] <= 1
     assert sum(done.result["dating"]["overlaps"]) == lists
     assert run_study(study.pk) is None
+
+
+def test_a_study_counts_whom_a_lower_cap_of_the_draft_would_hold_back(serving, market):
+    """Five women were shown to one man, two of them to another, who holds those two: of the three whom he
+    may be shown again the draft's cap holds each back."""
+    one, other = men(market, serving, 2)
+    assert len(recommend(surface="dating", member=one, limit=5)["items"]) == 5
+    assert len(recommend(surface="dating", member=other, limit=2)["items"]) == 2
+    copy_all()
+    before = everything_in(redis.Redis.from_url(settings.REDIS_URL))
+    draft = services.edit_revision(services.start_revision(actor=None), 1, {"dating.daily_cap": 1})
+    done = run_study(ask_for_study(draft, actor=None, sample=10).pk)
+    assert done is not None
+    found = done.result["dating"]
+    assert (found["cap_hits"], found["capped"], found["shown"]) == ([0, 3], [0, 1], [2, 0])
+    assert everything_in(redis.Redis.from_url(settings.REDIS_URL)) == before, "nothing was counted"
 
 
 def test_a_cancelled_study_does_no_work_and_another_may_be_asked_for(serving):

@@ -157,6 +157,7 @@ def _pictures(result: dict[str, Any]) -> list[dict[str, Any]]:
                 ("Exposure Gini", *(f"{value:.3f}" for value in found["gini"])),
                 ("Shown at least once", *(f"{value:,}" for value in found["shown"])),
                 ("Lists shortened by caps", *(f"{value:,}" for value in found["capped"])),
+                ("Held back at a cap", *(f"{value:,}" for value in found.get("cap_hits", (0, 0)))),
                 ("CPU per list, median", *(f"{value:.2f} ms" for value in found["cpu_ms"])),
             ],
             "groups": [

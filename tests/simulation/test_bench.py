@@ -12,6 +12,8 @@ from apps.interactions.bodies import EventBody
 from apps.simulation.bench.conditions import bench_conditions
 from apps.simulation.bench.driver import summary
 from apps.simulation.bench.events import MIX, Person, make_batch
+from apps.simulation.bench.pacer import Minute, figures
+from apps.simulation.bench.pacer import Plan as PacedDay
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
 from apps.simulation.bench.retrieval import Plan, bench_retrieval
 
@@ -75,3 +77,14 @@ def test_retrieval_is_measured_beside_numpy_and_finds_all_that_numpy_finds(
     assert 400 <= (found["eligible_5k_10pct"] or 0) <= 600
     assert found["p50_ms_5k_1pct"] is not None
     assert [folder.name for folder in (tmp_path / "bench").iterdir()] == ["pool-5000-1"]
+
+
+def test_a_paced_day_is_judged_by_rolling_hours_after_the_first() -> None:
+    first = [Minute(100, 50, 0, 0.0)] * 60  # does not count
+    held, high, low = ([Minute(100, part, 10, 1.0)] * 460 for part in (10, 20, 0))
+    found = figures([*first, *held, *high, *low], PacedDay(lists=5), floor=1440, newcomers=10)
+    held_ends, passing = 413, 13  # up to 12 minutes of the high share in the hour; 24 to 36 of them again
+    assert found["share_within"] == round((held_ends + passing) / 1321, 4)
+    assert found["crossings_beyond_tolerance"] == 1
+    assert (found["share_lowest"], found["share_highest"]) == (0.0, 0.2)
+    assert (found["floor_mean"], found["floor_within"]) == (1440.0, 1.0)

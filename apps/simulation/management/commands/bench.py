@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from apps.simulation.bench import conditions, events, retrieval, serving
+from apps.simulation.bench import conditions, events, pacer, retrieval, serving
 
 
 class Command(BaseCommand):
@@ -19,11 +19,12 @@ class Command(BaseCommand):
         "`events`: batches of events through one API process beside COPY of the same rows. Both fill the "
         "online state and leave deliveries and events behind: give them a database of their own. "
         "`retrieval`: the search for candidates beside plain numpy, on markets of its own under var/. "
-        "`conditions`: the time of a verdict, from the dearest that is allowed to floods."
+        "`conditions`: the time of a verdict, from the dearest that is allowed to floods. "
+        "`pacer`: a simulated day of a share target and a floor; it leaves a release behind."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=["serving", "events", "retrieval", "conditions"])
+        parser.add_argument("what", choices=["serving", "events", "retrieval", "conditions", "pacer"])
         parser.add_argument(
             "--members", type=int, help="of the market (20,000; for events 2,000; for retrieval 1,000,000)"
         )
@@ -45,12 +46,18 @@ class Command(BaseCommand):
         of_serving.add_argument("--flags", type=int, help="live flags (0)")
         of_serving.add_argument("--experiments", type=int, help="running experiments (0)")
 
+        of_pacer = parser.add_argument_group("pacer")
+        of_pacer.add_argument("--lists", type=float, help="a minute, on average (12)")
+        of_pacer.add_argument("--share", type=float, help="of the places for the segment (0.1)")
+        of_pacer.add_argument("--floor", type=int, help="a day for each newcomer (1.25 x unpaced)")
+
     def handle(self, **options: Any) -> None:
         measure = {
             "serving": self._serving,
             "events": self._events,
             "retrieval": self._retrieval,
             "conditions": self._conditions,
+            "pacer": self._pacer,
         }
         found = measure[options["what"]](options)
         if options["json"]:
@@ -71,6 +78,12 @@ class Command(BaseCommand):
 
     def _retrieval(self, options: dict[str, Any]) -> dict[str, Any]:
         return retrieval.bench_retrieval(_plan(retrieval.Plan, options), self.stdout.write)
+
+    def _pacer(self, options: dict[str, Any]) -> dict[str, Any]:
+        found = pacer.bench_pacer(_plan(pacer.Plan, options), self.stdout.write)
+        named = {name: value for name, value in found.items() if name not in ("plan", "unpaced")}
+        self.stdout.write(", ".join(f"{name} {value}" for name, value in named.items()))
+        return found
 
     def _events(self, options: dict[str, Any]) -> dict[str, Any]:
         found = events.bench_events(_plan(events.Plan, options), self.stdout.write)

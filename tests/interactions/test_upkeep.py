@@ -8,6 +8,7 @@ import pytest
 from django.conf import settings as live
 from django.db import connections
 
+from apps.interactions import services
 from apps.interactions.models import Event, EventKey, KeptFact
 from apps.interactions.partitions import ensure_partitions
 from apps.interactions.retention import kept_since
@@ -75,6 +76,22 @@ def test_what_was_dropped_is_not_taken_again_by_any_way() -> None:
     assert "2025_05" not in months()
     assert keep_months(NOW, {"interactions_event": 24}) == []
     assert kept_since("interactions_event") == datetime(2025, 9, 1, tzinfo=UTC), "it moved back"
+
+
+def test_a_batch_that_looked_before_its_month_was_closed_stores_nothing_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    people("ann", "bob")
+
+    def closed_meanwhile(table: str, times: set[datetime]) -> None:
+        ensure_partitions(table, times)
+        keep_months(NOW, POLICY)
+
+    monkeypatch.setattr(services, "ensure_partitions", closed_meanwhile)
+    old, young = event("like", "ann", "bob", minute=LONG_AGO), event("pass", "bob", "ann")
+    results = send(old, young, backfill=True)
+    assert [result.code for result in results] == ["too_old", None]
+    assert Event.objects.get().id == young.id
 
 
 def test_a_policy_that_would_drop_what_lists_still_need_is_refused() -> None:

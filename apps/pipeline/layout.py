@@ -1,7 +1,7 @@
 """The order of a surface's rows: those whom the same viewers can see lie together; others are skipped.
 
 Takes a table, gives it sorted by market, then by the bucket of the eligibility set, then along a curve
-through the cells on which neighbours lie near each other, then by number.
+through the cells on which neighbours lie near each other, then by age, then by number.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ BITS = 8  # of each axis of the curve: 256 cells, more than a market is wide
 
 def in_order(table: Table, eligibility: str) -> Table:
     """The rows of the table in a surface's order."""
-    keys = [table["number"], along_curve(table["x"], table["y"]), *_buckets(table, eligibility)]
+    keys = [
+        table["number"],
+        *_ages(table),
+        along_curve(table["x"], table["y"]),
+        *_buckets(table, eligibility),
+    ]
     return table.gather(np.lexsort([*keys, table["market"]]))
 
 
@@ -31,6 +36,10 @@ def along_curve(x: npt.NDArray[Any], y: npt.NDArray[Any]) -> npt.NDArray[np.uint
         for bit in range(BITS):
             code |= (cell.astype("u4") >> bit & 1) << (2 * bit + shift)
     return code
+
+
+def _ages(table: Table) -> list[npt.NDArray[Any]]:
+    return [table["birth_date"]] if table.kind == "member" else []
 
 
 def _buckets(table: Table, eligibility: str) -> list[npt.NDArray[Any]]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,7 @@ class Table:
         return Table(self.kind, {n: np.concatenate([c, other.columns[n]]) for n, c in self.columns.items()})
 
 
+@cache
 def empty_table(kind: str) -> Table:
     """A table of `kind` without rows."""
     return table_from_columns(kind, {}, 0)

@@ -20,6 +20,11 @@ def test_dating_lies_by_market_then_gender_then_seeking_then_cell_then_number():
     assert in_order(member_table(members), "dating")["number"].tolist() == [6, 5, 7, 4, 3, 2, 1]
 
 
+def test_in_one_cell_the_older_come_first_so_that_blocks_hold_few_ages():
+    members = [{"birth_date": 19960101}, {"birth_date": 19700101}, {"birth_date": 19960101}, {"x": -500}]
+    assert in_order(member_table(members), "dating")["number"].tolist() == [4, 2, 1, 3]
+
+
 def test_networking_lies_by_the_first_industry_and_places_by_cell():
     members = [{"industries": 0b100}, {"industries": 0b110}, {"industries": 0b101}, {}]
     assert in_order(member_table(members), "networking")["number"].tolist() == [4, 3, 2, 1]

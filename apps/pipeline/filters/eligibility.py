@@ -129,7 +129,7 @@ def who(request: Request) -> tuple[int, ...]:
         date_of(request.now),
         market,
         int(market == int(row["market"][0])),
-        *(int(row[name][0]) for name in OF_VIEWER),
+        *[row[name].item(0) for name in OF_VIEWER],
     )
 
 

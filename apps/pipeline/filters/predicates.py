@@ -79,8 +79,9 @@ def age_refuses(bit: int, today: int, birth_date: int, lowest: int, highest: int
 @part
 def distance_refuses(bit: int, at_home: int, east: int, north: int, kilometres: int) -> int:
     """Further than a limit; 0: no limit, and none for who is not at home in this market."""
-    limit = kilometres * UNITS_PER_KM
-    return bit * ((at_home != 0) & (kilometres != 0) & (east * east + north * north > limit * limit))
+    limit = float(kilometres * UNITS_PER_KM)  # squares are whole and below 2^53: exact, and eight at once
+    apart = float(east) * float(east) + float(north) * float(north)
+    return bit * ((at_home != 0) & (kilometres != 0) & (apart > limit * limit))
 
 
 @part

@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from apps.common.bodies import Rejected
 from apps.interactions.delivery_ids import new_delivery_id
@@ -176,3 +177,21 @@ def test_a_saved_place_is_a_relationship() -> None:
 
 def test_an_empty_batch_is_no_error() -> None:
     assert send() == []
+
+
+def test_a_batch_of_a_hundred_asks_postgres_as_often_as_one_of_four() -> None:
+    names = [f"p{i}" for i in range(26)]
+    people(*names)
+    asked = []
+    for size in (1, 25):
+        batch = [
+            event(kind, "p0", name)
+            for name in names[1 : size + 1]
+            for kind in ("impression", "like", "block", "message")
+        ]
+        with CaptureQueriesContext(connection) as queries:
+            assert {result.status for result in send(*batch)} == {"accepted"}
+        month = ("SAVEPOINT", "RELEASE", "CREATE TABLE", "SELECT pg_advisory_xact_lock(hashtext")
+        asked.append([query["sql"] for query in queries if not query["sql"].startswith(month)])
+    assert len(asked[0]) == len(asked[1])
+    assert len(asked[1]) <= 11

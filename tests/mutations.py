@@ -619,4 +619,34 @@ MUTATIONS = (
         "(used > caps)",
         "tests/delivery/test_preview.py::test_a_study_counts_whom_a_lower_cap_of_the_draft_would_hold_back",
     ),
+    Mutation(
+        "the API is answered in UTC, whatever zone a cookie names",
+        "apps/console/time_zone.py",
+        'if not request.path_info.startswith(reverse("admin:index")):',
+        "if False:",
+        "tests/console/test_time_zone.py"
+        "::test_the_cookie_counts_on_staff_pages_alone_and_only_when_it_names_a_zone",
+    ),
+    Mutation(
+        "a form is read in the zone it was drawn in",
+        "apps/console/time_zone.py",
+        'drawn_in = zone_of(request.POST.get(FIELD)) if request.method == "POST" else None',
+        "drawn_in = None",
+        "tests/console/test_time_zone.py::test_a_form_is_read_in_the_zone_it_was_drawn_in",
+    ),
+    Mutation(
+        "times that nobody touched stay, in any zone",
+        "apps/console/rules/widgets.py",
+        "if text == _shown_time(one.stored, one):",
+        "if False:",
+        "tests/console/test_time_zone.py::test_an_entry_opened_and_saved_unchanged_keeps_its_times"
+        "[2026-10-25T00:30:00Z-2026-10-25T01:30:00Z-Europe/Paris]",
+    ),
+    Mutation(
+        "one flag or variant turns no knob twice",
+        "apps/console/rules/variants.py",
+        "if one.knob in found:",
+        "if False:",
+        "tests/console/test_variants.py::test_the_same_knob_twice_in_a_flag_is_refused_and_never_picked_by_chance",
+    ),
 )

@@ -135,7 +135,8 @@ def _list(here: Runtime, world: World, member: str, seed: int) -> tuple[int, npt
         return -1, np.zeros(0, "i4"), 0.0
     question = Question(surface=SURFACE, member=member, limit=LIMIT, dry_run=True, seed=seed)
     prepared = prepare(here, world, question, number, row, clock.now().timestamp())
-    assert prepared is not None
+    if prepared is None:  # a store was too slow to be believed: this list is empty, as it would be
+        return -1, np.zeros(0, "i4"), 0.0
     slate = run(request_of(prepared))
     scores = slate.scores[:LIMIT]
     return number, slate.numbers[:LIMIT], float(scores.std()) if len(scores) > 4 else 0.0

@@ -66,10 +66,11 @@ FROM generate_series(1, %(members)s) i,
     (SELECT * FROM interactions_delivery WHERE cardinality(candidates) = 8 LIMIT 1) like_this
 """
 RELATIONSHIPS = """
-INSERT INTO interactions_relationship (actor, target, target_kind, surface, state, decided_at, decided_by)
+INSERT INTO interactions_relationship (actor, target, target_kind, surface, state, decided_at, decided_by,
+    version)
 SELECT first + i %% %(members)s, first + (i * 7 + 1) %% %(members)s, 'member', 'dating',
     (ARRAY['liked', 'passed', 'passed'])[1 + i %% 3], now() - i * interval '20 days' / %(members)s,
-    gen_random_uuid()
+    gen_random_uuid(), 0
 FROM generate_series(1, %(members)s * 3 / 2) i,
     (SELECT min(number) AS first FROM members_member WHERE external_id LIKE 'big-%%') big
 WHERE i %% %(members)s <> (i * 7 + 1) %% %(members)s

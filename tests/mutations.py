@@ -189,6 +189,13 @@ MUTATIONS = (
         "tests/interactions/test_upkeep.py::test_what_was_dropped_is_not_taken_again_by_any_way",
     ),
     Mutation(
+        "whoever missed lists that hold people back is rebuilt",
+        "apps/interactions/rebuild.py",
+        "    return not held_elsewhere\n",
+        "    return True\n",
+        "tests/interactions/test_catching_up.py::test_who_missed_lists_that_hold_people_back_is_rebuilt",
+    ),
+    Mutation(
         "what is stored is kept to be told",
         "apps/interactions/storing.py",
         "FROM new HAVING count(*) > 0 RETURNING id",

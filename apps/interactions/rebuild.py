@@ -16,6 +16,7 @@ import redis
 from django.db import connection
 
 from apps.common import clock, online
+from apps.common.prepared import rows_of
 from apps.common.valkey import background_client
 from apps.interactions import refill, refill_signals
 from apps.interactions.copier import copy_all
@@ -43,6 +44,7 @@ DERIVED = (
     b"o:active",
     b"o:moved",
 )
+BUILT = "o:built"  # the moment, by Postgres's clock, before which everything is in
 LONGEST_BATCH_SECONDS = 600  # between the moment that a batch of events was received and its commit
 
 _GONE = {
@@ -65,10 +67,20 @@ WHERE type = 'impression' AND target IS NOT NULL AND received_at >= to_timestamp
 """
 
 
-def rebuild_when_needed(*, wait: bool = False) -> bool:
-    """Rebuilds when Valkey may not be believed; whether it did. Raises RedisError, DatabaseError.
+# No commit takes longer than that minute.
+_BUILT = "SELECT extract(epoch FROM clock_timestamp() - interval '1 minute')::float8"
+# Lists that were answered without Valkey hold people back; nobody but a rebuild says so there.
+_WITHOUT_VALKEY = """
+SELECT EXISTS (SELECT 1 FROM interactions_delivery WHERE NOT counted
+    AND served_at > now() - interval '24 hours' AND copied_at > to_timestamp(%s))
+"""
 
-    `wait`: for another process that is at it, so that afterwards the state is believed.
+
+def rebuild_when_needed(*, wait: bool = False) -> bool:
+    """Lets Valkey catch up, or rebuilds it, when it may not be believed; whether that came to its end.
+
+    `wait`: for another process that is at it, so that afterwards the state is believed. Raises RedisError,
+    DatabaseError.
     """
     client = background_client()
     if not _is_needed(client):
@@ -93,7 +105,10 @@ def rebuild() -> bool:
 def _can_catch_up(client: redis.Redis) -> bool:
     """The same server, never emptied since it was whole, and all that it missed is told again."""
     belief = online.current_belief()
-    return belief.run_id == _run_id(client) and _marker(client) >= max(belief.lost_at, 1)
+    if belief.run_id != _run_id(client) or _marker(client) < max(belief.lost_at, 1):
+        return False
+    ((held_elsewhere,),) = rows_of(_WITHOUT_VALKEY, [float(cast("bytes | None", client.get(BUILT)) or 0)])
+    return not held_elsewhere
 
 
 def _catch_up(client: redis.Redis) -> bool:
@@ -111,6 +126,8 @@ def _rebuild(client: redis.Redis) -> bool:
     started = time.monotonic()
     client.delete(online.MARKER)  # the reserve script refuses from here on; only a rebuild ends this
     run_id = _run_id(client)
+    ((built,),) = rows_of(_BUILT)
+    client.set(BUILT, built)
     forget_all()
     _clear(client)
     # Then no process answers any more with what it was granted before: grants are in the stream or in files.

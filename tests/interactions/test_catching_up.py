@@ -17,8 +17,10 @@ from apps.common import clock, online
 from apps.common.valkey import writing_client
 from apps.interactions import rebuild, services, telling
 from apps.interactions.bodies import EventBody
-from apps.interactions.models import Untold
+from apps.interactions.delivery_ids import new_delivery_id
+from apps.interactions.models import Delivery, Untold
 from apps.interactions.online import CODES
+from apps.interactions.partitions import ensure_partitions
 from apps.interactions.tasks import heal_online_state_task
 from apps.interactions.telling import IN_FLIGHT, tell_untold
 from tests.interactions.test_telling import records
@@ -52,6 +54,16 @@ def late(type_: str, actor: str, target: str, **values: object) -> EventBody:
 
 def accepted(*events: EventBody) -> bool:
     return {result.status for result in send(*events, now=clock.now())} == {"accepted"}
+
+
+def answered_without_valkey(viewer: int, candidate: int) -> None:
+    now = clock.now()
+    ensure_partitions("interactions_delivery", [now])
+    Delivery.objects.create(
+        id=new_delivery_id(viewer), surface="dating", viewer=viewer, served_at=now, release=1,
+        snapshot="s", seed=1, requested=1, candidates=[candidate], scores=[1.0], propensities=[1.0],
+        sources=[1], counted=False,
+    )  # fmt: skip
 
 
 def die(*_: object) -> None:
@@ -95,6 +107,18 @@ def test_who_missed_something_else_too_is_rebuilt(n: dict[str, int], away: pytes
     assert online.current_belief().trusted
     assert online.current_belief().generation > generation
     assert records(online.acted_key("dating", n["ann"])) == {(n["bob"], 0): CODES["liked"]}
+
+
+def test_who_missed_lists_that_hold_people_back_is_rebuilt(
+    n: dict[str, int], away: pytest.MonkeyPatch
+) -> None:
+    assert accepted(late("like", "ann", "bob"))
+    answered_without_valkey(n["ann"], n["cat"])
+    generation = online.current_belief().generation
+    away.undo()
+    assert heal_online_state_task()
+    assert online.current_belief().generation > generation
+    assert records(online.held_key("dating", n["ann"])) == {(n["cat"], 0): 1}
 
 
 def test_who_was_emptied_is_rebuilt(n: dict[str, int], away: pytest.MonkeyPatch) -> None:

@@ -26,13 +26,15 @@ UNWATCHED = {
         "interactions_delivery", "common_change", "common_auditentry", "members_erasure", "api_keptanswer",
         "delivery_draftstudy", "releases_notice", "releases_comment", "releases_reach", "axes_accessattempt",
         "axes_accesslog", "axes_accessfailurelog", "axes_accessattemptexpiration", "django_admin_log",
+        "interactions_keptfact",
     },
     "never changed once written": {"releases_release", "releases_revision_contributors"},
     "the machine's own": {
         "common_onlinestate", "django_session", "django_migrations", "django_content_type", "auth_permission",
         "refresh_snapshot", "refresh_refreshjob", "django_celery_beat_periodictasks",
         "otp_static_statictoken", "interactions_dailyfigure", "interactions_recentfigure",
-        "delivery_experimentreading", "delivery_pacingprices",
+        "delivery_experimentreading", "delivery_pacingprices", "interactions_untold",
+        "interactions_keptsince",
     },
     "not in use": {
         "django_celery_beat_solarschedule", "django_celery_beat_clockedschedule",

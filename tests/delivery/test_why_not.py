@@ -202,7 +202,7 @@ KINDS = {
     ),
     "a rule buries her": Kind(
         "ranking", "below_the_list", "Eligible and ranked, but below the end of the list.",
-        (("policy", "score", 0.0672, 0.2689),), before=buried, since=bury_her,
+        (("policy", "score", 0.0672, 0.0672),), before=buried, since=bury_her,
     ),
 }  # fmt: skip
 

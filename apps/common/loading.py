@@ -60,7 +60,7 @@ class LoadCommand(BaseCommand):
             raise CommandError(f"{counts['rejected']:,} of {counts.total():,} lines were rejected.")
 
     def save(self, bodies: Sequence[Any]) -> Sequence[Result]:
-        """A result per body, in order."""
+        """A result per body, in order. Each command says how."""
         raise NotImplementedError
 
     def refusal(self, body: Any) -> Rejected | None:

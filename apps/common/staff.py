@@ -103,6 +103,7 @@ class InspectAdmin(ReadOnly):
         return Heading(str(obj))
 
     def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
+        """What the page shows, from above. Each page says what."""
         raise NotImplementedError
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
@@ -113,7 +114,10 @@ class InspectAdmin(ReadOnly):
         return None
 
     def press(self, request: HttpRequest, obj: Any, name: str) -> str:
-        """Does what the button says and returns the message that names the consequence."""
+        """Does what the button says and returns the message that names the consequence.
+
+        A page that gives `buttons` says how; without them nothing can be pressed.
+        """
         raise NotImplementedError
 
     def change_view(

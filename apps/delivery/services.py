@@ -25,6 +25,7 @@ from apps.pipeline.contracts import Explanation
 MOST_RECOMMENDED = 100
 MOST_RANKED = 500
 EXPLAINED_LIMIT = 20
+EXPLAINED_SEED = 1  # one for all: the same question twice has the same answer, whatever exploration draws
 LIKED_YOU = "liked_you"  # the source
 
 
@@ -92,7 +93,9 @@ def explain(*, surface: str, viewer: str, candidate: str, private: bool = False)
     said = {"surface": surface, "viewer": viewer, "candidate": candidate}
     if row is None:
         return said | _told(world, Explanation(0, False, "filters", "viewer_not_eligible"), None)
-    question = Question(surface=surface, member=viewer, limit=EXPLAINED_LIMIT, dry_run=True)
+    question = Question(
+        surface=surface, member=viewer, limit=EXPLAINED_LIMIT, dry_run=True, seed=EXPLAINED_SEED
+    )
     prepared = prepare(here, world, question, number, row, clock.now().timestamp())
     if prepared is None:
         raise Unavailable("Safety facts can't be read now. Try again.")

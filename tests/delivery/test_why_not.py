@@ -225,9 +225,8 @@ def test_every_stage_and_every_code_that_can_be_met_is_in_the_table():
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_why_not_says_stage_code_sentence_and_the_smallest_change_and_keeps_secrets(
-    serving: Runtime, kind: Kind, monkeypatch: pytest.MonkeyPatch
+    serving: Runtime, kind: Kind
 ):
-    monkeypatch.setattr("apps.delivery.preparation.seed_of", lambda _delivery: 1)  # exploration draws by it
     kind.before()
     if kind.before is not nothing:
         refresh()

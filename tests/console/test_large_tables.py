@@ -77,7 +77,9 @@ def _wrong_with(plan: dict[str, Any]) -> Iterator[str]:
         yield f"read {read:,} blocks"
     for node in _nodes(plan):
         table = node.get("Relation Name", "")
-        if node["Node Type"].endswith("Seq Scan") and table.startswith(LARGE):
+        # A month without rows has no block to read: the planner doesn't bother with its index.
+        blocks = node["Shared Hit Blocks"] + node["Shared Read Blocks"]
+        if node["Node Type"].endswith("Seq Scan") and table.startswith(LARGE) and blocks:
             yield f"reads all of {table}"
 
 
@@ -112,6 +114,7 @@ def _refresh(_: int) -> None:
 def test_no_page_reads_more_the_larger_the_tables_are(town: None) -> None:
     small = {table for table in LARGE if blocks_of(table) < MOST_BLOCKS} - {"places_place"}
     assert small == set(), "the tables are large beside what a statement may read"
+    _assert_noticed()
     client = Client()
     user = ensure_staff("ann", "a long pass phrase", "approver")
     User.objects.filter(pk=user.pk).update(is_superuser=True)
@@ -141,13 +144,12 @@ def test_no_page_reads_more_the_larger_the_tables_are(town: None) -> None:
     assert not wrong, "\n".join(f"{name} {said}" for name, all_said in wrong.items() for said in all_said)
 
 
-def test_a_statement_that_reads_a_whole_table_is_noticed() -> None:
-    """What the other test leans on: without an index this search can't but read every row."""
+def _assert_noticed() -> None:
+    """What the test leans on: without an index this search can't but read every row."""
     with explained() as account:
         assert not Member.objects.filter(bio="nobody").exists()
         assert not Member.objects.filter(external_id="nobody").exists()
-    (said,) = account.wrong
-    assert said.startswith("reads all of members_member")
+    assert {"bio" in said for said in account.wrong} == {True}, "the first alone is found to be wrong"
 
 
 def _cost(ask: Any) -> tuple[float, float]:

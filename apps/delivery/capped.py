@@ -16,9 +16,10 @@ import numpy.typing as npt
 import redis
 
 from apps.common import online
-from apps.pipeline.contracts import I32, NOBODY, Request
+from apps.pipeline.contracts import I32, NO_WORDS, NOBODY, Request
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import words_of_numbers
+from apps.pipeline.rules import U64
 
 MOST_KEPT = 64
 
@@ -29,6 +30,7 @@ class Capped:
 
     records: npt.NDArray[Any] = field(default_factory=lambda: np.zeros(0, online.CAPPED))
     _over: dict[tuple[Any, ...], I32] = field(default_factory=dict, repr=False)
+    _words: dict[tuple[str, str], U64] = field(default_factory=dict, repr=False)
 
     def over(self, request: Request) -> I32:
         """Sorted numbers that are at a cap this request has."""
@@ -36,7 +38,7 @@ class Capped:
             return NOBODY
         rules = request.rules
         by_rule = (rules.rules, rules.caps.tobytes()) if rules is not None else ()
-        key = (id(request.snapshot), request.params.daily_cap, request.params.hourly_cap, by_rule)
+        key = (request.snapshot.id, request.params.daily_cap, request.params.hourly_cap, by_rule)
         found = self._over.get(key)
         if found is None:
             found = self._over_now(request)
@@ -46,9 +48,19 @@ class Capped:
 
     def _over_now(self, request: Request) -> I32:
         numbers = np.ascontiguousarray(self.records["number"])
-        caps = caps_of(request, words_of_numbers(request, numbers), len(numbers))
+        caps = caps_of(request, self._words_of(request, numbers), len(numbers))
         cap = caps[np.arange(len(numbers)), self.records["hourly"]]
         return np.unique(numbers[(cap > 0) & (cap <= self.records["cap"])])
+
+    def _words_of(self, request: Request, numbers: I32) -> U64:
+        """[words, records] the conditions each meets: the same for every viewer."""
+        if request.rules is None or not request.rules.counts["cap"]:
+            return NO_WORDS
+        key = (request.snapshot.id, request.rules.rules.digest)
+        words = self._words.get(key)
+        if words is None:
+            words = self._words[key] = words_of_numbers(request, numbers)
+        return words
 
 
 def read_capped(client: redis.Redis, surfaces: Iterable[str]) -> dict[str, Capped]:

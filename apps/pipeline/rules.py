@@ -153,7 +153,25 @@ class Pacing:
     version: int
     shares: Mapping[str, float]  # share target -> of all who meet it
     floors: Mapping[str, tuple[I32, F64]] = field(default_factory=dict)  # floor -> sorted numbers, of each
-    kept: dict[Any, F32] = field(default_factory=dict, repr=False)  # see retrieval/prices.py
+    kept: dict[Any, Any] = field(default_factory=dict, repr=False)  # see retrieval/prices.py
+    _moving: dict[SurfaceRules, Live] = field(default_factory=dict, repr=False)
+
+    def moving(self, rules: SurfaceRules) -> Live:
+        """[rules] the floors and share targets that move a price, in their order."""
+        found = self._moving.get(rules)
+        if found is None:
+            found = np.array(
+                [
+                    (spec.kind == "share_target" and bool(self.shares.get(spec.key)))
+                    or (
+                        spec.kind == "floor" and spec.key in self.floors and len(self.floors[spec.key][0]) > 0
+                    )
+                    for spec in rules.in_order
+                ],
+                "?",
+            )
+            self._moving[rules] = found
+        return found
 
 
 def words_for(conditions: int) -> int:
@@ -174,11 +192,11 @@ class LiveRules:
     @cached_property
     def specs(self) -> tuple[RuleSpec, ...]:
         """Those that are live."""
-        return self._those(self.live)
+        return self.those(self.live)
 
     @cached_property
     def pins(self) -> tuple[RuleSpec, ...]:
-        return self._those(self.live & self.rules.of_kind("pin")) if self.counts["pin"] else ()
+        return self.those(self.live & self.rules.of_kind("pin")) if self.counts["pin"] else ()
 
     @cached_property
     def caps(self) -> Live:
@@ -188,14 +206,10 @@ class LiveRules:
     @cached_property
     def cooldowns(self) -> tuple[RuleSpec, ...]:
         """The live ones, in order."""
-        return self._those(self.live & self.rules.of_kind("cooldown")) if self.counts["cooldown"] else ()
+        return self.those(self.live & self.rules.of_kind("cooldown")) if self.counts["cooldown"] else ()
 
-    @cached_property
-    def paced(self) -> tuple[RuleSpec, ...]:
-        """The live floors and share targets, in order."""
-        return self._those(self.live & (self.rules.of_kind("floor") | self.rules.of_kind("share_target")))
-
-    def _those(self, which: Live) -> tuple[RuleSpec, ...]:
+    def those(self, which: Live) -> tuple[RuleSpec, ...]:
+        """[rules] marked, as specs in their order."""
         specs = self.rules.in_order
         return tuple(specs[i] for i in np.flatnonzero(which).tolist())
 

@@ -51,7 +51,9 @@ def young(market: Market) -> Market:
 @pytest.fixture
 def ready(young: Market) -> Runtime:
     refresh()
-    return runtime()
+    here = runtime()
+    here.poll(wait=True)  # who was active lately is read once the online state is rebuilt
+    return here
 
 
 def test_a_boost_is_in_the_next_list_and_its_masks_stand_beside_the_snapshot(ready: Runtime) -> None:

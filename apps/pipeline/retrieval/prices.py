@@ -11,49 +11,46 @@ from dataclasses import replace
 
 import numpy as np
 
-from apps.pipeline.contracts import F32, F64, I32, I64, Mask, Request
+from apps.pipeline.contracts import F32, I32, I64, Mask, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.filters.eligibility import positions_in, rows_of
-from apps.pipeline.rules import ONE, WORD, RuleSpec
+from apps.pipeline.rules import ONE, WORD, Live, RuleSpec
 from apps.pipeline.snapshot import Table
 
-NO_FLOOR: tuple[I32, F64] = (np.zeros(0, "i4"), np.zeros(0))
-MOST_KEPT = 8  # columns as long as a snapshot: viewers differ in which targets are live for them
+MOST_BYTES = 2**25  # of columns as long as a snapshot: viewers differ in which targets are live for them
 
 
 def priced_candidates(request: Request) -> Table:
     """The snapshot's candidates; the very same table when nothing is paced."""
     table, pacing, live = request.data.candidates, request.pacing, request.rules
-    specs = _moved(request)
-    if not specs or pacing is None or live is None:
+    moving = _moving(request)
+    if moving is None or pacing is None or live is None:
         return table
-    about = tuple((spec.key, spec.candidates) for spec in specs)
-    key = (request.snapshot.id, live.rules.digest, about)
-    price = pacing.kept.get(key)
-    if price is None:
-        price = _prices(request, specs, table)
-        if len(pacing.kept) >= MOST_KEPT:
+    key = (request.snapshot.id, live.rules, moving.tobytes())
+    found: Table | None = pacing.kept.get(key)
+    if found is None:
+        found = _with_price(table, _prices(request, live.those(moving), table))
+        if (len(pacing.kept) + 1) * found["price"].nbytes > MOST_BYTES:
             pacing.kept.clear()
-        pacing.kept[key] = price
-    return _with_price(table, price)
+        pacing.kept[key] = found
+    return found
 
 
 def priced_newcomers(request: Request, newcomers: Table) -> Table:
     """Rows that the snapshot does not know, ascending by number."""
-    specs = _moved(request)
-    return _with_price(newcomers, _prices(request, specs, newcomers)) if specs else newcomers
+    moving = _moving(request)
+    if moving is None or request.rules is None:
+        return newcomers
+    return _with_price(newcomers, _prices(request, request.rules.those(moving), newcomers))
 
 
-def _moved(request: Request) -> tuple[RuleSpec, ...]:
-    """The floors and share targets that are live for this viewer and move a price now."""
+def _moving(request: Request) -> Live | None:
+    """[rules] the floors and share targets that are live for this viewer and move a price now; None: none."""
     pacing, live = request.pacing, request.rules
-    if pacing is None or live is None:
-        return ()
-    return tuple(
-        spec
-        for spec in live.paced
-        if pacing.shares.get(spec.key) or len(pacing.floors.get(spec.key, NO_FLOOR)[0])
-    )
+    if pacing is None or live is None or not (live.counts["floor"] or live.counts["share_target"]):
+        return None
+    moving = live.live & pacing.moving(live.rules)
+    return moving if moving.any() else None
 
 
 def _prices(request: Request, specs: Sequence[RuleSpec], table: Table) -> F32:

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.retrieval import prices as module
 from apps.pipeline.retrieval.eligible import find_eligible
-from apps.pipeline.retrieval.prices import MOST_KEPT, priced_candidates
+from apps.pipeline.retrieval.prices import priced_candidates
 from apps.pipeline.rules import Pacing
 from apps.pipeline.run import run
 from tests.pipeline.markets import member_table, random_members, request_for, snapshot_of, vector
@@ -88,16 +89,17 @@ def test_masks_and_conditions_give_the_same_prices():
     assert known["price"].dtype == np.float32
 
 
-def test_prices_are_summed_once_for_each_set_of_rules():
+def test_prices_are_summed_once_for_each_set_of_rules(monkeypatch):
     pacing = Pacing(1, {"climbers": -0.5, "players": 0.5})
     both = paced(CLIMBERS_FIRST, PLAYERS_FIRST, pacing=pacing)
     one = paced(CLIMBERS_FIRST, pacing=pacing)
     assert priced_candidates(both)["price"] is priced_candidates(both)["price"]
     assert prices(both)[3] == 0.5
     assert prices(one)[3] == 0.0
-    for i in range(3 * MOST_KEPT):
+    monkeypatch.setattr(module, "MOST_BYTES", 6 * priced_candidates(both)["price"].nbytes)
+    for i in range(20):
         prices(replace(both, snapshot=replace(both.snapshot, id=f"later-{i}")))
-    assert len(pacing.kept) <= MOST_KEPT
+        assert len(pacing.kept) <= 6
 
 
 def test_what_nobody_paces_stays_the_very_same_table():

@@ -40,6 +40,7 @@ class KindFilter(admin.SimpleListFilter):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(LargeInspectAdmin):
     keyset = ("-at", "-id")
+    shows_everything = False  # what people did, unless the filter asks for more
     list_display = ("when", "who", "action", "subject")
     list_filter = (KindFilter,)
     search_fields = ("subject",)

@@ -59,8 +59,11 @@ class KeysetChangeList(ChangeList):
         self.paginator = KeysetPages(
             "" if first or not rows else self._link("before", rows[0]),
             "" if last or not rows else self._link("after", rows[-1]),
-            "" if self.query or self.has_active_filters else f"{estimate(self.model)} in all",
+            f"{estimate(self.model)} in all" if self._is_everything() else "",
         )
+
+    def _is_everything(self) -> bool:
+        return self.model_admin.shows_everything and not (self.query or self.has_active_filters)
 
     def _rows(self, key: list[Any] | None, *, backwards: bool, size: int) -> list[Model]:
         queryset = self.queryset

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
@@ -93,6 +93,25 @@ class ReadOnly(ModelAdmin):
         return False
 
 
+def reason_first(
+    request: HttpRequest, member: str, page: str, *, title: str, back: str, **context: Any
+) -> HttpResponse | None:
+    """The form that asks why one looks at this member; None once that is known and the look is logged."""
+    refusal = ""
+    if request.method == "POST":
+        try:
+            keep_reason(request, member, request.POST.get("reason", ""))
+            return HttpResponseRedirect(request.get_full_path())
+        except Problem as problem:
+            refusal = problem.detail
+    elif reason_of(request, member):
+        log_look(request, member, page)
+        return None
+    context |= {**admin.site.each_context(request), "title": title, "member": member, "back": back}
+    context["refusal"] = refusal
+    return TemplateResponse(request, "console/look.html", context, status=422 if refusal else 200)
+
+
 class InspectAdmin(ReadOnly):
     """One thing per page: heading, buttons, sections. A button's work is one call of a service in `press`."""
 
@@ -148,28 +167,8 @@ class InspectAdmin(ReadOnly):
         """Asks why one looks; None once that is known and the look is logged, or where nobody is named."""
         if member is None:
             return None
-        if request.method == "POST":
-            try:
-                keep_reason(request, member, request.POST.get("reason", ""))
-            except Problem as problem:
-                return self._ask_why(request, member, problem.detail)
-            return HttpResponseRedirect(request.get_full_path())
-        if not reason_of(request, member):
-            return self._ask_why(request, member)
-        log_look(request, member, page)
-        return None
-
-    def _ask_why(self, request: HttpRequest, member: str, refusal: str = "") -> HttpResponse:
-        """The form that asks why somebody wants to look."""
-        context = {
-            **self.admin_site.each_context(request),
-            "title": self.opts.verbose_name_plural.capitalize(),
-            "member": member,
-            "refusal": refusal,
-            "back": self._list_address(),
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "console/look.html", context, status=422 if refusal else 200)
+        title = self.opts.verbose_name_plural.capitalize()
+        return reason_first(request, member, page, title=title, back=self._list_address(), opts=self.opts)
 
     def _missing(self, request: HttpRequest, object_id: str) -> HttpResponse:
         messages.warning(request, f"There is no {self.opts.verbose_name} {object_id[:64]} any more.")
@@ -196,6 +195,7 @@ class LargeInspectAdmin(InspectAdmin):
     list_per_page = 25
     sortable_by: Any = ()
     show_full_result_count = False
+    shows_everything = True  # without a search and filters; else no number of all rows stands below
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         return KeysetChangeList

@@ -109,6 +109,7 @@ def test_a_strange_search_is_no_error(editor, model, term):
 def test_members_are_found_by_id_or_the_start_of_a_name_and_not_by_its_middle(editor):
     build_town(members=30, days=1)
     address = reverse("admin:members_member_changelist")
+    editor.post(f"{address}?q=m-00003", {"reason": "A test"})
     found = {
         term: [m.external_id for m in rows_of(editor, f"{address}?q={term}").result_list]
         for term in ("m-00003", "ada", "Ada", "da A")
@@ -289,6 +290,22 @@ def test_a_search_for_what_one_member_did_asks_why_and_is_logged(editor, model):
     assert entry.subject == f"member {member.external_id}"
     assert entry.after["reason"] == "A complaint"
     assert entry.after["page"].endswith(", searched")
+
+
+@pytest.mark.parametrize("page", ["members_member_changelist", "member_data"])
+def test_a_member_searched_by_id_and_the_page_of_their_data_ask_why_and_are_logged(safety, page):
+    build_town(members=10, days=1)
+    member = Member.objects.get(external_id="m-00003")
+    searched = page == "members_member_changelist"
+    address = reverse(f"admin:{page}", args=[] if searched else ["m-00003"]) + "?q=m-00003" * searched
+    asked = safety.get(address).content.decode()
+    assert "Why do you look at m-00003?" in asked
+    assert member.display_name not in asked
+    assert safety.post(address, {"reason": ""}).status_code == 422
+    assert safety.post(address, {"reason": "A complaint"}).url == address
+    assert member.display_name in safety.get(address).content.decode().replace("&#x27;", "'")
+    (entry,) = AuditEntry.objects.filter(action="member.looked_at")
+    assert (entry.subject, entry.after["reason"]) == ("member m-00003", "A complaint")
 
 
 def test_a_search_that_means_no_member_asks_nothing(editor):

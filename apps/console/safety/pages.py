@@ -12,11 +12,13 @@ from datetime import datetime
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_POST
 
 from apps.common.audit import checked_reason, record
 from apps.common.errors import Problem
 from apps.common.models import AuditEntry
+from apps.common.staff import reason_first
 from apps.console.access.confirm import confirmed
 from apps.console.page import Pages, actor, needs, posted_note, render
 from apps.interactions.export import member_export
@@ -71,12 +73,15 @@ def stop_or_lift(request: HttpRequest) -> HttpResponse:
 
 @needs(ERASE)
 def member_data(request: HttpRequest, member: str) -> HttpResponse:
-    """The page from which a member's data are handed out or erased."""
+    """The page from which a member's data are handed out or erased; whoever opens it says why."""
     try:
         found = member_by_id(member)
     except Problem as problem:
         messages.error(request, problem.detail)
         return redirect("admin:safety")
+    back = reverse("admin:safety")
+    if (asked := reason_first(request, member, "data", title="Data of a member", back=back)) is not None:
+        return asked
     return render(request, "safety/member_data", f"Data of {found.display_name}", member=found)
 
 

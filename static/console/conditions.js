@@ -118,6 +118,18 @@
 
   document.querySelectorAll("[data-condition]").forEach(build);
   const type = form.querySelector('[name="type"]');
-  const show = () => form.querySelectorAll("[data-shown-for]").forEach((field) => (field.hidden = !field.dataset.shownFor.split(" ").includes(type.value)));
-  if (type) { type.addEventListener("change", show); show(); }
+  const way = form.querySelector('[name="way"]');
+  // Only the fields of what was chosen: those of the type, and of a boost or bury the one that says how.
+  const show = () => {
+    const byWay = ["boost", "bury"].includes(type.value);
+    way.querySelector('[value="slots"]').disabled = type.value === "bury";
+    if (way.selectedOptions[0].disabled) way.value = "factor";
+    form.querySelectorAll("[data-shown-for]").forEach((field) => {
+      const fits = field.dataset.shownFor.split(" ").includes(type.value);
+      const said = field.querySelector('[name^="effect."]');
+      const otherWay = byWay && said && said.name !== `effect.${way.value}`;
+      field.hidden = !fits || Boolean(otherWay);
+    });
+  };
+  if (way) { type.addEventListener("change", show); way.addEventListener("change", show); show(); }
 })();

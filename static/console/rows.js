@@ -22,7 +22,7 @@
     }
     const chosen = select.value;
     if (chosen && !picks().some((one) => one.key === chosen)) {
-      groups.set("", make("optgroup", { label: "Not on this surface" }));
+      groups.set("", make("optgroup", { label: "Not offered on this surface" }));
       groups.get("").append(make("option", { value: chosen, textContent: chosen, selected: true }));
     }
     select.replaceChildren(make("option", { value: "", textContent: "Pick one" }), ...groups.values());

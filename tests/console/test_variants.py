@@ -9,6 +9,7 @@ from django.test import Client
 
 from apps.releases import services
 from apps.releases.models import Revision
+from tests.console.test_knobs import learnt
 from tests.console.test_rules import address, form_of, said, save
 from tests.policies.examples import experiment, flag
 
@@ -54,6 +55,17 @@ def refused(answer: Any) -> list[str]:
             fields |= {inner.path: inner.refusal} if inner and inner.refusal else {}
     assert not form.refusals, "all stand beside a field"
     return [f"{name}: {text}" for name, text in fields.items()]
+
+
+def test_a_knob_of_a_prediction_is_offered_only_where_it_was_learnt(editor, at_flag):
+    def offered(surface: str) -> set[str]:
+        return {one["key"] for one in editor.get(at_flag).context["picks"][surface]}
+
+    assert not {"weights.affinity", "weights.appeal"} & offered("dating")
+    learnt("dating")
+    assert {"weights.affinity", "weights.appeal"} <= offered("dating")
+    assert "weights.affinity" not in offered("networking")
+    assert "weights.activity" in offered("networking")
 
 
 def test_a_knob_is_picked_from_a_list_that_says_its_sentence_bound_unit_and_value(editor, at_flag):

@@ -6,7 +6,7 @@ about what is valid: refusals come from the schema and are put beside their fiel
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -29,13 +29,21 @@ OWNED = "Owner, reason and dates"
 
 
 class EntryForm:
-    """One entry on one page."""
+    """One entry on one page. `learnt`: the surfaces whose predictions exist."""
 
     def __init__(
-        self, part: Part, content: Mapping[str, Any], surface: str, entry: Entry, data: Any = None
+        self,
+        part: Part,
+        content: Mapping[str, Any],
+        surface: str,
+        entry: Entry,
+        data: Any = None,
+        *,
+        learnt: Collection[str],
     ) -> None:
         self.part, self.surface, self.stored = part, surface, entry
         self.kind = content["surfaces"][surface]["kind"]
+        self.turnable = picks_of(content, learnt)
         self.groups = _GROUPS[part.key](self, content)
         self.refusals: dict[str, str] = {}
         for one in self.fields:
@@ -194,12 +202,12 @@ def _names(name: str) -> list[Field]:
 
 
 def _owned(*, dates: bool = True) -> Group:
-    fields = [Field("owner", "Owner", hint="Who to ask."), Field("reason", "Reason", "textarea")]
+    owner, reason = Field("owner", "Owner", hint="Who to ask."), Field("reason", "Reason", "textarea")
     times = [
         Field(f"{name}_at", f"{label} ({zone_name()})", "time")
         for name, label in (("starts", "Starts"), ("ends", "Ends"))
     ]
-    return (OWNED, "Everything here has an end." if dates else "", [*fields, *(times if dates else [])])
+    return (OWNED, "Everything here has an end." if dates else "", [owner, *(times if dates else []), reason])
 
 
 def _rule_groups(form: EntryForm, _: Mapping[str, Any]) -> list[Group]:
@@ -295,7 +303,7 @@ def _segment_groups(_: EntryForm, __: Mapping[str, Any]) -> list[Group]:
     ]
 
 
-def _flag_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
+def _flag_groups(form: EntryForm, content: Mapping[str, Any]) -> list[Group]:
     surfaces = [
         ("", "None: the app alone reads it"),
         *((key, key.capitalize()) for key in sorted(content["surfaces"])),
@@ -327,7 +335,7 @@ def _flag_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
             "",
             [
                 Field("surface", "Surface", "choice", choices=surfaces),
-                Turns("overrides", "Knobs it turns", "turns", picks=picks_of(content)),
+                Turns("overrides", "Knobs it turns", "turns", picks=form.turnable),
                 Field("priority", "Priority", "number", "Of two flags on one knob the later wins."),
             ],
         ),
@@ -335,7 +343,7 @@ def _flag_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
     ]
 
 
-def _experiment_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
+def _experiment_groups(form: EntryForm, content: Mapping[str, Any]) -> list[Group]:
     surfaces = [(key, key.capitalize()) for key in sorted(content["surfaces"])]
     metrics = list(experiments.METRICS.items())
     return [
@@ -367,7 +375,7 @@ def _experiment_groups(_: EntryForm, content: Mapping[str, Any]) -> list[Group]:
             "Variants",
             "The first is the control and changes nothing. Weights add up to 1.",
             [
-                Variants("variants", "Variants", "variants", picks=picks_of(content)),
+                Variants("variants", "Variants", "variants", picks=form.turnable),
             ],
         ),
         (

@@ -7,7 +7,7 @@ says nothing is left out. Rows come and go by buttons of the form; rows.js spare
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,13 +34,14 @@ class Choice:
 Picks = Mapping[str, list[Choice]]  # by surface
 
 
-def picks_of(content: Mapping[str, Any]) -> Picks:
-    """The knobs that can be turned for some viewers, by surface."""
+def picks_of(content: Mapping[str, Any], learnt: Collection[str]) -> Picks:
+    """The knobs that can be turned for some viewers, by surface. `learnt`: the surfaces whose predictions
+    exist; on the others the knobs of predictions are not offered."""
     return {
         surface: [
             _choice(knob, get(policy, key, knob.absent))
             for key, knob in knobs(policy["kind"]).items()
-            if key not in FIXED
+            if key not in FIXED and (surface in learnt or not knob.learnt)
         ]
         for surface, policy in content["surfaces"].items()
     }
@@ -75,7 +76,7 @@ class Turn:
         for one in self.picks:
             found.setdefault(one.group, []).append(one)
         if self.knob and all(one.key != self.knob for one in self.picks):
-            found["Not on this surface"] = [Choice(self.knob, self.knob, "", "", ())]
+            found["Not offered on this surface"] = [Choice(self.knob, self.knob, "", "", ())]
         return list(found.items())
 
 

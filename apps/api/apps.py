@@ -8,7 +8,7 @@ class ApiConfig(AppConfig):
     """REST v1."""
 
     name = "apps.api"
-    verbose_name = "API"
+    verbose_name = "System"  # the part of the navigation it stands in
 
     def ready(self) -> None:
         post_migrate.connect(ensure_schedule, dispatch_uid="api.ensure_schedule")

@@ -5,4 +5,4 @@ class CommonConfig(AppConfig):
     """Clock, errors, geography, the change feed. Kept small."""
 
     name = "apps.common"
-    verbose_name = "Common"
+    verbose_name = "Inspect"  # the part of the navigation it stands in

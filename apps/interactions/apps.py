@@ -5,4 +5,4 @@ class InteractionsConfig(AppConfig):
     """What happened: events, deliveries, relationships, and the online state derived from them."""
 
     name = "apps.interactions"
-    verbose_name = "Interactions"
+    verbose_name = "Inspect"  # the part of the navigation it stands in

@@ -5,4 +5,4 @@ class PlacesConfig(AppConfig):
     """Places for the travel surface, curated lists."""
 
     name = "apps.places"
-    verbose_name = "Places"
+    verbose_name = "Data"  # the part of the navigation it stands in

@@ -8,7 +8,7 @@ class RefreshConfig(AppConfig):
     """Offline half: Postgres to arrays to snapshot to active."""
 
     name = "apps.refresh"
-    verbose_name = "Refresh"
+    verbose_name = "System"  # the part of the navigation it stands in
 
     def ready(self) -> None:
         post_migrate.connect(ensure_schedule, dispatch_uid="refresh.ensure_schedule")

@@ -6,7 +6,7 @@ class SurfacesConfig(AppConfig):
     """Surface and market: where a list is shown, which pool it draws from."""
 
     name = "apps.surfaces"
-    verbose_name = "Surfaces"
+    verbose_name = "Data"  # the part of the navigation it stands in
 
     def ready(self) -> None:
         from apps.surfaces.services import ensure_first_surfaces

@@ -51,7 +51,7 @@ def test_a_boost_is_written_into_the_draft(editor, draft):
     (one,) = said(draft, "rules")
     assert (one["id"], one["effect"], one["candidates"]) == ("young", {"factor": 1.5}, GROWN)
     page = editor.get(reverse("admin:draft_entries", args=[draft.pk, "rules"])).content.decode()
-    assert "score × 1.5" in page
+    assert "Score × 1.5" in page
     assert "age at least 30 years" in page
 
 

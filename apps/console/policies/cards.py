@@ -37,7 +37,7 @@ class Card:
 
     surface: str
     people: bool
-    facts: list[tuple[str, str, str]]  # label, value, sentence
+    groups: list[tuple[str, list[tuple[str, str, str]]]]  # title; label, value, sentence of each
     weights: list[Bar]
     idle: int  # weights at 0
     sources: list[Bar]
@@ -53,6 +53,8 @@ class Line:
     label: str
     before: str
     after: str
+    is_new: bool = False  # a rule or the like that was not there
+    is_gone: bool = False
 
 
 def cards(content: Mapping[str, Any]) -> list[Card]:
@@ -69,7 +71,7 @@ def text_of(knob: Knob, value: Any) -> str:
     """A value with its unit."""
     if knob.choices:
         return knob.choices.get(value, str(value)).split(":")[0]
-    if knob.key == "daily_cap" and not value:
+    if knob.key in ("daily_cap", "hourly_cap") and not value:
         return "no cap"
     unit = f" {knob.unit}" if knob.unit and not knob.unit.startswith("%") else knob.unit
     return f"{value:,.10g}{unit}"
@@ -94,11 +96,7 @@ def _card(surface: str, policy: Mapping[str, Any]) -> Card:
     return Card(
         surface=surface,
         people=policy["kind"] == "member",
-        facts=[
-            (knob.label, text_of(knob, values[knob.key]), knob.sentence)
-            for knob in known.values()
-            if knob.group not in ("Weights", "Sources")
-        ],
+        groups=_groups(known, values),
         weights=[_weight_bar(knob, float(values[knob.key])) for knob in weights],
         idle=sum(knob.group == "Weights" for knob in known.values()) - len(weights),
         sources=[
@@ -115,6 +113,19 @@ def _card(surface: str, policy: Mapping[str, Any]) -> Card:
     )
 
 
+def _groups(
+    known: Mapping[str, Knob], values: Mapping[str, Any]
+) -> list[tuple[str, list[tuple[str, str, str]]]]:
+    """What is drawn as words, under the titles of the form; weights and sources are drawn as bars."""
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for knob in known.values():
+        if knob.group not in ("Weights", "Sources"):
+            found.setdefault(knob.group, []).append(
+                (knob.label, text_of(knob, values[knob.key]), knob.sentence)
+            )
+    return list(found.items())
+
+
 def _weight_bar(knob: Knob, value: float) -> Bar:
     width = 50 * min(abs(value), 1.0)
     return Bar(knob.label, f"{value:+g}", 50 if value > 0 else 50 - width, width, value < 0)
@@ -127,7 +138,10 @@ def _line(change: Difference) -> Line:
         before = "; ".join(f"{name.replace('_', ' ')} {_short(name, was)}" for name, was, _ in fields)
         after = "; ".join(f"{name.replace('_', ' ')} {_short(name, now)}" for name, _, now in fields)
         return Line(change.surface, label, before, after)
-    return Line(change.surface, label, _value(change, change.before), _value(change, change.after))
+    before, after = _value(change, change.before), _value(change, change.after)
+    is_new = change.before is None and isinstance(change.after, Mapping)
+    is_gone = change.after is None and isinstance(change.before, Mapping)
+    return Line(change.surface, label, before, after, is_new, is_gone)
 
 
 def _value(change: Difference, value: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from apps.common.local_time import written
 from apps.console.policies.cards import turned
 from apps.console.rules.entries import Entry, Part
+from apps.console.rules.widgets import words
 from apps.interactions.models import RecentFigure
 from apps.interactions.recent import MEASURED, recent_of
 from apps.policies.conditions import in_words
@@ -111,8 +112,10 @@ def _row(
         facts = [*facts, ("Used by", ", ".join(_users(content, entry["key"])) or "nothing yet")]
     if "starts_at" in entry:
         runs = " to ".join(written(moment(entry[name])) for name in ("starts_at", "ends_at"))
-        facts = [*facts, ("Runs", runs)]
-    facts += [("Owner", entry["owner"]), ("Why", entry["reason"])]
+        facts = [*facts, ("Owner", entry["owner"]), ("Runs", runs)]
+    else:
+        facts = [*facts, ("Owner", entry["owner"])]
+    facts.append(("Why", entry["reason"]))
     given = (tag, sentence, facts, status, colour, key, switch)
     is_paced = entry.get("type") in PACED
     return Row(entry[part.name], entry["name"], *given, priority=entry.get("priority"), is_paced=is_paced)
@@ -141,10 +144,10 @@ def _rule(rule: Entry, kind: str, names: Mapping[str, str]) -> tuple[str, str, l
     facts = [("For", in_words(rule["viewers"], "member", names))]
     if rule["type"] != "pin":
         facts.append(("On", in_words(rule["candidates"], kind, names)))
-    facts.append(("Priority", str(rule["priority"])))
     if rule["type"] in PACED:
         facts.append(("Note", "Held by the pacer: once a minute it moves these candidates a little."))
-    return rule["type"].replace("_", " "), _effect(rule["type"], effect), facts
+    said = _effect(rule["type"], effect)
+    return rule["type"].replace("_", " "), said[0].upper() + said[1:], facts
 
 
 def _effect(rule_type: str, effect: Mapping[str, Any]) -> str:
@@ -183,8 +186,8 @@ def _flag(one: Entry, _: str, names: Mapping[str, str]) -> tuple[str, str, list[
         facts.append(("Always on for", f"{len(one['allow'])} members"))
     if one["overrides"]:
         facts.append((f"On {one['surface']}", turned(one["overrides"])))
-    facts.append(("Value", f"{one['on']} when on, {one['off']} when off"))
-    return one["type"], f"on for {one['percentage']:g}%", facts
+    facts.append(("Value", f"{words(one['on'])} when on, {words(one['off'])} when off"))
+    return one["type"], f"On for {one['percentage']:g}%", facts
 
 
 def _experiment(one: Entry, _: str, names: Mapping[str, str]) -> tuple[str, str, list[tuple[str, str]]]:

@@ -49,7 +49,8 @@ class Field:
     def show(self, value: Any) -> None:
         """Puts a stored value in."""
         self.stored = value
-        self.text = _TO_TEXT.get(self.kind, lambda one, _: str(one))(value, self) if value is not None else ""
+        read = _TO_TEXT.get(self.kind, lambda one, _: words(one))
+        self.text = "" if value is None else read(value, self)
 
     def take(self, data: Any) -> None:
         """Puts what was posted in."""
@@ -63,6 +64,11 @@ class Field:
     def read(self) -> Any:
         """The value that the text says, or the text itself."""
         return _TO_VALUE.get(self.kind, lambda text, _: text)(self.text, self)
+
+
+def words(value: Any) -> str:
+    """A value as people write it: yes and no are no words of a programming language."""
+    return ("Yes" if value else "No") if isinstance(value, bool) else str(value)
 
 
 def _number(text: str, _: Field) -> Any:

@@ -77,6 +77,12 @@ def is_long(value: Any) -> bool:
     return isinstance(value, str) and len(value) > 60
 
 
+@register.filter
+def is_wide(value: Any) -> bool:
+    """Whether a fact wants the place of two, so that it stays on one line."""
+    return isinstance(value, str) and 32 < len(value) <= 60
+
+
 @register.simple_tag
 def emergency_banner() -> SafeString | str:
     """Names the releases that one person published alone and nobody has reviewed; else nothing."""

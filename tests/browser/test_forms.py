@@ -69,3 +69,27 @@ def test_an_experiment_is_written_by_keyboard_and_a_refusal_stands_beside_its_kn
     assert (control["overrides"], treatment["overrides"]) == ({}, {"diversity": 0.4})
     assert [one for one in wrong if "422" not in one] == []
     context.close()
+
+
+def test_the_form_of_a_rule_shows_only_the_fields_of_what_the_rule_does(live_server, browser):
+    draft = services.start_revision(actor=None)
+    context = signed_in(browser, live_server.url, *WIDTHS["desktop"], color_scheme="dark")
+    page = form_at(context, live_server.url, "rules", draft)
+
+    def shown() -> set[str]:
+        labels = ("Factor", "Slots", "Share", "Times a day", "Candidates", "Pinned ids, in order")
+        return {one for one in labels if page.get_by_text(one, exact=True).first.is_visible()}
+
+    assert shown() == {"Candidates", "Factor"}
+    page.get_by_label("How", exact=True).select_option("share")
+    assert shown() == {"Candidates", "Share"}
+    page.get_by_label("How", exact=True).select_option("slots")
+    assert shown() == {"Candidates", "Slots"}
+    page.get_by_label("Type", exact=True).select_option("bury")
+    assert shown() == {"Candidates", "Factor"}, "nobody is buried into slots"
+    page.get_by_label("Type", exact=True).select_option("cap")
+    assert shown() == {"Candidates", "Times a day"}
+    page.get_by_label("Type", exact=True).select_option("pin")
+    assert shown() == {"Pinned ids, in order"}
+    assert hard_to_use(page) == []
+    context.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ from tests.browser.conftest import ROOT, SCREENS, WIDTHS, Demo
 
 T = TypeVar("T")
 GUIDE = ROOT / "docs" / "admin-guide.md"
+TALLEST = 1700  # of a picture of the guide, in pixels: a reader sees it at one glance
 PICTURES = os.environ.get("GUIDE_PICTURES", "")  # a folder: the guide's pictures are taken anew
 
 
@@ -83,8 +83,16 @@ class Staff:
         self.page.evaluate("window.scrollTo(0, 0)")  # what sticks to the edge stands where it belongs
         self.page.screenshot(path=str(kept), full_page=True)
         if PICTURES and name in of_the_guide():
-            shutil.copy(kept, Path(PICTURES) / f"{name}.png")
+            self._as_in_a_tall_window(Path(PICTURES) / f"{name}.png")
         return self
+
+    def _as_in_a_tall_window(self, path: Path) -> None:
+        """The page down to `TALLEST`, in a window of that height: what sticks to its edges hides nothing."""
+        size = self.page.viewport_size
+        whole = self.page.evaluate("document.documentElement.scrollHeight")
+        self.page.set_viewport_size({**size, "height": min(max(whole, size["height"]), TALLEST)})
+        self.page.screenshot(path=str(path))
+        self.page.set_viewport_size(size)
 
     def draft_number(self) -> int:
         found = re.search(r"/drafts/(\d+)/", self.page.url)

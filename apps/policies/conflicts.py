@@ -111,9 +111,10 @@ def _ending(rules: Sequence[Rule], now: float) -> Iterator[tuple[Rule, str]]:
         left = seconds(rule["ends_at"]) - now
         if left < SOON:
             hours = int(left // 3600)
+            within = f"{hours} hours" if hours > 1 else "less than 2 hours"
             yield (
                 rule,
-                f"{rule['name']} ends in {f'{hours // 24} days' if hours >= 48 else f'{hours} hours'}.",
+                f"{rule['name']} ends in {f'{hours // 24} days' if hours >= 48 else within}.",
             )
 
 

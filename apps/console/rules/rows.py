@@ -136,6 +136,8 @@ def span(left: float) -> str:
     """Seconds in words."""
     if left >= 2 * 86_400:
         return f"{int(left // 86_400)} days"
+    if left < 120:
+        return "a minute" if left >= 60 else "less than a minute"
     return f"{int(left // 3600)} hours" if left >= 7200 else f"{int(left // 60)} minutes"
 
 

@@ -68,7 +68,7 @@ def draft_tabs(draft: Any, current: str) -> dict[str, Any]:
 @register.filter
 def spaced(name: str) -> str:
     """A code or a field's name as words."""
-    return name.replace("_", " ")
+    return name.replace("_", " ").replace(".", " ")
 
 
 @register.filter

@@ -87,7 +87,7 @@ openapi: $(DEV_READY) ## Write docs/openapi.yaml from the code
 mutation-proof: $(DEV_READY) ## Break each guard on purpose and show that its test turns red
 	$(RUN) -m tests.mutation_proof $(ARGS)
 
-bench: $(DEMO_READY) ## Measure the serve path on this machine (a demo must run: see docs)
+bench: $(DEMO_READY) ## Measure the serve path on this machine, on a market of its own (ARGS="--members 50000")
 	$(MANAGE) bench serving $(ARGS)
 
 fmt: $(DEV_READY) ## Format the code
@@ -100,7 +100,8 @@ lock: $(DEV_READY) ## Lock the requirements anew (needs the package index)
 			--no-emit-index-url --custom-compile-command "make lock" $(ARGS) -o $$part.txt $$part.in || exit 1; done
 
 clean: ## Remove what running made: var/, caches, .venv
-	@if [ -L var/postgres ]; then rm -rf "$$(dirname "$$(readlink var/postgres)")"; fi
+	@for data in var/postgres var/bench/*/postgres; do \
+		if [ -L "$$data" ]; then rm -rf "$$(dirname "$$(readlink "$$data")")"; fi; done
 	rm -rf var $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -1,14 +1,22 @@
-"""The benchmark's own arithmetic; its figures are not asserted."""
+"""The benchmarks' own arithmetic, and that each runs and counts right; what it measures is not asserted."""
 
+import json
 import os
+import shutil
+import subprocess
+import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
+import pytest
 
 from apps.interactions.bodies import EventBody
+from apps.simulation.bench import conditions
 from apps.simulation.bench.conditions import bench_conditions
 from apps.simulation.bench.driver import summary
 from apps.simulation.bench.events import MIX, Person, make_batch
@@ -16,15 +24,24 @@ from apps.simulation.bench.pacer import Minute, figures
 from apps.simulation.bench.pacer import Plan as PacedDay
 from apps.simulation.bench.processes import cpu_seconds, drive, granian
 from apps.simulation.bench.retrieval import Plan, bench_retrieval
+from raya_recs.env import BASE_DIR
+
+FROM_ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
+MEMBERS = 600
+Figures = dict[str, float | None]
 
 
 def test_a_summary_counts_requests_items_and_percentiles() -> None:
-    found = summary([(0.001, 200, 20), (0.003, 200, 10), (0.002, 429, 0)], seconds=1.5)
+    seen = [(0.0, 0.001, 200, 20, False), (0.5, 0.003, 200, 10, True), (1.0, 0.002, 429, 0, False)]
+    found = summary(seen, seconds=1.5, window=(0.4, 0.6))
     assert found == {
         "requests": 3,
         "per_second": 2.0,
         "p50_ms": 2.0,
         "p99_ms": 2.0,
+        "window_p99_ms": 3.0,
+        "failed": 1,
+        "degraded": 1,
         "statuses": {"200": 2, "429": 1},
         "items_per_answer": 10.0,
     }
@@ -38,10 +55,12 @@ def test_the_cpu_time_of_this_process_grows_with_work() -> None:
 
 
 def test_every_case_of_the_conditions_bench_gets_a_verdict() -> None:
-    found = bench_conditions(1)
-    assert found["the widest"]["verdict"] == "taken: 200 nodes, 200 steps"
-    assert found["the dearest"]["verdict"] == "taken: 99 nodes, 9,899 steps"
-    assert all(said["verdict"].startswith("refused: ") for said in list(found.values())[2:])
+    said: list[str] = []
+    found = bench_conditions(conditions.Plan(repeat=1), said.append)
+    assert said[0] == "the widest: taken: 200 nodes, 200 steps"
+    assert said[1] == "the dearest: taken: 99 nodes, 9,899 steps"
+    assert all(": refused: " in line for line in said[2:])
+    assert len(found) == len(said) == 6
 
 
 def test_the_empty_view_answers_under_load() -> None:
@@ -88,3 +107,66 @@ def test_a_paced_day_is_judged_by_rolling_hours_after_the_first() -> None:
     assert found["crossings_beyond_tolerance"] == 1
     assert (found["share_lowest"], found["share_highest"]) == (0.0, 0.2)
     assert (found["floor_mean"], found["floor_within"]) == (1440.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def figures_of() -> Iterator[Callable[..., Figures]]:
+    """Runs `manage.py bench` as somebody types it, on one small market, and reads its file."""
+    folder = Path(tempfile.mkdtemp(prefix="raya_recs-bench-"))
+    folder.chmod(0o711)  # the database's user must pass through
+
+    def run(what: str, *arguments: str) -> Figures:
+        env = {name: value for name, value in os.environ.items() if name not in FROM_ELSEWHERE}
+        file = folder / f"{what}.json"
+        command = [sys.executable, "manage.py", "bench", what, "--members", str(MEMBERS), "--json", str(file)]
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=BASE_DIR,
+            env=env | {"VAR_DIR": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        found: Figures = json.loads(file.read_text())
+        assert all(value is None or isinstance(value, int | float) for value in found.values())
+        return found
+
+    yield run
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.slow
+def test_a_warm_recommendation_asks_postgres_nothing_and_valkey_twice(
+    figures_of: Callable[..., Figures],
+) -> None:
+    small = ["--seconds", "0.5", "--repeat", "1", "--seen", "60", "--held", "10"]
+    found = figures_of("serving", *small, "--rules", "10", "--flags", "4", "--experiments", "2")
+    assert (found["postgres_queries"], found["valkey_round_trips"]) == (0, 2)
+    assert found["failed_on_swap"] == 0
+    assert (found["requests_on_swap"] or 0) > 0
+    named = ["cpu_ratio_light", "rps_light", "p99_ms_light", "private_mb"]
+    assert all((found[name] or 0) > 0 for name in named)
+    assert [found[f"{name}_heavy"] for name in ("cpu_ratio", "rps", "p99_ms")] == [None, None, None]
+
+
+@pytest.mark.slow
+def test_a_refresh_is_measured_by_step_whole_and_after_a_few_changes(
+    figures_of: Callable[..., Figures],
+) -> None:
+    found = figures_of("refresh")
+    assert found["members"] == MEMBERS
+    assert (found["events"] or 0) > 19 * MEMBERS
+    named = ["minutes_full", "minutes_incremental", "peak_gib", "seconds_learning_dating_full"]
+    assert all((found[name] or 0) > 0 for name in named)
+    columns = 335  # bytes of a member's columns; each file adds a header
+    assert columns <= (found["bytes_per_member"] or 0) < columns + 23 * 128 / MEMBERS + 1
+
+
+@pytest.mark.slow
+def test_events_and_what_they_add_to_a_list_are_measured(figures_of: Callable[..., Figures]) -> None:
+    found = figures_of("events", "--seconds", "0.5", "--repeat", "1", "--effects", "5")
+    named = ["per_second", "cpu_ratio_copy", "effect_p99_ms"]
+    assert all((found[name] or 0) > 0 for name in named)
+    assert found["serve_added_cpu_ms"] is not None

@@ -2,7 +2,9 @@
 
     python driver.py PORT SECONDS CONNECTIONS < {"paths": [...], "headers": {...}}
 
-Takes paths to ask for in turn; gives latencies and statuses as JSON. Imports nothing of the project.
+Takes paths to ask for in turn; gives latencies and statuses as JSON. With a "rate" (requests a second) they
+are due at even times whatever the server does, and waiting counts from there; what began within a "window"
+(from, to: seconds) is also told apart. Imports nothing of the project.
 """
 
 import http.client
@@ -12,24 +14,31 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
+
+NO_ANSWER = 0
+# Begun (seconds since the start), latency, status, items, whether the answer says that something was missing.
+Seen = tuple[float, float, int, int, bool]
 
 
 def main() -> None:
     port, seconds, connections = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     work = json.load(sys.stdin)
-    turn = itertools.cycle(work["paths"])
-    results: list[tuple[float, int, int]] = []
-    deadline = time.monotonic() + seconds
+    rate = work.get("rate")
+    turn, arrivals = itertools.cycle(work["paths"]), itertools.count()
+    results: list[Seen] = []
+    start = time.perf_counter()
+
+    def next_due() -> float:
+        return start + next(arrivals) / rate if rate else time.perf_counter()
 
     def keep_busy() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-        while time.monotonic() < deadline:
-            start = time.perf_counter()
-            connection.request("GET", next(turn), headers=work["headers"])
-            answer = connection.getresponse()
-            items = answer.read().count(b'"rank"')
-            results.append((time.perf_counter() - start, answer.status, items))
+        while (due := next_due()) < start + seconds:
+            time.sleep(max(due - time.perf_counter(), 0))
+            answer = ask(connection, next(turn), work["headers"])
+            results.append((due - start, time.perf_counter() - due, *answer))
         connection.close()
 
     threads = [threading.Thread(target=keep_busy) for _ in range(connections)]
@@ -37,20 +46,40 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join(seconds + 15)
-    json.dump(summary(results, seconds), sys.stdout)
+    json.dump(summary(results, seconds, work.get("window")), sys.stdout)
 
 
-def summary(results: list[tuple[float, int, int]], seconds: float) -> dict[str, Any]:
-    took = sorted(latency for latency, _, _ in results)
-    at = len(took) - 1
+def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> tuple[int, int, bool]:
+    """Status, items and degradation of the answer; NO_ANSWER where none came."""
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        body = answer.read()
+        return answer.status, body.count(b'"rank"'), b'"degraded":["' in body
+    except (OSError, http.client.HTTPException):
+        connection.close()  # the next request opens it anew
+        return NO_ANSWER, 0, False
+
+
+def summary(results: list[Seen], seconds: float, window: Sequence[float] | None = None) -> dict[str, Any]:
+    took = [latency for _, latency, *_ in results]
+    low, high = window or (0.0, 0.0)
     return {
         "requests": len(took),
         "per_second": round(len(took) / seconds, 1),
-        "p50_ms": round(took[at // 2] * 1000, 2),
-        "p99_ms": round(took[int(at * 0.99)] * 1000, 2),
-        "statuses": dict(Counter(str(status) for _, status, _ in results)),
-        "items_per_answer": round(sum(items for _, _, items in results) / len(took), 2),
+        "p50_ms": quantile_ms(took, 0.5),
+        "p99_ms": quantile_ms(took, 0.99),
+        "window_p99_ms": quantile_ms([took for begun, took, *_ in results if low <= begun < high], 0.99),
+        "failed": sum(status != 200 for _, _, status, *_ in results),
+        "degraded": sum(is_degraded for *_, is_degraded in results),
+        "statuses": dict(Counter(str(status) for _, _, status, *_ in results)),
+        "items_per_answer": round(sum(items for *_, items, _ in results) / max(len(took), 1), 2),
     }
+
+
+def quantile_ms(latencies: list[float], share: float) -> float | None:
+    """None of nothing."""
+    return round(sorted(latencies)[int((len(latencies) - 1) * share)] * 1000, 2) if latencies else None
 
 
 if __name__ == "__main__":

@@ -2,7 +2,8 @@
 
 One API process takes batches over HTTP; then this process copies what it stored, in the same batches and
 commits, into a table with the same columns, constraints and indexes. Postgres counts on both sides, Valkey on
-the API's. It leaves events behind and fills the online state: give it a database of its own.
+the API's. Then passes are timed until the next list, and lists with all that the last minutes said are
+served beside lists without, in one thread. It leaves events behind.
 """
 
 from __future__ import annotations
@@ -13,32 +14,37 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
 from functools import partial
-from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
 import orjson
-from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from apps.common import clock, online
+from apps.common import clock
+from apps.delivery import runtime as runtimes
 from apps.interactions.delivery_ids import new_delivery_id
 from apps.interactions.models import EventType
 from apps.interactions.relationships import DECISIVE
+from apps.policies.schema import put
+from apps.releases.models import Release
+from apps.releases.services import start_revision
 from apps.simulation.bench.effect import measure_effect
-from apps.simulation.bench.market import ensure_market_of
+from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
+from apps.simulation.bench.paired import WARM, paired_cost
 from apps.simulation.bench.processes import cpu_seconds, granian
 from apps.simulation.bench.servers import postgres_cpu_seconds, valkey_cpu_seconds
+from apps.simulation.bench.serving import publish
 
 DRIVER = Path(__file__).with_name("posting.py")
 PATH = "/api/v1/events"
-SURFACE = "dating"
+SURFACE, LIMIT = "dating", 20
 MOST_PER_SECOND = 15_000  # bodies are made beforehand
 WARM_BATCHES = 50
 MIX = {  # shares of what members of the simulated market do, with a little of everything
@@ -47,6 +53,14 @@ MIX = {  # shares of what members of the simulated market do, with a little of e
     "undo": 0.008, "feedback": 0.006,
 }  # fmt: skip
 ABOUT_A_LIST = frozenset({"impression", "profile_view", "like", "pass"})
+# All that a list takes from the last minutes and days, and what is counted and held for it.
+LIVE: Mapping[str, float] = {
+    "session_reach": 0.3, "likes_share": 0.1, "weights.fatigue": -0.1, "weights.inbox_load": -0.1,
+    "weights.presence": 0.1, "weights.less_like_this": -0.3, "daily_cap": 200, "hourly_cap": 60,
+    "hold_minutes": 30,
+}  # fmt: skip
+ROUND = ("per_second", "cpu_ratio_copy", "cpu_us", "api_cpu_us", "postgres_cpu_us", "valkey_cpu_us",
+         "copy_cpu_us", "p50_ms", "p99_ms")  # fmt: skip
 _COLUMNS = (
     "id, type, actor, target, target_kind, surface, delivery, position, occurred_at, received_at, context"
 )
@@ -56,12 +70,12 @@ _COLUMNS = (
 class Plan:
     """What to measure."""
 
-    members: int = 2_000
-    seconds: float = 8.0  # per round
-    repeat: int = 3
+    members: int = 50_000
+    seconds: float = 3.0  # per round
+    repeat: int = 5
     batch: int = 100
     connections: int = 4
-    effects: int = 100  # 0: does not measure them
+    effects: int = 100  # passes that are timed, and a third of the viewers who are served in turn
 
 
 @dataclass(frozen=True)
@@ -70,10 +84,11 @@ class Person:
     number: int
 
 
-def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
-    """Figures per round and their medians. Raises CommandError when an event was not accepted."""
+def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, float | None]:
+    """Figures by name. Raises CommandError when an event was not accepted."""
     ensure_market_of(plan.members, say)
-    people, key = _people(), _key()
+    ensure_snapshots(1, say)
+    people, key = _people(), service_key("all")
     environment = {"API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000", "RAYA_RECS_PROCESS": "api"}
     environment["PYTHONPATH"] = os.getcwd()
     draw = np.random.default_rng()
@@ -91,8 +106,30 @@ def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
             say(_line(i + 1, rounds[-1]))
         viewers = [people[i].id for i in draw.integers(0, len(people), plan.effects)]
         effect = measure_effect(port, key, viewers, SURFACE)
-    online.mark_missed("after a benchmark")
-    return _found(plan, rounds, effect)
+    served = [people[i].id for i in draw.integers(0, len(people), WARM + 3 * plan.effects)]
+    added = paired_cost(_releases(), served, SURFACE, LIMIT)
+    runtimes.stop()
+    say(f"signals, caps and holds, in one thread, request by request in turn: {added}")
+    return {
+        **{name: statistics.median(one[name] for one in rounds) for name in ROUND},
+        "effect_p99_ms": float(np.percentile(effect, 99)) if effect else None,
+        "serve_added_cpu_ms": added["added_median_ms"],
+        **{f"serve_{name}": value for name, value in added.items()},
+        "decisive_share": sum(share for kind, share in MIX.items() if kind in DECISIVE),
+    }
+
+
+def _releases() -> tuple[Release, Release]:
+    """One without what is in LIVE, and one with it."""
+    made = []
+    for is_on in (False, True):
+        draft = start_revision(actor=None, title="Benchmark")
+        content = deepcopy(draft.content)
+        for knob, value in LIVE.items():
+            put(content["surfaces"][SURFACE], knob, value if is_on else 0)
+        draft.content = content
+        made.append(publish(draft))
+    return made[0], made[1]
 
 
 class Posting:
@@ -201,29 +238,9 @@ def _event(
     return said
 
 
-def _key() -> dict[str, str]:
-    out = StringIO()
-    call_command("create_service_key", "bench", scopes=["all"], stdout=out)
-    return {"Authorization": f"Api-Key {out.getvalue().strip()}"}
-
-
 def _line(number: int, found: dict[str, Any]) -> str:
     return (
         f"round {number}: {found['per_second']:,.0f} events a second, p99 {found['p99_ms']} ms a batch; "
         f"{found['cpu_us']} µs CPU an event (API {found['api_cpu_us']}, Postgres {found['postgres_cpu_us']}, "
         f"Valkey {found['valkey_cpu_us']}), {found['cpu_ratio_copy']} times COPY ({found['copy_cpu_us']} µs)"
     )
-
-
-def _found(plan: Plan, rounds: list[dict[str, Any]], effect: list[float]) -> dict[str, Any]:
-    median: Callable[[str], float] = lambda name: statistics.median(one[name] for one in rounds)  # noqa: E731
-    return {
-        "per_second": median("per_second"),
-        "cpu_ratio_copy": median("cpu_ratio_copy"),
-        "effect_p99_ms": round(float(np.percentile(effect, 99)), 1) if effect else None,
-        "serve_added_cpu_ms": None,  # `bench serving` with and without signals
-        "cpu_us": median("cpu_us"),
-        "decisive_share": round(sum(share for kind, share in MIX.items() if kind in DECISIVE), 3),
-        "plan": asdict(plan),
-        "rounds": rounds,
-    }

@@ -31,7 +31,7 @@ from apps.policies.schema import validate_content
 from apps.releases.params import compiled
 from apps.releases.publishing import publish_revision
 from apps.releases.services import start_revision
-from apps.simulation.bench.market import ensure_market_of
+from apps.simulation.bench.market import ensure_simulated_market_of, ensure_snapshots
 
 SURFACE, LIMIT, DAY, HOUR = "dating", 20, 1440, 60
 UNPACED = 1000  # lists
@@ -62,7 +62,8 @@ class Minute:
 
 def bench_pacer(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
     """Time within tolerance after the first hour over rolling hours, and how the corrections swing."""
-    ensure_market_of(plan.members, say)
+    ensure_simulated_market_of(plan.members, say)
+    ensure_snapshots(1, say)
     here = runtime()
     here.poll(wait=True)
     _go_live(here, plan, floor=1)
@@ -76,7 +77,7 @@ def bench_pacer(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
     _go_live(here, plan, floor=floor)
     minutes = list(_day(here, plan, groups))
     found = figures(minutes, plan, floor, len(groups["newcomers"]))
-    return {"plan": vars(plan) | {"floor": floor}, "unpaced": {"share": share, "each": each}, **found}
+    return {"floor": floor, "unpaced_share": share, "unpaced_each": each, **found}
 
 
 def _go_live(here: Runtime, plan: Plan, *, floor: int) -> None:

@@ -1,7 +1,7 @@
-"""What rules add to one request, in one thread: the same viewers are served without and with them, in turn.
+"""What a release adds to one request, in one thread: the same viewers are served without and with, in turn.
 
 Rounds over HTTP drift with whatever else the machine does; two calls a millisecond apart meet the same one.
-Takes two live releases and viewers, gives CPU milliseconds of this thread; Valkey's own time is not in it.
+Takes both releases and viewers, gives CPU milliseconds of this thread; Valkey's own time is not in it.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ def paired_cost(
             costs.append((cost[0], cost[1]))
     added = [one - none for none, one in costs]
     return {
-        "none_ms": round(statistics.median(none for none, _ in costs), 4),
-        "with_rules_ms": round(statistics.median(one for _, one in costs), 4),
+        "without_ms": round(statistics.median(none for none, _ in costs), 4),
+        "with_ms": round(statistics.median(one for _, one in costs), 4),
         "added_median_ms": round(statistics.median(added), 4),
         "added_mean_ms": round(statistics.fmean(added), 4),
         "viewers": len(costs),

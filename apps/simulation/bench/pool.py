@@ -56,7 +56,7 @@ def pool_of_size(members: int, base: Path, *, seed: int = 1) -> Snapshot:
 
 
 def _snapshot(members: int, seed: int) -> Snapshot:
-    table = _members(members, np.random.default_rng(seed))
+    table = drawn_members(members, np.random.default_rng(seed))
     surfaces = {
         key: surface_data(
             key=key,
@@ -81,7 +81,8 @@ def _snapshot(members: int, seed: int) -> Snapshot:
     )
 
 
-def _members(n: int, draw: np.random.Generator) -> Table:
+def drawn_members(n: int, draw: np.random.Generator) -> Table:
+    """The members of one market, numbered from 0 by lot, as of NOW."""
     gender = draw.choice([WOMAN, MAN, NONBINARY], n, p=[0.49, 0.49, 0.02]).astype("u1")
     born = YEAR - np.clip(np.round(18 + draw.gamma(3.0, 5.5, n)), 19, 80).astype("i4")
     age = YEAR - born

@@ -1,4 +1,4 @@
-"""A server under test as a child process: started, waited for, its CPU time read from /proc, stopped."""
+"""A server under test as a child process: started, waited for, its cost read from /proc, stopped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,15 @@ def granian(
 
 
 def drive(
-    port: int, seconds: float, connections: int, paths: list[str], headers: Mapping[str, str]
+    port: int,
+    seconds: float,
+    connections: int,
+    paths: list[str],
+    headers: Mapping[str, str],
+    **open_loop: Any,
 ) -> dict[str, Any]:
-    """What the load driver saw."""
-    work = json.dumps({"paths": paths, "headers": dict(headers)})
+    """What the load driver saw; see there for `rate` and `window`."""
+    work = json.dumps({"paths": paths, "headers": dict(headers), **open_loop})
     command = [sys.executable, str(DRIVER), str(port), str(seconds), str(connections)]
     done = subprocess.run(
         command, input=work, capture_output=True, text=True, timeout=seconds + 60, check=False
@@ -60,21 +65,39 @@ def drive(
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and all its descendants."""
+    family = _family(pid)
+    return sum(int(fields[11]) + int(fields[12]) for fields in family.values()) / TICK
+
+
+def private_mb(pid: int) -> float:
+    """Memory that is only its own, of the largest among a process and its descendants.
+
+    Pages that it wrote: what it merely reads of a file is the kernel's to take back.
+    """
+    found = [0]
+    for one in _family(pid):
+        with suppress(OSError):  # it ended meanwhile
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
+            found += [int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:")]
+    return max(found) / 1024
+
+
+def _family(pid: int) -> dict[int, list[str]]:
+    """The process and all its descendants, with what /proc says of each from its state on."""
+    every: dict[int, list[str]] = {}
     children: dict[int, list[int]] = {}
-    ticks: dict[int, int] = {}
     for folder in Path("/proc").glob("[0-9]*"):
-        try:
+        with suppress(OSError):  # it ended meanwhile
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
-        except OSError:  # it ended meanwhile
-            continue
-        children.setdefault(int(fields[1]), []).append(int(folder.name))
-        ticks[int(folder.name)] = int(fields[11]) + int(fields[12])
-    family, found = [pid], 0
-    while family:
-        one = family.pop()
-        found += ticks.get(one, 0)
-        family += children.get(one, [])
-    return found / TICK
+            every[int(folder.name)] = fields
+            children.setdefault(int(fields[1]), []).append(int(folder.name))
+    found, waiting = {}, [pid]
+    while waiting:
+        one = waiting.pop()
+        if one in every:
+            found[one] = every[one]
+        waiting += children.get(one, [])
+    return found
 
 
 def _wait_for(process: subprocess.Popen[bytes], address: str) -> None:

@@ -36,15 +36,15 @@ EFFECTS: tuple[tuple[str, Mapping[str, Any]], ...] = (
 
 
 def with_rules(
-    content: Mapping[str, Any], surface: str, *, rules: int, flags: int, experiments: int
+    content: Mapping[str, Any], *surfaces: str, rules: int, flags: int, experiments: int
 ) -> dict[str, Any]:
-    """The content with this many of each on one surface, all of them live for about half of the viewers."""
+    """The content with this many of each on each surface, all of them live for about half of the viewers."""
     result = deepcopy(dict(content))
-    policy = result["surfaces"][surface]
-    policy["rules"] = [_rule(i) for i in range(rules)]
     result["segments"] = [_segment(i) for i in range(min(flags, 5))]
-    result["flags"] = [_flag(i, surface) for i in range(flags)]
-    result["experiments"] = [_experiment(i, surface, experiments) for i in range(experiments)]
+    result["flags"] = [_flag(i, surface) for surface in surfaces for i in range(flags)]
+    result["experiments"] = [_experiment(i, surface) for surface in surfaces for i in range(experiments)]
+    for surface in surfaces:
+        result["surfaces"][surface]["rules"] = [_rule(i) for i in range(rules)]
     return validate_content(result)
 
 
@@ -77,18 +77,18 @@ def _segment(i: int) -> dict[str, Any]:
 def _flag(i: int, surface: str) -> dict[str, Any]:
     kind = {"type": "boolean", "on": True, "off": False, "percentage": 50.0, "salt": f"salt-{i}"}
     who = {"segments": [f"segment-{i % 5}"] if i % 2 else [], "allow": [], "surface": surface}
-    return {"key": f"flag-{i}", **kind, **who, "overrides": {"diversity": 0.1}, "priority": 1 + i,
+    return {"key": f"{surface}-{i}", **kind, **who, "overrides": {"diversity": 0.1}, "priority": 1 + i,
             **_common(f"Flag {i}")}  # fmt: skip
 
 
-def _experiment(i: int, surface: str, count: int) -> dict[str, Any]:
+def _experiment(i: int, surface: str) -> dict[str, Any]:
     variants = [
         {"key": "control", "name": "As it is", "weight": 0.5, "overrides": {}},
         {"key": "other", "name": "Other", "weight": 0.5, "overrides": dict([TURNED[i % len(TURNED)]])},
     ]
     return {
-        "key": f"experiment-{i}", "surface": surface, "hypothesis": "It costs little.", "metric": "matches",
-        "guardrails": ["reports"], "unit": "member", "layer": f"layer-{i}", "layer_range": [0.0, 1.0],
-        "salt": f"experiment-{i}", "phase": 1, "coverage": 1.0, "audience": None, "variants": variants,
+        "key": f"{surface}-{i}", "surface": surface, "hypothesis": "It costs little.", "metric": "matches",
+        "guardrails": ["reports"], "unit": "member", "layer": f"{surface}-{i}", "layer_range": [0.0, 1.0],
+        "salt": f"{surface}-{i}", "phase": 1, "coverage": 1.0, "audience": None, "variants": variants,
         "stop_rule": "fixed_horizon", **_common(f"Experiment {i}"),
     }  # fmt: skip

@@ -1,245 +1,334 @@
-"""CPU per request and p50 of recommendations, beside an empty Django JSON view on the same server and run.
+"""What a recommendation costs beside an empty Django JSON view on the same server, in the same rounds.
 
-Every viewer has a seen and a held list of the asked lengths, renewed before each round. The rounds alternate,
-so that a busy machine disturbs both alike. It writes to the online state: give it a database of its own.
+Every viewer has about a tenth of their market to choose from, and seen and held lists of the asked lengths,
+renewed before each round. Rules, flags and experiments are live on both surfaces. Rounds take turns, so that
+a busy machine disturbs all alike. A closed loop gives cost and throughput; waiting is of an open loop at
+60 % of that, once undisturbed and once while another snapshot becomes active.
 """
 
 from __future__ import annotations
 
 import statistics
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from io import StringIO
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+from urllib.request import urlopen
 
 import numpy as np
+import orjson
 from django.conf import settings
-from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
 from apps.common import clock, online
 from apps.common.valkey import background_client
 from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import runtime
+from apps.pipeline.contracts import Request, Viewer
+from apps.pipeline.lineup import PEOPLE
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.snapshot import Snapshot
+from apps.refresh.masks import ensure_masks_of_active
+from apps.refresh.services import activate_snapshot
 from apps.releases.models import Release
-from apps.simulation.bench.market import ensure_market_of
+from apps.releases.publishing import publish_revision
+from apps.releases.services import start_revision
+from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import paired_cost
-from apps.simulation.bench.processes import cpu_seconds, drive, granian
+from apps.simulation.bench.processes import cpu_seconds, drive, granian, private_mb
 from apps.simulation.bench.rulebook import with_rules
-from apps.simulation.bench.servers import valkey_cpu_seconds
+from apps.simulation.bench.servers import asked_of_stores, valkey_cpu_seconds
 
-SURFACE = "dating"
-VIEWERS = 2000
+LIGHT = "dating"  # the surface of the figures that name none
+SURFACES = (LIGHT, "networking")
+ELIGIBLE = 0.10  # of the market, wanted
+VIEWERS, PAIRED = 2000, 600
 SEEN_HOURS_AGO = 24
 HELD_SECONDS = 1500
 WARM_SECONDS = 3.0
-FOLLOW_SECONDS = 2.0
-COUNTED = ("rules", "flags", "experiments")
+FOLLOW_SECONDS = 20.0
+EASE = 0.6  # of the throughput, in the open loop
+AROUND_SWAP = 10.0  # seconds
+COUNTING_TRIES = 10
+ROUND = (
+    "cpu_ms",
+    "workers_cpu_ms",
+    "valkey_cpu_ms",
+    "p50_ms",
+    "p99_ms",
+    "per_second",
+    "items_per_answer",
+    "degraded",
+)
+
+UNLIMITED = {"API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000"}
+
+Say = Callable[[str], object]
+Rounds = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
 @dataclass(frozen=True)
 class Plan:
     """What to measure."""
 
-    members: int = 20_000
-    seconds: float = 10.0
-    repeat: int = 3
+    members: int = 1_000_000
+    seconds: float = 2.5  # per round
+    repeat: int = 5
     limit: int = 20
     seen: int = 500
     held: int = 50
     connections: int = 8
     workers: int = 2
-    rules: int = 0  # with any of the three, a third kind of round is measured: the same with these live
-    flags: int = 0
-    experiments: int = 0
-
-    @property
-    def has_rules(self) -> bool:
-        return self.rules + self.flags + self.experiments > 0
+    rules: int = 100
+    flags: int = 20
+    experiments: int = 5
 
 
-def bench_serving(plan: Plan, say: Callable[[str], object]) -> dict[str, Any]:
-    """Figures per round and their medians. Raises CommandError when something else than lists came back."""
-    _prepare(plan, say)
+@dataclass(frozen=True)
+class Asked:
+    """Who asks on one surface, and what share of their market they may be shown."""
+
+    surface: str
+    numbers: list[int]
+    ids: list[str]
+    eligible: float
+
+    def paths(self, limit: int) -> list[str]:
+        questions = ({"surface": self.surface, "member": one, "limit": limit} for one in self.ids)
+        return ["/api/v1/recommendations?" + urlencode(question) for question in questions]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server under test, and how the driver asks it."""
+
+    port: int
+    pid: int
+    plan: Plan
+    headers: Mapping[str, str]
+
+    def drive(self, seconds: float, paths: list[str], **open_loop: Any) -> dict[str, Any]:
+        return drive(self.port, seconds, self.plan.connections, paths, self.headers, **open_loop)
+
+    def measure(self, paths: list[str]) -> dict[str, Any]:
+        """A round. Raises CommandError when something else than answers came back."""
+        workers, valkey = cpu_seconds(self.pid), valkey_cpu_seconds()
+        seen = self.drive(self.plan.seconds, paths)
+        if seen["failed"]:
+            raise CommandError(f"Expected only status 200, got {seen['statuses']}")
+        workers, valkey = cpu_seconds(self.pid) - workers, valkey_cpu_seconds() - valkey
+        per_request = 1000 / seen["requests"]
+        cpu = {"workers_cpu_ms": workers, "valkey_cpu_ms": valkey, "cpu_ms": workers + valkey}
+        return seen | {name: took * per_request for name, took in cpu.items()}
+
+    def snapshots(self) -> set[str]:
+        """What the workers serve, as far as they were met."""
+        found = set()
+        for _ in range(8):
+            with urlopen(f"http://127.0.0.1:{self.port}/health/ready", timeout=10) as answer:
+                found.add(orjson.loads(answer.read())["snapshot"])
+        return found
+
+
+def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
+    """Figures by name; None for what was not measured."""
+    ensure_market_of(plan.members, say)
+    snapshots = ensure_snapshots(2, say)
     snapshot = runtime().world.snapshot
     assert snapshot is not None
-    viewers = _viewers(snapshot)
-    ids = runtime().world.ids_of("member", viewers.tolist())
-    paths = ["/api/v1/recommendations?" + urlencode(_question(one, plan)) for one in ids if one]
-    members = len(snapshot.surfaces[SURFACE].candidates)
+    asked = [_asked(snapshot, surface) for surface in SURFACES]
+    releases = _releases(plan)
     runtimes.stop()
-    key = _key()
-    folder = str(Path(settings.BASE_DIR)) if hasattr(settings, "BASE_DIR") else "."
-    common = {"PYTHONPATH": folder, "API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000"}
-    rounds: dict[str, list[dict[str, Any]]] = {"empty": [], "recommendations": []}
-    releases = _releases(plan) if plan.has_rules else None
-    if releases:
-        rounds["with rules"] = []
+    key = service_key("recommend:read")
+    common = {
+        "PYTHONPATH": str(settings.BASE_DIR),
+        "API_RATE_PER_SECOND": "1000000",
+        "API_RATE_BURST": "1000000",
+    }
     with (
         granian(
             "apps.simulation.bench.empty_view:application",
             env={**common, "BENCH_EMPTY_VIEW": "1"},
             workers=plan.workers,
             ready_path="/",
-        ) as empty,
+        ) as (empty_port, empty_pid),
         granian(
             "raya_recs.wsgi:application",
             env={**common, "RAYA_RECS_PROCESS": "api"},
             workers=plan.workers,
             ready_path="/health/ready",
-        ) as serving,
+        ) as (port, pid),
     ):
-        for port, _ in (empty, serving):
-            drive(port, WARM_SECONDS, plan.connections, ["/"] if port == empty[0] else paths, key)
-        for i in range(plan.repeat):
-            _fill(snapshot, viewers, plan)
-            rounds["empty"].append(_measure(*empty, plan, ["/"], {}))
-            if releases:
-                _go_live(releases[0], serving[0], plan, paths, key)
-            rounds["recommendations"].append(_measure(*serving, plan, paths, key))
-            if releases:
-                _fill(snapshot, viewers, plan)
-                _go_live(releases[1], serving[0], plan, paths, key)
-                rounds["with rules"].append(_measure(*serving, plan, paths, key))
-            say(_line(i + 1, rounds))
-    found: dict[str, Any] = {"plan": vars(plan) | {"candidates": members}, "rounds": rounds}
-    if releases:
-        say(_added(rounds))
-        _fill(snapshot, viewers, plan)
-        found["paired"] = paired_cost(releases, [one for one in ids if one], SURFACE, plan.limit)
-        say(f"in one thread, request by request in turn: {found['paired']}")
-        runtimes.stop()
-    _clean(viewers)
-    return found | {"median": _medians(rounds)}
+        empty, serving = Server(empty_port, empty_pid, plan, {}), Server(port, pid, plan, key)
+        rounds = _rounds(empty, serving, snapshot, asked, say)
+        figures = _figures(rounds, asked)
+        figures |= _stores(serving, asked[0])
+        figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
+        figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
+    _fill(snapshot, asked[0], plan)
+    added = paired_cost(releases, asked[0].ids[:PAIRED], LIGHT, plan.limit)
+    say(f"rules, flags and experiments, in one thread, request by request in turn: {added}")
+    runtimes.stop()
+    figures |= {f"rules_{name}": value for name, value in added.items()}
+    return figures
 
 
-def _releases(plan: Plan) -> tuple[Release, Release]:
-    """What is live without any rule, and the same with those of the plan."""
-    from apps.refresh.masks import ensure_masks_of_active
-    from apps.releases.publishing import publish_revision
-    from apps.releases.services import start_revision
-
-    made = []
-    counts = ({"rules": 0, "flags": 0, "experiments": 0}, {n: getattr(plan, n) for n in COUNTED})
-    for count in counts:
-        draft = start_revision(actor=None, title="Benchmark")
-        draft.content = with_rules(draft.content, SURFACE, **count)
-        draft.save()
-        ensure_masks_of_active(draft.content)
-        made.append(publish_revision(draft, actor=None, note="For a benchmark"))
-    return made[0], made[1]
-
-
-def _go_live(release: Release, port: int, plan: Plan, paths: list[str], headers: dict[str, str]) -> None:
-    """Moves the pointer, and waits until every worker follows and is warm."""
-    from apps.releases.publishing import roll_back
-    from apps.releases.selectors import live_release
-
-    if live_release().number != release.number:
-        roll_back(release, actor=None, note="For a benchmark")
-    time.sleep(FOLLOW_SECONDS)
-    drive(port, WARM_SECONDS, plan.connections, paths, headers)
+def _rounds(empty: Server, serving: Server, snapshot: Snapshot, asked: Sequence[Asked], say: Say) -> Rounds:
+    plan = serving.plan
+    rounds: dict[str, list[dict[str, Any]]] = {"empty": [], **{one.surface: [] for one in asked}}
+    for one in asked:
+        serving.drive(WARM_SECONDS / len(asked), one.paths(plan.limit))
+    empty.drive(WARM_SECONDS / 2, ["/"])
+    for i in range(plan.repeat):
+        rounds["empty"].append(empty.measure(["/"]))
+        for one in asked:
+            _fill(snapshot, one, plan)
+            rounds[one.surface].append(serving.measure(one.paths(plan.limit)))
+        for name, measured in rounds.items():
+            last = measured[-1]
+            said = ", ".join(f"{figure} {last[figure]:.3f}" for figure in ROUND)
+            say(f"round {i + 1} {name}: {said}")
+    return rounds
 
 
-def _added(rounds: dict[str, list[dict[str, Any]]]) -> str:
-    pairs = zip(rounds["with rules"], rounds["recommendations"], strict=True)
-    added = sorted(one["cpu_ms"] - none["cpu_ms"] for one, none in pairs)
-    return f"rules, flags and experiments add {statistics.median(added):.3f} ms CPU a request ({added})"
+def _figures(rounds: Rounds, asked: Sequence[Asked]) -> dict[str, Any]:
+    """Medians of the rounds; ratios are of the rounds that followed each other."""
+    figures: dict[str, Any] = {
+        f"{figure}_{name}": statistics.median(one[figure] for one in measured)
+        for name, measured in rounds.items()
+        for figure in ROUND
+    }
+    for one in asked:
+        pairs = zip(rounds[one.surface], rounds["empty"], strict=True)
+        ratios = [ours["cpu_ms"] / empty["cpu_ms"] for ours, empty in pairs]
+        name = "light" if one.surface == LIGHT else one.surface
+        figures |= {
+            f"cpu_ratio_{name}": statistics.median(ratios),
+            f"cpu_ratio_spread_{name}": max(ratios) - min(ratios),
+            f"rps_{name}": figures[f"per_second_{one.surface}"],
+            f"eligible_{one.surface}": one.eligible,
+        }
+    return figures | {"cpu_ratio_heavy": None, "rps_heavy": None, "p99_ms_heavy": None}  # no heavy ranker yet
 
 
-def _measure(port: int, pid: int, plan: Plan, paths: list[str], headers: dict[str, str]) -> dict[str, Any]:
-    workers, valkey = cpu_seconds(pid), valkey_cpu_seconds()
-    seen = drive(port, plan.seconds, plan.connections, paths, headers)
-    if set(seen["statuses"]) != {"200"}:
-        raise CommandError(f"Expected only status 200, got {seen['statuses']}")
-    workers, valkey = cpu_seconds(pid) - workers, valkey_cpu_seconds() - valkey
-    per_request = 1000 / seen["requests"]
-    return seen | {
-        "workers_cpu_ms": round(workers * per_request, 3),
-        "valkey_cpu_ms": round(valkey * per_request, 3),
-        "cpu_ms": round((workers + valkey) * per_request, 3),
+def _stores(serving: Server, asked: Asked) -> dict[str, float | None]:
+    """What warm requests ask, counted apart from the rounds: a log of every statement costs.
+
+    Counted again when an answer was degraded: what was asked of a store that was too slow, or instead of it,
+    is not what this counts. On a machine where that never ends nothing is counted.
+    """
+    paths = asked.paths(serving.plan.limit)
+    seen: dict[str, Any] = {}
+
+    def send() -> int:
+        seen.update(drive(serving.port, 1.0, 1, paths, serving.headers))
+        return int(seen["requests"])
+
+    for _ in range(COUNTING_TRIES):
+        serving.drive(1.0, paths)
+        found: dict[str, float | None] = dict(asked_of_stores(send))
+        if not seen["degraded"] + seen["failed"]:
+            return found
+    return dict.fromkeys(found)
+
+
+def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str, float]:
+    """The open loop, undisturbed and around a swap to another snapshot. CommandError: nobody swapped."""
+    plan, paths = serving.plan, asked.paths(serving.plan.limit)
+    around = min(AROUND_SWAP, 4 * plan.seconds)
+    calm = serving.drive(around, paths, rate=EASE * rps)
+    swap = threading.Timer(around, _activate, [other])
+    swap.start()
+    seen = serving.drive(2 * around, paths, rate=EASE * rps, window=[around / 2, around * 1.5])
+    swap.join()
+    deadline = time.monotonic() + FOLLOW_SECONDS
+    while serving.snapshots() != {other}:
+        if time.monotonic() > deadline:
+            raise CommandError(f"The workers serve {serving.snapshots()}, not {other}.")
+        time.sleep(0.5)
+    return {
+        "p99_ms_light": calm["p99_ms"],
+        "p50_ms_light": calm["p50_ms"],
+        "failed_on_swap": seen["failed"],
+        "requests_on_swap": seen["requests"],
+        "p99_ms_around_swap": seen["window_p99_ms"],
+        "p99_ms_of_swap_run": seen["p99_ms"],
     }
 
 
-def _prepare(plan: Plan, say: Callable[[str], object]) -> None:
-    ensure_market_of(plan.members, say)
-    world = runtime().world
-    if world.snapshot is None or world.live is None:
-        raise CommandError("There is no active snapshot or no release: run `manage.py refresh` first.")
+def _activate(snapshot_id: str) -> None:
+    try:
+        activate_snapshot(snapshot_id)
+    finally:
+        connection.close()
 
 
-def _viewers(snapshot: Snapshot) -> Any:
-    table = snapshot.surfaces[SURFACE].viewers
-    numbers = np.asarray(table["number"])[np.asarray(table["market"]) >= 0]
-    return np.random.default_rng(1).permutation(numbers)[:VIEWERS]
+def _releases(plan: Plan) -> tuple[Release, Release]:
+    """One without any rule, and the same with those of the plan, which is live."""
+    none = {"rules": 0, "flags": 0, "experiments": 0}
+    made = []
+    for counts in (none, {name: getattr(plan, name) for name in none}):
+        draft = start_revision(actor=None, title="Benchmark")
+        draft.content = with_rules(draft.content, *SURFACES, **counts)
+        made.append(publish(draft))
+    return made[0], made[1]
 
 
-def _fill(snapshot: Snapshot, viewers: Any, plan: Plan) -> None:
+def publish(draft: Any) -> Release:
+    """The draft's content, live, with its masks."""
+    draft.save()
+    ensure_masks_of_active(draft.content)
+    return publish_revision(draft, actor=None, note="For a benchmark")
+
+
+def _asked(snapshot: Snapshot, surface: str) -> Asked:
+    """Of some viewers those whose eligible share of the market is nearest to the one that is wanted."""
+    data = snapshot.surfaces[surface]
+    rows = np.flatnonzero(np.asarray(data.viewers["market"]) >= 0)
+    rows = np.random.default_rng(1).permutation(rows)[: 2 * VIEWERS]
+    shares = np.array([_eligible_share(snapshot, surface, row) for row in rows.tolist()])
+    order = np.argsort(np.abs(shares - ELIGIBLE), kind="stable")[:VIEWERS]
+    numbers = np.asarray(data.viewers["number"])[rows[order]].tolist()
+    ids = runtime().world.ids_of("member", numbers)
+    known = [(number, one) for number, one in zip(numbers, ids, strict=True) if one]
+    return Asked(
+        surface, [number for number, _ in known], [one for _, one in known], float(np.median(shares[order]))
+    )
+
+
+def _eligible_share(snapshot: Snapshot, surface: str, row: int) -> float:
+    data = snapshot.surfaces[surface]
+    viewer = Viewer(data.viewers.gather(np.array([row])))
+    params, now = PipelineParams(lineup=PEOPLE.name), clock.now().timestamp()
+    found, _ = find_eligible(Request(snapshot, surface, params, viewer, limit=20, now=now, seed=1))
+    market = int(data.viewers["market"][row])
+    start, stop = data.market_starts[market : market + 2].tolist()
+    return float(len(found) / (stop - start))
+
+
+def _fill(snapshot: Snapshot, asked: Asked, plan: Plan) -> None:
     """Seen and held of every viewer, drawn from their own market."""
     draw, now = np.random.default_rng(2), clock.now().timestamp()
-    data = snapshot.surfaces[SURFACE]
-    client = background_client()
-    pipe = client.pipeline(transaction=False)
-    for viewer in viewers.tolist():
+    data = snapshot.surfaces[asked.surface]
+    pipe = background_client().pipeline(transaction=False)
+    for viewer in asked.numbers:
         market = int(data.viewers["market"][data.viewer_row_of[viewer]])
         start, stop = data.market_starts[market : market + 2].tolist()
-        size = min(plan.seen + plan.held, stop - start)
-        numbers = np.asarray(data.candidates["number"])[
-            draw.choice(stop - start, size, replace=False) + start
-        ]
+        size = min(plan.seen + plan.held, (stop - start) // 2)
+        rows = draw.choice(stop - start, size, replace=False) + start
+        numbers = np.asarray(data.candidates["number"])[rows]
         held = min(plan.held, size // 2)
-        pipe.set(online.held_key(SURFACE, viewer), _packed(numbers[:held], now + HELD_SECONDS))
-        pipe.set(online.seen_key(SURFACE, viewer), _packed(numbers[held:], now - SEEN_HOURS_AGO * 3600))
+        pipe.set(online.held_key(asked.surface, viewer), _packed(numbers[:held], now + HELD_SECONDS))
+        seen_at = now - SEEN_HOURS_AGO * 3600
+        pipe.set(online.seen_key(asked.surface, viewer), _packed(numbers[held:], seen_at))
     pipe.execute()
-
-
-def _clean(viewers: Any) -> None:
-    """What was invented goes; a rebuild brings back what is true."""
-    keys = [key(SURFACE, one) for one in viewers.tolist() for key in (online.held_key, online.seen_key)]
-    background_client().unlink(*keys)
-    online.mark_missed("after a benchmark")
 
 
 def _packed(numbers: Any, at: float) -> bytes:
     records = np.zeros(len(numbers), online.RECORD)
     records["number"], records["state"], records["at"] = numbers, 1, at
     return records.tobytes()
-
-
-def _question(member: str, plan: Plan) -> dict[str, Any]:
-    return {"surface": SURFACE, "member": member, "limit": plan.limit}
-
-
-def _key() -> dict[str, str]:
-    out = StringIO()
-    call_command("create_service_key", "bench", scopes=["recommend:read"], stdout=out)
-    return {"Authorization": f"Api-Key {out.getvalue().strip()}"}
-
-
-def _line(i: int, rounds: dict[str, list[dict[str, Any]]]) -> str:
-    empty, ours = rounds["empty"][-1], rounds["recommendations"][-1]
-    return (
-        f"round {i}: empty {empty['cpu_ms']:.3f} ms CPU, p50 {empty['p50_ms']:.2f} ms; recommendations "
-        f"{ours['cpu_ms']:.3f} ms CPU ({ours['valkey_cpu_ms']:.3f} in Valkey), p50 {ours['p50_ms']:.2f} ms, "
-        f"{ours['per_second']:.0f} a second, {ours['items_per_answer']:.1f} items"
-    )
-
-
-def _medians(rounds: dict[str, list[dict[str, Any]]]) -> dict[str, dict[str, float]]:
-    figures = (
-        "cpu_ms",
-        "workers_cpu_ms",
-        "valkey_cpu_ms",
-        "p50_ms",
-        "p99_ms",
-        "per_second",
-        "items_per_answer",
-    )
-    return {
-        name: {figure: round(statistics.median(one[figure] for one in measured), 3) for figure in figures}
-        for name, measured in rounds.items()
-    }

@@ -1,0 +1,129 @@
+"""`manage.py bench`: what recommendations, retrieval, refreshes and events cost here, beside a baseline."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from argparse import ArgumentParser
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from apps.simulation.bench import conditions, events, pacer, refresh, retrieval, serving
+from raya_recs.embedded import EmbeddedServers
+from raya_recs.processes import ProcessError
+
+# What each works on: a kind of market in stores of its own, cached under var/bench, or nothing.
+MARKETS = {"serving": "market", "refresh": "market", "events": "market", "pacer": "simulated"}
+PLANS: Mapping[str, Callable[..., Any]] = {
+    "serving": serving.Plan,
+    "retrieval": retrieval.Plan,
+    "refresh": refresh.Plan,
+    "events": events.Plan,
+    "pacer": pacer.Plan,
+    "conditions": conditions.Plan,
+}
+BENCHES: Mapping[str, Callable[[Any, Callable[[str], object]], Mapping[str, Any]]] = {
+    "serving": serving.bench_serving,
+    "retrieval": retrieval.bench_retrieval,
+    "refresh": refresh.bench_refresh,
+    "events": events.bench_events,
+    "pacer": pacer.bench_pacer,
+    "conditions": conditions.bench_conditions,
+}
+OWN = "BENCH_HAS_OWN_STORES"
+FOLDERS = ("SNAPSHOT_DIR", "GRANTS_DIR", "MODEL_DIR", "METRICS_DIR", "CELERY_BROKER", "CELERY_BROKER_URL")
+
+
+class Command(BaseCommand):
+    help = (
+        "Measures CPU and speed beside a baseline. `serving`: a recommendation beside an empty view. "
+        "`retrieval`: the search for candidates beside plain numpy. `refresh`: from Postgres to the active "
+        "snapshot. `events`: batches of events through one API process beside COPY of the same rows. "
+        "`conditions`: the time of a verdict, from the dearest that is allowed to floods. `pacer`: a "
+        "simulated day of a share target and a floor. Each makes its own market, in stores of its own that "
+        "it starts and stops, and keeps it under var/bench."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("what", choices=[*BENCHES])
+        parser.add_argument(
+            "--members", type=int, help="of the market (1,000,000; for events 50,000; for pacer 2,000)"
+        )
+        parser.add_argument("--seconds", type=float, help="per round (2.5; for events 3; for retrieval 1)")
+        parser.add_argument("--repeat", type=int, help="rounds (5; for refresh 1); figures are their medians")
+        parser.add_argument("--connections", type=int, help="of the load driver (8; for events 4)")
+        parser.add_argument("--json", type=Path, help="write all figures to this file, name to number")
+        of_events = parser.add_argument_group("events")
+        of_events.add_argument("--batch", type=int, help="events in a request (100)")
+        of_events.add_argument("--effects", type=int, help="passes to time until the next list (100)")
+        of_serving = parser.add_argument_group("serving")
+        of_serving.add_argument("--limit", type=int, help="items asked for (20)")
+        of_serving.add_argument("--seen", type=int, help="people each viewer has seen (500)")
+        of_serving.add_argument("--held", type=int, help="people held back from each viewer (50)")
+        of_serving.add_argument("--workers", type=int, help="of the server (2)")
+        of_serving.add_argument("--rules", type=int, help="live rules (100)")
+        of_serving.add_argument("--flags", type=int, help="live flags (20)")
+        of_serving.add_argument("--experiments", type=int, help="running experiments (5)")
+        of_pacer = parser.add_argument_group("pacer")
+        of_pacer.add_argument("--lists", type=float, help="a minute, on average (12)")
+        of_pacer.add_argument("--share", type=float, help="of the places for the segment (0.1)")
+        of_pacer.add_argument("--floor", type=int, help="a day for each newcomer (1.25 x unpaced)")
+
+    def handle(self, **options: Any) -> None:
+        what = options["what"]
+        plan = _plan(PLANS[what], options)
+        if what in MARKETS and OWN not in os.environ:
+            self._again_with_own_stores(f"{MARKETS[what]}-{plan.members}")
+            return
+        if what in MARKETS:
+            _prepare_stores()
+        figures = {name: _rounded(value) for name, value in BENCHES[what](plan, self._say).items()}
+        for name, value in figures.items():
+            self._say(f"{name} {value}")
+        if options["json"]:
+            options["json"].write_text(json.dumps(figures, indent=1))
+
+    def _again_with_own_stores(self, name: str) -> None:
+        """This command once more, in a process whose settings know only the market's own stores."""
+        folder = Path(settings.VAR_DIR).resolve() / "bench" / name
+        env = {key: value for key, value in os.environ.items() if key not in FOLDERS}
+        try:
+            with EmbeddedServers(folder, say=self._say) as servers:
+                stores = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
+                env |= {**stores, "VAR_DIR": str(folder), OWN: "1"}
+                code = subprocess.call([sys.executable, *sys.argv], env=env)
+        except ProcessError as error:
+            raise CommandError(str(error)) from error
+        if code:
+            raise CommandError("The benchmark failed.", returncode=code)
+
+    def _say(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
+
+
+def _prepare_stores() -> None:
+    """Tables as the code wants them; nothing online of an earlier run."""
+    shutil.rmtree(settings.GRANTS_DIR, ignore_errors=True)
+    with redis.Redis.from_url(settings.REDIS_URL) as client:
+        client.flushall()
+    call_command("migrate", verbosity=0, interactive=False)
+
+
+def _rounded(value: float | None) -> float | None:
+    return value if value is None or isinstance(value, int) else round(value, 4)
+
+
+def _plan(kind: Callable[..., Any], options: dict[str, Any]) -> Any:
+    """What was asked for; the plan's own values for the rest."""
+    names = kind.__dataclass_fields__  # type: ignore[attr-defined]
+    return kind(**{name: options[name] for name in names if options[name] is not None})

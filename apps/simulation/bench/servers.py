@@ -1,19 +1,20 @@
 """What the stores say of themselves, for benchmarks on the machine that they run on: CPU, and who asked what.
 
-A connection that speaks while nobody asks for anything is background polling, and is not counted as a
-request's.
+A connection that says what is also said while nobody asks for anything is background polling, and is not
+counted as a request's.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import redis
 from django.core.management.base import CommandError
 from django.db import connection
 
@@ -21,48 +22,66 @@ from apps.common.valkey import background_client
 from apps.simulation.bench.processes import cpu_seconds
 
 IDLE_SECONDS = 3.0  # every poll speaks within
-_STATEMENT = re.compile(
-    r"\[(\d+)\] LOG: +(?:statement|execute [^:]*):"
-)  # as Postgres logs it, with its process
+SETTLE_SECONDS = 0.5  # until every process knows, and what was said is written down
+# Of a new connection to Valkey; a request has one already.
+GREETING = frozenset({"AUTH", "CLIENT", "HELLO", "INFO", "SELECT"})
+_STATEMENT = re.compile(r"\[(\d+)\] LOG: +(?:statement|execute [^:]*): (.*)")
+
+Said = list[tuple[str, str]]  # who (a connection), and the beginning of what
 
 
 def asked_of_stores(send: Callable[[], int]) -> dict[str, float]:
     """Postgres queries and Valkey round trips per request, of the requests that `send` makes and counts."""
-    with _statements_logged() as statements:
-        client_before, log_before = _commands(), statements()
+    with _statements_logged() as statements, _commands_watched() as commands:
         time.sleep(IDLE_SECONDS)
-        client_idle, log_idle = _commands(), statements()
+        idle = statements(), commands()
         requests = send()
-        client_after, log_after = _commands(), statements()
-    queries = _spoken(log_before, log_idle, log_after)
-    round_trips = _spoken(client_before, client_idle, client_after)
+        time.sleep(SETTLE_SECONDS)
+        queries, round_trips = (
+            len(for_requests(before, every))
+            for before, every in zip(idle, (statements(), commands()), strict=True)
+        )
     return {"postgres_queries": queries / requests, "valkey_round_trips": round_trips / requests}
 
 
-def _spoken(before: Counter[str], idle: Counter[str], after: Counter[str]) -> int:
-    """How often those spoke at last who were silent when idle."""
-    background = {who for who in idle if idle[who] != before[who]}
-    return sum(count - idle[who] for who, count in after.items() if who not in background)
-
-
-def _commands() -> Counter[str]:
-    """How many commands each connection to Valkey has sent; those within a script are not among them."""
-    clients: Any = background_client().client_list()
-    return Counter({client["id"]: int(client["tot-cmds"]) for client in clients})
+def for_requests(idle: Said, every: Said) -> Said:
+    """What was said after `idle`, its beginning, by those who never say what is said there."""
+    polled = {what for _, what in idle}
+    background = {who for who, what in every if what in polled}
+    return [(who, what) for who, what in every[len(idle) :] if who not in background]
 
 
 @contextmanager
-def _statements_logged() -> Iterator[Callable[[], Counter[str]]]:
-    """Has Postgres log every statement; gives how many each of its processes has carried out since."""
+def _commands_watched() -> Iterator[Callable[[], Said]]:
+    """The commands of each connection to Valkey so far; those within a script are not among them."""
+    said: Said = []
+    client: Any = background_client()
+    with client.monitor() as monitor:
+
+        def listen() -> None:
+            with suppress(redis.RedisError, OSError, ValueError):  # the end of watching
+                for one in monitor.listen():
+                    words = one["command"].split(maxsplit=2)
+                    if one["client_type"] != "lua" and words[0] not in GREETING:
+                        who = f"{one['client_address']}:{one['client_port']}"
+                        said.append((who, " ".join(words[:2])))
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield lambda: list(said)
+
+
+@contextmanager
+def _statements_logged() -> Iterator[Callable[[], Said]]:
+    """Has Postgres log every statement; gives what each of its processes has carried out since."""
     log = Path(f"/proc/{_postmaster()}/fd/2")
     start = log.stat().st_size
     _set_logging("SET log_statement = 'all'")
     try:
 
-        def statements() -> Counter[str]:
+        def statements() -> Said:
             with log.open("rb") as file:
                 file.seek(start)
-                return Counter(_STATEMENT.findall(file.read().decode(errors="replace")))
+                return _STATEMENT.findall(file.read().decode(errors="replace"))
 
         yield statements
     finally:
@@ -73,7 +92,7 @@ def _set_logging(how: str) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"ALTER SYSTEM {how}")
         cursor.execute("SELECT pg_reload_conf()")
-    time.sleep(0.5)  # until every process has read it
+    time.sleep(SETTLE_SECONDS)
 
 
 def postgres_cpu_seconds() -> float:

@@ -189,11 +189,12 @@ MUTATIONS = (
         "tests/interactions/test_upkeep.py::test_what_was_dropped_is_not_taken_again_by_any_way",
     ),
     Mutation(
-        "whoever missed lists that hold people back is rebuilt",
+        "lists that were answered without Valkey hold people back afterwards",
         "apps/interactions/rebuild.py",
-        "    return not held_elsewhere\n",
-        "    return True\n",
-        "tests/interactions/test_catching_up.py::test_who_missed_lists_that_hold_people_back_is_rebuilt",
+        "        _write_held_without_valkey(client)\n",
+        "",
+        "tests/interactions/test_catching_up.py"
+        "::test_lists_that_were_answered_without_valkey_hold_people_back_when_it_is_believed_again",
     ),
     Mutation(
         "what is stored is kept to be told",

@@ -19,42 +19,34 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.common import online
-from apps.common.copy_out import columns_of
+from apps.common.copy_out import Columns, many_columns_of
 from apps.interactions.exposures import CLOCKS_DIFFER_SECONDS, LEAST_WAIT_SECONDS, NAMED_BEHIND_SECONDS
 
-HOUR = 3600
+I64 = npt.NDArray[np.int64]
+HOUR, MICROSECONDS = 3600, 1_000_000
 COUNTED_HOURS = 24  # besides the present one
 
-_EXPOSURES = """
-WITH named AS (
-    SELECT delivery, target, surface, extract(epoch FROM max(occurred_at)) + %(named)s AS until
-    FROM interactions_event
-    WHERE type = 'impression' AND delivery IS NOT NULL
-        AND occurred_at >= to_timestamp(%(oldest)s - %(named)s)
-    GROUP BY delivery, target, surface
-), unnamed AS (
-    SELECT actor, target, surface,
-        max(least(extract(epoch FROM received_at), extract(epoch FROM occurred_at) + %(apart)s)) AS until
-    FROM interactions_event
-    WHERE type = 'impression' AND delivery IS NULL AND occurred_at >= to_timestamp(%(oldest)s - %(apart)s)
-    GROUP BY actor, target, surface
-), shown AS (
-    SELECT id, surface, array_position(%(surfaces)s::text[], surface::text) - 1 AS place, viewer, candidates,
-        floor(extract(epoch FROM served_at))::bigint AS granted, greatest(hold_seconds, %(wait)s) AS wait,
-        substring(uuid_send(id) FROM 9) AS tag
-    FROM interactions_delivery
-    WHERE served_at >= to_timestamp(%(oldest)s) AND counted AND surface = ANY(%(surfaces)s::text[])
-)
-SELECT s.place, s.viewer, candidate, s.granted, s.granted + s.wait AS due, s.tag,
-    coalesce(named.until >= s.granted, false) OR coalesce(unnamed.until >= s.granted, false) AS seen
-FROM shown s CROSS JOIN unnest(s.candidates) AS candidate
-LEFT JOIN named ON named.delivery = s.id AND named.target = candidate AND named.surface = s.surface
-LEFT JOIN unnamed ON unnamed.actor = s.viewer AND unnamed.target = candidate AND unnamed.surface = s.surface
-WHERE candidate > 0
+_DELIVERIES = """
+SELECT viewer, array_position(%(surfaces)s::text[], surface::text) - 1 AS place, served_at,
+    greatest(hold_seconds, %(wait)s) AS wait, substring(uuid_send(id) FROM 9) AS tag, candidates
+FROM interactions_delivery
+WHERE served_at >= to_timestamp(%(oldest)s) AND counted AND surface = ANY(%(surfaces)s::text[])
 """
-_COLUMNS = {
-    "surface": "int", "viewer": "int", "candidate": "int", "granted": "bigint", "due": "bigint",
-    "tag": "half", "seen": "boolean",
+_SHOWN = {
+    "viewer": "int", "place": "int", "served_at": "moment", "wait": "int", "tag": "half",
+    "candidates": "ints",
+}  # fmt: skip
+_IMPRESSIONS = """
+SELECT actor, target, array_position(%(surfaces)s::text[], surface::text) - 1 AS place,
+    delivery IS NOT NULL AS named, coalesce(substring(uuid_send(delivery) FROM 9), int8send(0)) AS tag,
+    occurred_at, received_at
+FROM interactions_event
+WHERE type = 'impression' AND target IS NOT NULL AND surface = ANY(%(surfaces)s::text[])
+    AND occurred_at >= to_timestamp(%(oldest)s - CASE WHEN delivery IS NULL THEN %(apart)s ELSE %(named)s END)
+"""
+_SEEN = {
+    "actor": "int", "target": "int", "place": "int", "named": "boolean", "tag": "half",
+    "occurred_at": "moment", "received_at": "moment",
 }  # fmt: skip
 
 
@@ -79,7 +71,7 @@ class Exposures:
 
 
 def read_exposures(surfaces: Sequence[str], now: float) -> Exposures:
-    """What Postgres says, with one query."""
+    """What Postgres says, with one query for the deliveries and, after it, one for the impressions."""
     oldest = (int(now) // HOUR - COUNTED_HOURS) * HOUR
     given = {
         "surfaces": list(surfaces),
@@ -88,7 +80,55 @@ def read_exposures(surfaces: Sequence[str], now: float) -> Exposures:
         "named": NAMED_BEHIND_SECONDS,
         "wait": LEAST_WAIT_SECONDS,
     }
-    return Exposures(surfaces, int(now), **columns_of(_EXPOSURES, _COLUMNS, given))
+    lists = many_columns_of(_DELIVERIES, _SHOWN, given)
+    impressions = many_columns_of(_IMPRESSIONS, _SEEN, given)
+    rows = np.repeat(np.arange(len(lists["viewer"])), lists["candidates"])
+    shown = {name: lists[name][rows] for name in ("place", "viewer", "served_at", "wait", "tag")}
+    shown["candidate"] = lists["candidates.each"]
+    shown = {name: column[shown["candidate"] > 0] for name, column in shown.items()}
+    granted = shown["served_at"] // MICROSECONDS
+    return Exposures(
+        surfaces,
+        int(now),
+        surface=shown["place"],
+        viewer=shown["viewer"],
+        candidate=shown["candidate"],
+        granted=granted,
+        due=granted + shown["wait"],
+        tag=shown["tag"],
+        seen=_seen(shown, granted * MICROSECONDS, impressions, len(surfaces)).astype("u1"),
+    )
+
+
+def _seen(shown: Columns, granted: I64, impressions: Columns, surfaces: int) -> npt.NDArray[np.bool_]:
+    """[n] whether an impression says that the candidate was seen. Moments in microseconds."""
+    tags = np.unique(shown["tag"])
+    is_known = np.isin(impressions["tag"], tags)
+    names = {name: column[is_known & (impressions["named"] > 0)] for name, column in impressions.items()}
+    others = {name: column[impressions["named"] == 0] for name, column in impressions.items()}
+    until = names["occurred_at"] + NAMED_BEHIND_SECONDS * MICROSECONDS
+    keys = _keys(np.searchsorted(tags, names["tag"]), names["place"], names["target"], surfaces)
+    of_shown = _keys(np.searchsorted(tags, shown["tag"]), shown["place"], shown["candidate"], surfaces)
+    by_name = _latest_of(of_shown, keys, until) >= granted
+    until = np.minimum(others["received_at"], others["occurred_at"] + CLOCKS_DIFFER_SECONDS * MICROSECONDS)
+    keys = _keys(others["actor"], others["place"], others["target"], surfaces)
+    of_shown = _keys(shown["viewer"], shown["place"], shown["candidate"], surfaces)
+    return np.asarray(by_name | (_latest_of(of_shown, keys, until) >= granted))
+
+
+def _keys(who: Any, place: Any, number: Any, surfaces: int) -> I64:
+    """Three numbers as one."""
+    return np.asarray((who.astype("i8") * surfaces + place) << 32 | number)
+
+
+def _latest_of(wanted: I64, keys: I64, moments: I64) -> I64:
+    """[n] the latest of the moments that stand under each wanted key; -1: none does."""
+    if not len(keys):
+        return np.full(len(wanted), -1)
+    order = np.lexsort((moments, keys))
+    keys, moments = keys[order], moments[order]
+    last = np.searchsorted(keys, wanted, side="right") - 1
+    return np.asarray(np.where((last >= 0) & (keys[last] == wanted), moments[last], -1))
 
 
 def counters_of(found: Exposures) -> dict[str, dict[int, bytes]]:

@@ -20,7 +20,6 @@ from apps.common.prepared import rows_of
 from apps.common.valkey import background_client
 from apps.interactions import refill, refill_signals
 from apps.interactions.copier import copy_all
-from apps.interactions.exposures import NAMED_BEHIND_SECONDS, Impression, confirm
 from apps.interactions.grants import settle_grants
 from apps.interactions.telling import forget_all, tell_untold
 from apps.surfaces.models import Surface
@@ -45,7 +44,7 @@ DERIVED = (
     b"o:moved",
 )
 BUILT = "o:built"  # the moment, by Postgres's clock, before which everything is in
-LONGEST_BATCH_SECONDS = 600  # between the moment that a batch of events was received and its commit
+MOST_TRIES = 10  # to be believed, while writes go on being missed
 
 _GONE = {
     "member": """
@@ -57,23 +56,8 @@ _GONE = {
         SELECT number FROM places_place WHERE visibility <> 'visible' OR stopped_at IS NOT NULL
         UNION ALL SELECT number FROM common_change WHERE kind = 'place.deleted'""",
 }
-# Impressions that somebody committed, or told Valkey of, while the exposures were read and written.
-_LATELY = """
-SELECT surface, actor, target, delivery, extract(epoch FROM occurred_at)::float8,
-    extract(epoch FROM received_at)::float8
-FROM interactions_event
-WHERE type = 'impression' AND target IS NOT NULL AND received_at >= to_timestamp(%s)
-    AND occurred_at >= to_timestamp(%s)
-"""
-
-
 # No commit takes longer than that minute.
 _BUILT = "SELECT extract(epoch FROM clock_timestamp() - interval '1 minute')::float8"
-# Lists that were answered without Valkey hold people back; nobody but a rebuild says so there.
-_WITHOUT_VALKEY = """
-SELECT EXISTS (SELECT 1 FROM interactions_delivery WHERE NOT counted
-    AND served_at > now() - interval '24 hours' AND copied_at > to_timestamp(%s))
-"""
 
 
 def rebuild_when_needed(*, wait: bool = False) -> bool:
@@ -105,29 +89,23 @@ def rebuild() -> bool:
 def _can_catch_up(client: redis.Redis) -> bool:
     """The same server, never emptied since it was whole, and all that it missed is told again."""
     belief = online.current_belief()
-    if belief.run_id != _run_id(client) or _marker(client) < max(belief.lost_at, 1):
-        return False
-    ((held_elsewhere,),) = rows_of(_WITHOUT_VALKEY, [float(cast("bytes | None", client.get(BUILT)) or 0)])
-    return not held_elsewhere
+    is_whole = _marker(client) >= max(belief.lost_at, 1) and client.exists(BUILT)
+    return bool(is_whole) and belief.run_id == _run_id(client)
 
 
 def _catch_up(client: redis.Redis) -> bool:
-    """Tells what Valkey missed, from Postgres; False when it missed something else meanwhile."""
-    generation, run_id = online.current_belief().generation, _run_id(client)
-    batches = tell_untold(all_rows=True)
-    client.set(online.MARKER, generation)
-    believed = _believe(generation, run_id if _run_id(client) == run_id else "")
-    log.info("Valkey was told %d batches of events that it missed: %s", batches, _said(believed))
+    """Tells what Valkey missed, from Postgres; False when it missed something that nobody tells again."""
+    started, run_id = online.current_belief().generation, _run_id(client)
+    believed = _tell_until_believed(client, started, run_id)
+    log.info("Valkey was told what it missed: %s", _said(believed))
     return believed
 
 
 def _rebuild(client: redis.Redis) -> bool:
     generation = _start()
     started = time.monotonic()
-    client.delete(online.MARKER)  # the reserve script refuses from here on; only a rebuild ends this
+    client.delete(online.MARKER, BUILT)  # the reserve script refuses from here on; only a rebuild ends this
     run_id = _run_id(client)
-    ((built,),) = rows_of(_BUILT)
-    client.set(BUILT, built)
     forget_all()
     _clear(client)
     # Then no process answers any more with what it was granted before: grants are in the stream or in files.
@@ -135,11 +113,41 @@ def _rebuild(client: redis.Redis) -> bool:
     copy_all()
     settle_grants(everything=True)
     _write_all(client)
-    tell_untold(all_rows=True)  # what ended while it was being written is not brought back by it
-    client.set(online.MARKER, generation)
-    believed = _believe(generation, run_id if _run_id(client) == run_id else "")
-    log.info("Online state rebuilt as generation %d: %s", generation, _said(believed))
+    # What ended while it was being written is not brought back by it: all that was told since is told again.
+    believed = _tell_until_believed(client, generation, run_id)
+    log.info(
+        "Online state rebuilt in %.1f s as generation %d: %s",
+        time.monotonic() - started, generation, _said(believed),
+    )  # fmt: skip
     return believed
+
+
+def _tell_until_believed(client: redis.Redis, whole: int, run_id: str) -> bool:
+    """Tells what is untold and believes; again, when meanwhile Valkey missed what is told again.
+
+    `whole`: the generation since which nothing may have been lost that nobody tells again. False when
+    something was, when the server is another one or was emptied, or when it goes on missing writes.
+    """
+    for _ in range(MOST_TRIES):
+        belief = online.current_belief()
+        if belief.lost_at > whole or not client.exists(BUILT):
+            return False
+        _write_held_without_valkey(client)
+        tell_untold(all_rows=True)
+        client.set(online.MARKER, belief.generation)
+        if _run_id(client) != run_id:
+            return False
+        if _believe(belief.generation, run_id):
+            return True
+    return False
+
+
+def _write_held_without_valkey(client: redis.Redis) -> None:
+    """Lists that were answered without Valkey since it was whole hold people back, too."""
+    ((now,),) = rows_of(_BUILT)
+    since = float(cast("bytes | None", client.get(BUILT)) or 0)
+    refill.write_held(client, _surfaces(), uncounted_since=since)
+    client.set(BUILT, now)
 
 
 def _said(believed: bool) -> str:
@@ -147,23 +155,25 @@ def _said(believed: bool) -> str:
 
 
 def _write_all(client: redis.Redis) -> None:
-    surfaces = list(Surface.objects.order_by("key").values_list("key", flat=True))
-    now = clock.now().timestamp()
-    refill.write_relationships(client, surfaces)
+    surfaces = _surfaces()
+    pairs = refill.read_relationships(surfaces)
+    refill.write_relationships(client, surfaces, pairs)
+    refill.write_received(client, surfaces, pairs)
+    refill_signals.write_decisions(client, surfaces, pairs)
+    del pairs
     refill.write_connections(client)
     refill.write_seen(client, surfaces)
     _write_gone(client)
+    ((now,),) = rows_of(_BUILT)
     refill.write_held(client, surfaces)
-    refill_signals.write_signals(client, surfaces)
+    client.set(BUILT, now)
+    refill_signals.write_feedback(client)
+    refill_signals.write_active(client)
     refill.write_exposures(client, surfaces, clock.now().timestamp())
-    _confirm_since(client, now)
 
 
-def _confirm_since(client: redis.Redis, since: float) -> None:
-    """Again, what was seen meanwhile: whoever told Valkey before the exposures were there told it nothing."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LATELY, [since - LONGEST_BATCH_SECONDS, since - 2 * NAMED_BEHIND_SECONDS])
-        confirm(client, (Impression(*row) for row in cursor.fetchall()))
+def _surfaces() -> list[str]:
+    return list(Surface.objects.order_by("key").values_list("key", flat=True))
 
 
 def _write_gone(client: redis.Redis) -> None:

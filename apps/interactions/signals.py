@@ -232,14 +232,11 @@ def write(client: redis.Redis, told: Told) -> None:
     _script(client)(keys=keys, args=args)
 
 
-def count_unread(client: redis.Redis, surface: str) -> None:
-    """Counts anew what waits unread in every inbox of a surface. Raises RedisError."""
-    prefix = online.received_key(surface, 0).removesuffix("0")
-    keys = [key.decode() for key in client.scan_iter(f"{prefix}*", count=10_000)]
-    for start in range(0, len(keys), 1000):
-        part = keys[start : start + 1000]
-        owners = [key.removeprefix(prefix) for key in part]
-        _counter(client)(keys=[online.unread_key(surface), *part], args=owners)
+def count_unread(client: redis.Redis, surface: str, keys: Iterable[str]) -> None:
+    """Counts anew what waits unread in inboxes of a surface (their received keys). Raises RedisError."""
+    prefix, found = online.received_key(surface, 0).removesuffix("0"), list(keys)
+    owners = [key.removeprefix(prefix) for key in found]
+    _counter(client)(keys=[online.unread_key(surface), *found], args=owners)
 
 
 def in_parts(told: Told, most: int = 300) -> Iterable[Told]:

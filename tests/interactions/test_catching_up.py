@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -15,7 +16,7 @@ from redis.retry import Retry
 
 from apps.common import clock, online
 from apps.common.valkey import writing_client
-from apps.interactions import rebuild, services, telling
+from apps.interactions import rebuild, refill, services, telling
 from apps.interactions.bodies import EventBody
 from apps.interactions.delivery_ids import new_delivery_id
 from apps.interactions.models import Delivery, Untold
@@ -42,10 +43,14 @@ def n(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
 @pytest.fixture
 def away(n: dict[str, int], monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """Writes reach nobody until this is undone; the server keeps all it had."""
-    nobody = redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=Retry(NoBackoff(), 0))
     with monkeypatch.context() as patched:
-        patched.setattr(online, "writing_client", lambda: nobody)
+        patched.setattr(online, "writing_client", nobody)
         yield patched
+
+
+def nobody() -> redis.Redis:
+    """Where no server is."""
+    return redis.Redis(host="127.0.0.1", port=1, socket_connect_timeout=0.1, retry=Retry(NoBackoff(), 0))
 
 
 def late(type_: str, actor: str, target: str, **values: object) -> EventBody:
@@ -109,7 +114,7 @@ def test_who_missed_something_else_too_is_rebuilt(n: dict[str, int], away: pytes
     assert records(online.acted_key("dating", n["ann"])) == {(n["bob"], 0): CODES["liked"]}
 
 
-def test_who_missed_lists_that_hold_people_back_is_rebuilt(
+def test_lists_that_were_answered_without_valkey_hold_people_back_when_it_is_believed_again(
     n: dict[str, int], away: pytest.MonkeyPatch
 ) -> None:
     assert accepted(late("like", "ann", "bob"))
@@ -117,8 +122,44 @@ def test_who_missed_lists_that_hold_people_back_is_rebuilt(
     generation = online.current_belief().generation
     away.undo()
     assert heal_online_state_task()
-    assert online.current_belief().generation > generation
+    belief = online.current_belief()
+    assert (belief.trusted, belief.generation) == (True, generation), "it was rebuilt"
     assert records(online.held_key("dating", n["ann"])) == {(n["cat"], 0): 1}
+    assert writing_client().ttl(online.held_key("dating", n["ann"])) > 0
+
+
+def test_what_a_rebuild_missed_is_told_at_its_end_and_does_not_begin_it_anew(
+    n: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_gone = rebuild._write_gone
+
+    def while_valkey_is_away(client: redis.Redis) -> None:
+        with monkeypatch.context() as patched:
+            patched.setattr(online, "writing_client", nobody)
+            assert accepted(late("like", "ann", "bob"), late("block", "cat", "ann"))
+        write_gone(client)
+
+    monkeypatch.setattr(rebuild, "_write_gone", while_valkey_is_away)
+    generation = online.current_belief().generation
+    assert rebuild.rebuild()
+    belief = online.current_belief()
+    assert (belief.trusted, belief.generation) == (True, generation + 2)
+    assert records(online.acted_key("dating", n["ann"]))[n["bob"], 0] == CODES["liked"]
+    assert records(online.global_key(n["cat"]))[n["ann"], online.BLOCKED_BY_VIEWER] == 1
+
+
+def test_who_was_emptied_during_a_rebuild_is_not_believed(
+    n: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_exposures = refill.write_exposures
+
+    def emptied(client: redis.Redis, *rest: Any) -> None:
+        write_exposures(client, *rest)
+        client.flushdb()
+
+    monkeypatch.setattr(refill, "write_exposures", emptied)
+    assert not rebuild.rebuild()
+    assert not online.current_belief().trusted
 
 
 def test_who_was_emptied_is_rebuilt(n: dict[str, int], away: pytest.MonkeyPatch) -> None:

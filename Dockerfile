@@ -3,8 +3,11 @@
 FROM python:3.11-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /venv
-COPY requirements/base.txt /tmp/base.txt
-RUN /venv/bin/pip install --require-hashes --no-deps -r /tmp/base.txt
+COPY requirements /tmp/requirements
+# By option, --build-arg EXTRAS="s3 tracing": snapshots in S3, traces.
+ARG EXTRAS=""
+RUN for part in base $EXTRAS; do \
+    /venv/bin/pip install --require-hashes --no-deps -r "/tmp/requirements/$part.txt" || exit 1; done
 
 FROM python:3.11-slim-bookworm
 # OpenMP, for scikit-learn and implicit.

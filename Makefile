@@ -95,7 +95,7 @@ fmt: $(DEV_READY) ## Format the code
 	$(VENV)/bin/ruff check --fix --select I .
 
 lock: $(DEV_READY) ## Lock the requirements anew (needs the package index)
-	cd requirements && for part in base demo tracing dev; do \
+	cd requirements && for part in base demo tracing s3 dev; do \
 		../$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 			--no-emit-index-url --custom-compile-command "make lock" $(ARGS) -o $$part.txt $$part.in || exit 1; done
 

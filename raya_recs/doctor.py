@@ -89,11 +89,12 @@ def _snapshot() -> str:
     from django.conf import settings
 
     from apps.refresh.models import SnapshotRow
+    from apps.refresh.store import is_published
 
     active = SnapshotRow.objects.filter(status=SnapshotRow.Status.ACTIVE).first()
     if active is None:
         raise NotGoodError("none is active: manage.py refresh")
-    if not (Path(settings.SNAPSHOT_DIR) / active.id).is_dir():
+    if not (Path(settings.SNAPSHOT_DIR) / active.id).is_dir() and not is_published(active.id):
         raise NotGoodError(f"{active.id} is active but its folder is missing: manage.py refresh")
     return f"{active.id}, built {active.built_at:%Y-%m-%d %H:%M} UTC"
 

@@ -657,4 +657,26 @@ MUTATIONS = (
         "if False:",
         "tests/console/test_variants.py::test_the_same_knob_twice_in_a_flag_is_refused_and_never_picked_by_chance",
     ),
+    Mutation(
+        "a changed manifest is refused",
+        "apps/pipeline/snapshot.py",
+        "if manifest_text(manifest) != text:",
+        "if False:",
+        "tests/refresh/test_services.py::test_a_harmed_snapshot_is_refused[manifest]",
+    ),
+    Mutation(
+        "what is fetched is checked against the manifest",
+        "apps/refresh/store.py",
+        "if checksum_of(file) != checksum:",
+        "if False:",
+        "tests/refresh/test_store.py"
+        "::test_what_did_not_arrive_as_it_was_published_is_refused_and_fetched_again_later",
+    ),
+    Mutation(
+        "a name in a manifest leads nowhere but into the snapshot's folder",
+        "apps/refresh/store.py",
+        "if file.parent != unfinished:",
+        "if False:",
+        "tests/refresh/test_store.py::test_a_name_that_leads_out_of_the_folder_is_refused",
+    ),
 )

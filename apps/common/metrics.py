@@ -70,6 +70,9 @@ CANDIDATE_PERCENT = Gauge(
 SNAPSHOT_AGE = Gauge(
     "raya_recs_snapshot_age_seconds", "Since the data of the served snapshot", multiprocess_mode="livemax"
 )
+SNAPSHOTS_REFUSED = Counter(
+    "raya_recs_snapshots_refused", "Tries to fetch and open the active snapshot that failed"
+)
 OVERLAY_LAG = Gauge(
     "raya_recs_overlay_lag_seconds", "Age of the oldest change not followed", multiprocess_mode="livemax"
 )

@@ -19,9 +19,10 @@ from apps.delivery.pacing import SHARE_MINUTES, Shown, next_step, smoothed_sprea
 from apps.delivery.rules import dead_rules
 from apps.pipeline.filters.eligibility import rows_of
 from apps.pipeline.rules import RuleMasks, SurfaceRules
-from apps.pipeline.snapshot import Snapshot, SurfaceData, open_snapshot
+from apps.pipeline.snapshot import Snapshot, SurfaceData
 from apps.refresh.masks import ensure_masks
-from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+from apps.refresh.selectors import active_snapshot_id
+from apps.refresh.store import open_here
 from apps.releases.params import compiled
 from apps.releases.selectors import live
 
@@ -51,7 +52,7 @@ def pace(now: datetime | None = None) -> int:
     wanted = {key: one.rules for key, one in surfaces.items() if _is_paced(one.rules)}
     if not wanted:
         return 0
-    snapshot = open_snapshot(snapshot_folder(active), verify=False)
+    snapshot = open_here(active, verify=False)
     masks = ensure_masks(snapshot, release.stable_content)
     return sum(
         _pace_surface(key, rules, masks[key, rules.digest], snapshot, release.killed, moment)

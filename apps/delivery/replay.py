@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,8 @@ from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.masks import condition_words
 from apps.pipeline.rules import LiveRules, Pacing, SurfaceRules, live_rules
 from apps.pipeline.run import run
-from apps.pipeline.snapshot import Snapshot, SnapshotRefused, Table, open_snapshot
-from apps.refresh.selectors import snapshot_folder
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused, Table
+from apps.refresh.store import open_here
 from apps.releases.models import Release
 from apps.releases.params import Assigned, compiled
 
@@ -140,8 +139,7 @@ def _pacing(row: Delivery) -> Pacing | None:
 
 def _snapshot(row: Delivery) -> Snapshot:
     try:
-        folder: Path = snapshot_folder(row.snapshot)
-        snapshot = open_snapshot(folder, verify=False)
+        snapshot = open_here(row.snapshot, verify=False)
     except (SnapshotRefused, ValueError):
         raise NotReplayable(f"Its snapshot {row.snapshot} is not kept any more.") from None
     if row.surface not in snapshot.surfaces:

@@ -18,7 +18,7 @@ import numpy as np
 import redis
 from django.db import DatabaseError, connection
 
-from apps.common import online, valkey
+from apps.common import metrics, online, valkey
 from apps.common.online import Belief
 from apps.common.valkey import polling_client
 from apps.delivery import truth
@@ -31,8 +31,8 @@ from apps.delivery.rules import OverlayWords
 from apps.delivery.world import World
 from apps.interactions.grants import grant_file
 from apps.pipeline.signals import by_number
-from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
-from apps.refresh import masks
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused
+from apps.refresh import masks, store
 from apps.refresh.identifiers import KINDS, open_identifiers
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from apps.releases.selectors import LiveRow, live, live_mark
@@ -44,7 +44,8 @@ BELIEF_SECONDS = 0.15
 BELIEF_WAIT = 0.4
 TRAVEL_SECONDS = 30.0
 HEAL_SECONDS = 1.0
-SOON = 2_000_000  # rows times conditions that a poll evaluates itself, in tens of milliseconds
+SOON = masks.WORTH_FETCHING  # rows times conditions that a poll evaluates itself
+LONGEST_REST = 60.0  # seconds between two tries of a snapshot that is refused
 
 
 class Runtime:
@@ -63,6 +64,7 @@ class Runtime:
         self._live_mark: tuple[Any, ...] | None = None
         self._travel_at = 0.0
         self._healed_at = 0.0
+        self._refused = ("", 0, 0.0)  # a snapshot, how often it was refused in a row, when to try it again
         self._said = ""
 
     def start(self) -> None:
@@ -175,25 +177,35 @@ class Runtime:
         current = self.world.snapshot
         if active is None or (current is not None and current.id == active):
             return
-        if wait or current is None:
+        refused, _, again_at = self._refused
+        if wait or (current is None and refused != active and store.store() is None):
             self._load(active)
-        else:
+        elif refused != active or time.monotonic() >= again_at:
             self._spawn("snapshot", lambda: self._load(active))
 
     def _load(self, snapshot_id: str) -> None:
         from apps.pipeline.run import warm
 
         try:
+            snapshot = store.open_here(snapshot_id)
             folder = snapshot_folder(snapshot_id)
-            snapshot = open_snapshot(folder)
             identifiers = {kind: open_identifiers(folder, kind) for kind in KINDS}
             warm(snapshot)
         except SnapshotRefused as error:
-            self._say_once(f"The active snapshot is refused, the earlier one serves: {error}")
+            self._refuse(snapshot_id, error)
             return
         overlay = replace(first_overlay(snapshot), away=travellers(snapshot))
         self._swap(snapshot=snapshot, identifiers=identifiers, overlay=overlay)
         log.info("Serving snapshot %s", snapshot_id)
+
+    def _refuse(self, snapshot_id: str, error: SnapshotRefused) -> None:
+        """The last good one serves on; this one is tried again, more and more rarely."""
+        before, times, _ = self._refused
+        times = times + 1 if before == snapshot_id else 1
+        self._refused = (snapshot_id, times, time.monotonic() + min(2.0 ** min(times, 10), LONGEST_REST))
+        metrics.SNAPSHOTS_REFUSED.inc()
+        log.warning("The active snapshot is refused, the last good one serves: %s", str(error))
+        store.discard(snapshot_id)
 
     def _follow_changes(self) -> None:
         with self._overlay_lock:

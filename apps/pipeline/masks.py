@@ -8,7 +8,6 @@ when they don't match their checksums.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -20,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from apps.pipeline.rules import U64, WORD, RuleMasks, SurfaceRules, words_for
-from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.snapshot import Snapshot, Table, checksum_of
 
 FOLDER = "rules"
 PARTS = ("candidates", "viewers")
+CHECKSUMS = "checksums.json"
+FILES = (*(f"{part}.npy" for part in PARTS), CHECKSUMS)
 UNFINISHED = ".building-"
 KEPT = 12  # mask folders of one snapshot: those in use, and a few that may come back
 
@@ -53,17 +54,17 @@ def build_masks(snapshot: Snapshot, surface: str, rules: SurfaceRules) -> RuleMa
 
 def find_masks(snapshot: Snapshot, surface: str, rules: SurfaceRules) -> RuleMasks | None:
     """The masks as they stand beside the snapshot; None when there are none, or they are not whole."""
-    folder = _folder(snapshot, surface, rules)
+    folder = folder_of(snapshot, surface, rules)
     if folder is None:
         return None
     data = snapshot.surfaces[surface]
     expected = {"candidates": len(data.candidates), "viewers": len(data.viewers)}
     try:
-        checksums = json.loads((folder / "checksums.json").read_text())
+        checksums = json.loads((folder / CHECKSUMS).read_text())
         parts = {}
         for name in PARTS:
             path = folder / f"{name}.npy"
-            if _checksum(path) != checksums[name]:
+            if checksum_of(path) != checksums[name]:
                 return None
             parts[name] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
             if len(parts[name]) != expected[name]:
@@ -79,7 +80,7 @@ def ensure_masks(snapshot: Snapshot, surface: str, rules: SurfaceRules) -> RuleM
     A disk that takes no file costs the sharing, not the masks.
     """
     found = find_masks(snapshot, surface, rules)
-    folder = _folder(snapshot, surface, rules)
+    folder = folder_of(snapshot, surface, rules)
     if found is not None:
         return found
     if folder is None:
@@ -116,8 +117,8 @@ def _write(masks: RuleMasks, folder: Path) -> None:
     for name in PARTS:
         path = unfinished / f"{name}.npy"
         np.save(path, getattr(masks, name))
-        checksums[name] = _checksum(path)
-    (unfinished / "checksums.json").write_text(json.dumps(checksums))
+        checksums[name] = checksum_of(path)
+    (unfinished / CHECKSUMS).write_text(json.dumps(checksums))
     for path in unfinished.iterdir():
         with path.open("rb") as file:
             os.fsync(file.fileno())
@@ -125,8 +126,8 @@ def _write(masks: RuleMasks, folder: Path) -> None:
     unfinished.rename(folder)
 
 
-def _folder(snapshot: Snapshot, surface: str, rules: SurfaceRules) -> Path | None:
-    """None for a snapshot in memory, and where there is nothing to keep."""
+def folder_of(snapshot: Snapshot, surface: str, rules: SurfaceRules) -> Path | None:
+    """Where masks lie. None for a snapshot in memory, and where there is nothing to keep."""
     if snapshot.folder is None or not (rules.viewer_conditions or rules.candidate_conditions):
         return None
     return snapshot.folder / FOLDER / f"{surface}-{rules.digest}"
@@ -139,8 +140,3 @@ def _alone(base: Path) -> Iterator[None]:
     with (base / ".lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()[:32]

@@ -1,7 +1,8 @@
 """The snapshot: immutable column files that the online path reads.
 
 Takes tables of columns and writes them as one folder of `.npy` files with a manifest; opens such a folder
-memory-mapped. It does not know where columns come from (apps.refresh) nor which snapshot is active.
+memory-mapped. The manifest names every file with its checksum, and has one of itself: a byte that changed
+anywhere is found. It does not know where columns come from (apps.refresh) nor which snapshot is active.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import numpy.typing as npt
 from apps.pipeline.blocks import NO_BLOCKS, block_statistics
 from apps.pipeline.graph import Graph
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+MANIFEST = "manifest.json"
+LEARNT = ("selectivity", "appeal", "taste", "looks")  # columns that belong to a surface's models
 DIMENSIONS = 32  # of `taste` and of `looks`: 64 in all per member and surface
 
 # name -> (dtype, shape of one row). Masks are 64-bit sets: bit i stands for entry i of the manifest's
@@ -193,16 +196,24 @@ def _rows_by_number(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     return rows
 
 
-def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
-    """Writes every array and, last, the manifest with a checksum per file. `folder` must not exist."""
+def write_snapshot(
+    snapshot: Snapshot, folder: Path, *, beside: Mapping[str, npt.NDArray[Any]] | None = None
+) -> None:
+    """Writes every array and, last, the manifest with a checksum per file. `folder` must not exist.
+
+    `beside`: arrays of the caller's own, by the names of their files, that are part of the whole.
+    """
     folder.mkdir(parents=True)
-    arrays = _arrays_of(snapshot)
     checksums = {}
-    for name, array in arrays.items():
+    for name, array in {**_arrays_of(snapshot), **(beside or {})}.items():
         path = folder / f"{name}.npy"
         np.save(path, np.ascontiguousarray(array))
-        checksums[name] = _checksum(path)
-    manifest = {
+        checksums[name] = checksum_of(path)
+    (folder / MANIFEST).write_text(manifest_text(_manifest_of(snapshot, checksums)))
+
+
+def _manifest_of(snapshot: Snapshot, checksums: Mapping[str, str]) -> dict[str, Any]:
+    return {
         "schema": SCHEMA_VERSION,
         "id": snapshot.id,
         "created_at": snapshot.created_at,
@@ -213,14 +224,48 @@ def write_snapshot(snapshot: Snapshot, folder: Path) -> None:
                 "kind": data.kind,
                 "eligibility": data.eligibility,
                 "models": dict(data.models),
+                "model_version": _model_version(data, checksums),
                 "counts": {"candidates": len(data.candidates), "viewers": len(data.viewers)},
             }
             for key, data in snapshot.surfaces.items()
         },
-        "checksums": checksums,
+        "checksums": dict(checksums),
         **snapshot.manifest,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True))
+
+
+def _model_version(data: SurfaceData, checksums: Mapping[str, str]) -> str:
+    """The same for the same learnt numbers, whoever learnt them and when."""
+    learnt = {
+        name: checksum
+        for name, checksum in checksums.items()
+        if name.startswith(f"content.{data.key}.")
+        or (name.startswith(f"{data.key}.") and name.rpartition(".")[2] in LEARNT)
+    }
+    said = json.dumps([dict(data.models), learnt], sort_keys=True)
+    return hashlib.blake2b(said.encode(), digest_size=8).hexdigest()
+
+
+def manifest_text(manifest: Mapping[str, Any]) -> str:
+    """The manifest as it stands in its file, with a checksum of itself."""
+    inside = {name: value for name, value in manifest.items() if name != "checksum"}
+    said = json.dumps(inside, sort_keys=True)
+    checksum = hashlib.blake2b(said.encode(), digest_size=16).hexdigest()
+    return json.dumps({**inside, "checksum": checksum}, indent=1, sort_keys=True)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder. Raises SnapshotRefused unless it is whole, untouched and of this schema."""
+    try:
+        text = (folder / MANIFEST).read_text()
+        manifest: dict[str, Any] = json.loads(text)
+        if manifest["schema"] != SCHEMA_VERSION:
+            raise SnapshotRefused(f"{folder.name}: schema {manifest['schema']}, expected {SCHEMA_VERSION}")
+        if manifest_text(manifest) != text:
+            raise SnapshotRefused(f"{folder.name}: the manifest does not match its checksum")
+        return manifest
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise SnapshotRefused(f"{folder.name}: {error}") from error
 
 
 def open_snapshot(folder: Path, *, verify: bool = True) -> Snapshot:
@@ -228,14 +273,12 @@ def open_snapshot(folder: Path, *, verify: bool = True) -> Snapshot:
 
     Raises SnapshotRefused unless it is whole and of this schema.
     """
+    manifest = read_manifest(folder)
     try:
-        manifest = json.loads((folder / "manifest.json").read_text())
-        if manifest["schema"] != SCHEMA_VERSION:
-            raise SnapshotRefused(f"{folder.name}: schema {manifest['schema']}, expected {SCHEMA_VERSION}")
         arrays = {}
         for name, checksum in manifest["checksums"].items():
             path = folder / f"{name}.npy"
-            if verify and _checksum(path) != checksum:
+            if verify and checksum_of(path) != checksum:
                 raise SnapshotRefused(f"{folder.name}: {name} does not match its checksum")
             arrays[name] = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))  # plain view: faster
         return _assemble(manifest, arrays, folder)
@@ -290,6 +333,7 @@ def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
     )
 
 
-def _checksum(path: Path) -> str:
+def checksum_of(path: Path) -> str:
+    """Of a file. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:32]

@@ -53,15 +53,17 @@ class Identifiers:
         return [one.decode() if here else None for one, here in zip(found, known, strict=True)]
 
 
-def write_identifiers(folder: Path, kind: str, numbers: Sequence[int], ids: Sequence[str]) -> None:
-    """Writes the ids of one kind into an existing folder. Numbers and ids are each unique."""
+def identifier_arrays(kind: str, numbers: Sequence[int], ids: Sequence[str]) -> dict[str, npt.NDArray[Any]]:
+    """The ids of one kind by the names of their files. Numbers and ids are each unique."""
     given = np.asarray(numbers, "i4")
     by_number = np.argsort(given, kind="stable")
     encoded = np.array([one.encode() for one in ids], "S") if len(ids) else np.zeros(0, "S1")
     encoded = encoded[by_number]
-    np.save(folder / f"{kind}.numbers.npy", given[by_number])
-    np.save(folder / f"{kind}.ids.npy", encoded)
-    np.save(folder / f"{kind}.order.npy", np.argsort(encoded, kind="stable").astype("i4"))
+    return {
+        f"{kind}.numbers": given[by_number],
+        f"{kind}.ids": encoded,
+        f"{kind}.order": np.argsort(encoded, kind="stable").astype("i4"),
+    }
 
 
 def open_identifiers(folder: Path, kind: str) -> Identifiers:

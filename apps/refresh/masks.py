@@ -7,20 +7,27 @@ publishes a content calls `ensure_masks` first; a serving process does so itself
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from apps.pipeline import masks as files
 from apps.pipeline.rules import RuleMasks, SurfaceRules
-from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
-from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused
+from apps.refresh import store
+from apps.refresh.selectors import active_snapshot_id
 from apps.releases.params import compiled
 from apps.releases.selectors import LiveRow
+
+WORTH_FETCHING = 2_000_000  # rows times conditions; fewer are evaluated here, in tens of milliseconds
 
 Masks = Mapping[tuple[str, str], RuleMasks]  # by surface and digest of its conditions
 
 
 def ensure_masks(snapshot: Snapshot, *contents: Mapping[str, Any]) -> Masks:
-    """Opens what is there, builds and writes the rest."""
+    """Opens what is there, fetches what is worth it, builds and writes the rest."""
+    if work_of(snapshot, *contents) > WORTH_FETCHING:
+        for folder in _folders(snapshot, contents):
+            store.fetch_masks(folder)
     return {
         (surface, rules.digest): files.ensure_masks(snapshot, surface, rules)
         for surface, rules in _rules_of(snapshot, contents)
@@ -55,9 +62,13 @@ def ensure_masks_of_active(content: Mapping[str, Any]) -> None:
     if active is None:
         return
     try:
-        ensure_masks(open_snapshot(snapshot_folder(active), verify=False), content)
+        snapshot = store.open_here(active, verify=False)
     except SnapshotRefused:
-        return  # nobody serves from it either
+        return  # whoever serves from it evaluates the conditions
+    ensure_masks(snapshot, content)
+    if work_of(snapshot, content) > WORTH_FETCHING:
+        for folder in _folders(snapshot, [content]):
+            store.publish_masks(folder)
 
 
 def contents_of(live: LiveRow) -> list[Mapping[str, Any]]:
@@ -68,6 +79,13 @@ def contents_of(live: LiveRow) -> list[Mapping[str, Any]]:
 def remove_old_masks(snapshot: Snapshot, masks: Masks) -> None:
     """Removes files that neither stand in `masks` nor are among the latest."""
     files.remove_old_masks(snapshot, used=[digest for _, digest in masks])
+
+
+def _folders(snapshot: Snapshot, contents: Iterable[Mapping[str, Any]]) -> Iterable[Path]:
+    for surface, rules in _rules_of(snapshot, contents):
+        folder = files.folder_of(snapshot, surface, rules)
+        if folder is not None:
+            yield folder
 
 
 def _rules_of(

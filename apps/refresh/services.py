@@ -1,16 +1,18 @@
 """A refresh, from the claim of its job to the active snapshot; going back to an earlier one; removing old.
 
-A snapshot is written to a folder of another name, checked there, and renamed when it is whole. One
-transaction then makes it active and closes the job. Stopped at any point before that, the earlier snapshot
-serves.
+A snapshot is written to a folder of another name, checked there, published to the store that other machines
+fetch it from, and renamed. One transaction then makes it active and closes the job. Stopped at any point
+before that, the earlier snapshot serves.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,16 @@ from django.db import transaction
 from apps.common import clock
 from apps.common.errors import NotFound
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot, write_snapshot
-from apps.refresh import jobs
+from apps.refresh import jobs, store
 from apps.refresh.build import Source, build, read_source
 from apps.refresh.checks import check_snapshot
-from apps.refresh.identifiers import write_identifiers
+from apps.refresh.identifiers import identifier_arrays
 from apps.refresh.masks import contents_of, ensure_masks
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from apps.releases.selectors import live, live_mark
+
+log = logging.getLogger(__name__)
 
 KEPT = 5  # snapshots on disk, for replay
 LONGEST_KEPT = timedelta(days=7)  # then removed, however few there are
@@ -62,7 +66,10 @@ class Steps:
 
 
 def refresh(*, key: str | None = None, progress: Say = lambda _: None) -> SnapshotRow:
-    """Builds and activates a snapshot; once per key. Raises RefreshBusy, RefreshRefused, RefreshLost."""
+    """Builds and activates a snapshot; once per key.
+
+    Raises RefreshBusy, RefreshRefused, RefreshLost, SnapshotRefused, StoreAway.
+    """
     claimed = jobs.claim(key or f"manual {clock.now().isoformat(timespec='microseconds')}")
     if isinstance(claimed, SnapshotRow):
         progress(f"already done: {claimed.id}")
@@ -79,8 +86,12 @@ def refresh(*, key: str | None = None, progress: Say = lambda _: None) -> Snapsh
 
 
 def activate_snapshot(snapshot_id: str) -> SnapshotRow:
-    """Serves an earlier snapshot again, until the next refresh. Raises NotFound, SnapshotRefused."""
-    open_snapshot(snapshot_folder(snapshot_id))
+    """Serves an earlier snapshot again, until the next refresh.
+
+    Raises NotFound, SnapshotRefused, StoreAway.
+    """
+    store.open_here(snapshot_id)
+    store.publish(snapshot_folder(snapshot_id), snapshot_id)  # one that is older than the store
     with transaction.atomic():
         row = (
             SnapshotRow.objects.select_for_update()
@@ -104,6 +115,8 @@ def remove_old_snapshots(keep: int = KEPT) -> list[str]:
     SnapshotRow.objects.filter(pk__in=gone, status=Status.READY).update(status=Status.REMOVED)
     for snapshot_id in gone:
         shutil.rmtree(snapshot_folder(snapshot_id), ignore_errors=True)
+        with _next_time():
+            store.remove(snapshot_id)
     return gone
 
 
@@ -115,20 +128,26 @@ def _refresh(claimed: jobs.Claim, steps: Steps) -> SnapshotRow:
     steps("reading")
     source = read_source(until, _present_vocabulary())
     snapshot, learnt = build(source, snapshot_id, steps)
-    steps("writing")
-    unfinished = _write(snapshot, source)
-    steps("checking")
-    opened = open_snapshot(unfinished)
-    check_snapshot(opened, source.may_be_shown)
-    steps("activating")
-    _sync(unfinished)
-    if live_mark() is not None:
-        ensure_masks(opened, *contents_of(live()))
-    size = sum(file.stat().st_size for file in unfinished.rglob("*") if file.is_file())
-    counts = {key: _counts(opened, key) for key in opened.surfaces}
-    steps.end()
-    report = {"seconds": steps.seconds, "learnt": learnt}
-    return _activate(claimed, unfinished, source.until, {"counts": counts, "bytes": size, "report": report})
+    unfinished = Path(settings.SNAPSHOT_DIR) / f"{UNFINISHED}{snapshot_id}"
+    try:
+        steps("writing")
+        _write(snapshot, source, unfinished)
+        steps("checking")
+        opened = open_snapshot(unfinished)
+        check_snapshot(opened, source.may_be_shown)
+        if live_mark() is not None:
+            ensure_masks(opened, *contents_of(live()))
+        steps("publishing")
+        store.publish(unfinished, snapshot_id)
+        steps("activating")
+        size = sum(file.stat().st_size for file in unfinished.rglob("*") if file.is_file())
+        counts = {key: _counts(opened, key) for key in opened.surfaces}
+        steps.end()
+        report = {"seconds": steps.seconds, "learnt": learnt}
+        values = {"counts": counts, "bytes": size, "report": report}
+        return _activate(claimed, unfinished, source.until, values)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)  # there only when it failed: a full disk needs the room
 
 
 def _activate(
@@ -140,7 +159,7 @@ def _activate(
         job = jobs.lock_claimed(claimed)  # from here on nobody can take the job over
         folder = snapshot_folder(snapshot_id)
         unfinished.rename(folder)
-        _sync_folder(folder.parent)
+        store.sync_folder(folder.parent)
         row = SnapshotRow.objects.create(id=snapshot_id, status=Status.READY, data_until=until, **values)
         _make_active(row)
         job.status, job.snapshot, job.finished_at, job.leased_until = (
@@ -160,25 +179,40 @@ def _make_active(row: SnapshotRow) -> None:
     row.save(update_fields=["status", "activated_at"])
 
 
-def _write(snapshot: Snapshot, source: Source) -> Path:
-    folder = Path(settings.SNAPSHOT_DIR) / f"{UNFINISHED}{snapshot.id}"
-    write_snapshot(snapshot, folder)
-    for kind, (numbers, ids) in source.ids.items():
-        write_identifiers(folder, kind, numbers, ids)
-    return folder
+def _write(snapshot: Snapshot, source: Source, folder: Path) -> None:
+    """Everything in the folder is on disk before its name says that it is whole."""
+    ids = [identifier_arrays(kind, *known) for kind, known in source.ids.items()]
+    write_snapshot(snapshot, folder, beside={name: array for arrays in ids for name, array in arrays.items()})
+    for file in folder.iterdir():
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+    store.sync_folder(folder)
 
 
 def _remove_unfinished() -> None:
-    """Folders of refreshes that were stopped. Only whoever holds the job calls this: nobody is writing them.
+    """What refreshes that were stopped left. Only whoever holds the job calls this: nobody is writing it.
 
     A folder with a final name but no row was stopped between rename and commit.
     """
     base = Path(settings.SNAPSHOT_DIR)
     base.mkdir(parents=True, exist_ok=True)
-    known = set(SnapshotRow.objects.values_list("id", flat=True))
+    rows = dict(SnapshotRow.objects.values_list("id", "status"))
     for folder in base.iterdir():
-        if folder.is_dir() and folder.name not in known:
+        if folder.is_dir() and folder.name not in rows and not folder.name.startswith(store.FETCHING):
             shutil.rmtree(folder, ignore_errors=True)
+    with _next_time():
+        store.remove_all_but(
+            [snapshot_id for snapshot_id, status in rows.items() if status != Status.REMOVED]
+        )
+
+
+@contextmanager
+def _next_time() -> Iterator[None]:
+    """What can't be removed from the store now is removed by a later refresh."""
+    try:
+        yield
+    except store.StoreAway as error:
+        log.warning(str(error))
 
 
 def _present_vocabulary() -> Mapping[str, tuple[str, ...]] | None:
@@ -187,7 +221,7 @@ def _present_vocabulary() -> Mapping[str, tuple[str, ...]] | None:
     if active is None:
         return None
     try:
-        return open_snapshot(snapshot_folder(active), verify=False).vocabulary
+        return store.open_here(active, verify=False).vocabulary
     except SnapshotRefused:
         return None
 
@@ -195,19 +229,3 @@ def _present_vocabulary() -> Mapping[str, tuple[str, ...]] | None:
 def _counts(snapshot: Snapshot, key: str) -> dict[str, int]:
     data = snapshot.surfaces[key]
     return {"candidates": len(data.candidates), "viewers": len(data.viewers)}
-
-
-def _sync(folder: Path) -> None:
-    """Everything in the folder is on disk before its name says that it is whole."""
-    for file in folder.iterdir():
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
-    _sync_folder(folder)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,8 +16,9 @@ from apps.common.errors import Unprocessable
 from apps.pipeline.contracts import Request, Viewer
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.retrieval.eligible import find_eligible
-from apps.pipeline.snapshot import Snapshot, open_snapshot
-from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+from apps.pipeline.snapshot import Snapshot
+from apps.refresh.selectors import active_snapshot_id
+from apps.refresh.store import open_here
 from apps.releases.params import build_params
 from apps.releases.selectors import live
 from apps.simulation.cities import CITIES
@@ -50,7 +51,7 @@ def open_bench(truth: Truth, surface: str) -> Bench:
     snapshot_id = active_snapshot_id()
     if snapshot_id is None:
         raise Unprocessable("There is no active snapshot. Run manage.py refresh first.")
-    snapshot = open_snapshot(snapshot_folder(snapshot_id), verify=False)
+    snapshot = open_here(snapshot_id, verify=False)
     if surface not in snapshot.surfaces:
         raise Unprocessable(f"The active snapshot has no surface {surface}. Run manage.py refresh first.")
     members = indices_by_number(truth.world, "member")

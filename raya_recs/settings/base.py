@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raya_recs.env import BASE_DIR, env
+from raya_recs.settings.snapshots import storage_of
 from raya_recs.settings.unfold import UNFOLD as UNFOLD
 
 PROCESS = env.str("RAYA_RECS_PROCESS", "all")
@@ -40,6 +41,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 SNAPSHOT_DIR = Path(env.str("SNAPSHOT_DIR", str(VAR_DIR / "snapshots")))
+# Where snapshots are published for other machines: nowhere, a folder that they share, or s3://bucket/folder.
+SNAPSHOT_STORE = env.str("SNAPSHOT_STORE", "")
 # What web processes granted, until it is in Postgres: shared by the web processes and workers of a machine.
 GRANTS_DIR = Path(env.str("GRANTS_DIR", str(VAR_DIR / "grants")))
 MODEL_DIR = Path(env.str("MODEL_DIR", str(VAR_DIR / "models")))
@@ -125,6 +128,12 @@ TEMPLATES = [
     }
 ]
 
+STORAGES: dict[str, dict[str, Any]] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    # The folder itself needs no entry: what is renamed in it is published.
+    **({"snapshots": storage_of(SNAPSHOT_STORE)} if SNAPSHOT_STORE not in ("", str(SNAPSHOT_DIR)) else {}),
+}
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = VAR_DIR / "static"

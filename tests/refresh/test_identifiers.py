@@ -1,9 +1,15 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from apps.pipeline.snapshot import SnapshotRefused
-from apps.refresh.identifiers import open_identifiers, write_identifiers
+from apps.refresh.identifiers import identifier_arrays, open_identifiers
+
+
+def write_identifiers(folder: Path, kind: str, numbers: list[int], ids: list[str]) -> None:
+    for name, array in identifier_arrays(kind, numbers, ids).items():
+        np.save(folder / f"{name}.npy", array)
 
 
 def test_ids_lead_to_numbers_and_back(tmp_path: Path) -> None:

@@ -245,7 +245,7 @@ def test_words_keep_their_bits_from_one_refresh_to_the_next(four: dict[str, Memb
     assert opened().vocabulary["crafts"] == ("acting", "writing")
 
 
-@pytest.mark.parametrize("harm", ["truncated", "flipped", "version", "missing"])
+@pytest.mark.parametrize("harm", ["truncated", "flipped", "manifest", "version", "missing"])
 def test_a_harmed_snapshot_is_refused(four: dict[str, Member], harm: str) -> None:
     folder = snapshot_folder(services.refresh().id)
     file = folder / "dating.candidates.number.npy"
@@ -255,9 +255,12 @@ def test_a_harmed_snapshot_is_refused(four: dict[str, Member], harm: str) -> Non
         content = bytearray(file.read_bytes())
         content[-1] ^= 1
         file.write_bytes(content)
+    elif harm == "manifest":
+        manifest = folder / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"created_at": 1', '"created_at": 2'))
     elif harm == "version":
         manifest = folder / "manifest.json"
-        manifest.write_text(manifest.read_text().replace('"schema": 1', '"schema": 2'))
+        manifest.write_text(manifest.read_text().replace('"schema": 2', '"schema": 1'))
     else:
         file.unlink()
     with pytest.raises(SnapshotRefused):

@@ -197,6 +197,13 @@ MUTATIONS = (
         "::test_lists_that_were_answered_without_valkey_hold_people_back_when_it_is_believed_again",
     ),
     Mutation(
+        "a Valkey that was emptied during its rebuild is not believed",
+        "apps/interactions/rebuild.py",
+        " or not client.exists(BUILT):",
+        ":",
+        "tests/interactions/test_catching_up.py::test_who_was_emptied_during_a_rebuild_is_not_believed",
+    ),
+    Mutation(
         "what is stored is kept to be told",
         "apps/interactions/storing.py",
         "FROM new HAVING count(*) > 0 RETURNING id",

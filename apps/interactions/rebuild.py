@@ -43,7 +43,9 @@ DERIVED = (
     b"o:active",
     b"o:moved",
 )
-BUILT = "o:built"  # the moment, by Postgres's clock, before which everything is in
+# The moment, by Postgres's clock, before which everything is in. It stands from the first step of a rebuild
+# and is only ever moved: where it is missing, Valkey was emptied meanwhile.
+BUILT = "o:built"
 MOST_TRIES = 10  # to be believed, while writes go on being missed
 
 _GONE = {
@@ -108,6 +110,7 @@ def _rebuild(client: redis.Redis) -> bool:
     run_id = _run_id(client)
     forget_all()
     _clear(client)
+    client.set(BUILT, 0)
     # Then no process answers any more with what it was granted before: grants are in the stream or in files.
     time.sleep(max(online.LEASE_SECONDS + online.MARGIN_SECONDS - (time.monotonic() - started), 0))
     copy_all()
@@ -130,12 +133,13 @@ def _tell_until_believed(client: redis.Redis, whole: int, run_id: str) -> bool:
     """
     for _ in range(MOST_TRIES):
         belief = online.current_belief()
-        if belief.lost_at > whole or not client.exists(BUILT):
+        if belief.lost_at > whole:
             return False
         _write_held_without_valkey(client)
         tell_untold(all_rows=True)
         client.set(online.MARKER, belief.generation)
-        if _run_id(client) != run_id:
+        # Looked at after the marker is there: whoever empties Valkey from here on takes the marker, too.
+        if _run_id(client) != run_id or not client.exists(BUILT):
             return False
         if _believe(belief.generation, run_id):
             return True
@@ -147,7 +151,7 @@ def _write_held_without_valkey(client: redis.Redis) -> None:
     ((now,),) = rows_of(_BUILT)
     since = float(cast("bytes | None", client.get(BUILT)) or 0)
     refill.write_held(client, _surfaces(), uncounted_since=since)
-    client.set(BUILT, now)
+    client.set(BUILT, now, xx=True)
 
 
 def _said(believed: bool) -> str:
@@ -166,7 +170,7 @@ def _write_all(client: redis.Redis) -> None:
     _write_gone(client)
     ((now,),) = rows_of(_BUILT)
     refill.write_held(client, surfaces)
-    client.set(BUILT, now)
+    client.set(BUILT, now, xx=True)
     refill_signals.write_feedback(client)
     refill_signals.write_active(client)
     refill.write_exposures(client, surfaces, clock.now().timestamp())

@@ -148,18 +148,31 @@ def test_what_a_rebuild_missed_is_told_at_its_end_and_does_not_begin_it_anew(
     assert records(online.global_key(n["cat"]))[n["ann"], online.BLOCKED_BY_VIEWER] == 1
 
 
+STEPS = [
+    (refill, "write_relationships"), (refill, "write_received"),
+    (refill, "write_connections"), (refill, "write_seen"), (rebuild, "_write_gone"), (refill, "write_held"),
+    (refill, "write_exposures"), (rebuild, "_write_held_without_valkey"), (rebuild, "tell_untold"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("module", "step"), STEPS, ids=[step for _, step in STEPS])
 def test_who_was_emptied_during_a_rebuild_is_not_believed(
-    n: dict[str, int], monkeypatch: pytest.MonkeyPatch
+    n: dict[str, int], monkeypatch: pytest.MonkeyPatch, module: Any, step: str
 ) -> None:
-    write_exposures = refill.write_exposures
+    """Emptied after any of its steps, Valkey lacks blocks although the rebuild came to its end."""
+    as_written = getattr(module, step)
 
-    def emptied(client: redis.Redis, *rest: Any) -> None:
-        write_exposures(client, *rest)
-        client.flushdb()
+    def emptied(*given: Any, **more: Any) -> Any:
+        found = as_written(*given, **more)
+        writing_client().flushdb()
+        return found
 
-    monkeypatch.setattr(refill, "write_exposures", emptied)
-    assert not rebuild.rebuild()
+    with monkeypatch.context() as patched:
+        patched.setattr(module, step, emptied)
+        assert not rebuild.rebuild()
     assert not online.current_belief().trusted
+    assert rebuild.rebuild_when_needed()
+    assert online.current_belief().trusted
 
 
 def test_who_was_emptied_is_rebuilt(n: dict[str, int], away: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,8 @@ if serves_lists:
     from apps.delivery.runtime import runtime
     from apps.delivery.watch import start
 
-    # Snapshot, release and compiled passes are there before this worker takes its first request.
-    runtime()
+    # Snapshot, release and compiled passes are there before this worker takes its first request. A rebuild of
+    # the online state may take a minute: it is not waited for, lists do without it as the ladder says.
+    runtime(patience=5.0)
     start()
     application = shedding(application)  # type: ignore[assignment]

@@ -67,12 +67,19 @@ class Runtime:
         self._refused = ("", 0, 0.0)  # a snapshot, how often it was refused in a row, when to try it again
         self._said = ""
 
-    def start(self) -> None:
-        """The first poll here, so that the caller finds a world; the others in the background."""
-        self.poll(wait=True)
+    def start(self, *, patience: float | None = None) -> None:
+        """The first poll here, so that the caller finds a world; the others in the background.
+
+        `patience`: seconds to wait for an online state that is being rebuilt; None: until it is whole.
+        """
+        self._poll_postgres(wait=True)
+        self._poll_valkey(wait=patience is None)
         self._spawn("poll", lambda: self._keep(self.poll, POLL_SECONDS))
         # On a thread of its own: long work of a poll must not let the trust lease lapse.
         self._spawn("belief", lambda: self._keep(self._poll_belief, BELIEF_SECONDS))
+        end = time.monotonic() + (patience or 0.0)
+        while self.world.valkey_here and not self.world.belief.trusted and time.monotonic() < end:
+            self._stop.wait(BELIEF_SECONDS)
 
     def stop(self) -> None:
         """Ends the threads and their connections."""
@@ -316,8 +323,8 @@ _runtimes: dict[str, Runtime] = {}
 _starting = threading.Lock()
 
 
-def runtime() -> Runtime:
-    """This process's runtime, started when it is not."""
+def runtime(*, patience: float | None = None) -> Runtime:
+    """This process's runtime, started when it is not. `patience`: see Runtime.start."""
     current = _runtimes.get("only")
     if current is not None and current.pid == os.getpid():
         return current
@@ -325,7 +332,7 @@ def runtime() -> Runtime:
         current = _runtimes.get("only")
         if current is None or current.pid != os.getpid():
             current = Runtime()
-            current.start()
+            current.start(patience=patience)
             _runtimes["only"] = current
     return current
 

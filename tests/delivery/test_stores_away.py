@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import date
 from typing import Any
 
@@ -257,3 +257,26 @@ def rebuilt_elsewhere() -> bool:
         return rebuild.rebuild_when_needed(wait=True)
     finally:
         connection.close()
+
+
+def test_a_process_that_starts_during_a_rebuild_does_not_wait_for_its_end(serving: Runtime) -> None:
+    runtimes.stop()
+    online.mark_missed("a rebuild that takes long")
+    rebuilding = connection.copy()
+
+    def start() -> Runtime:
+        try:
+            return runtimes.runtime(patience=0.3)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            rebuilding.cursor().execute("SELECT pg_advisory_lock(%s)", [rebuild.LOCK])
+            starting = pool.submit(start)
+            done, _ = wait([starting], timeout=30)
+            assert done, "it waited for whoever rebuilds"
+            assert not starting.result().world.belief.trusted
+            assert recommend(surface="dating", member="adam", limit=2)["degraded"] == ["valkey_unavailable"]
+        finally:
+            rebuilding.close()

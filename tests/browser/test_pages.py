@@ -60,7 +60,7 @@ def pages() -> dict[str, str]:
         "draft-governance": reverse("admin:draft_governance", args=[draft.pk]),
         "draft-market": reverse("admin:draft_market", args=[draft.pk, "dating", "lisbon"]),
         "draft-rules": reverse("admin:draft_entries", args=[draft.pk, "rules"]),
-        "draft-rules-take-in": reverse("admin:draft_entries_import", args=[draft.pk, "rules"]),
+        "draft-rules-import": reverse("admin:draft_entries_import", args=[draft.pk, "rules"]),
         "delivery-replay": reverse("admin:delivery_replay", args=[Delivery.objects.latest("served_at").pk]),
         "draft-review": reverse("admin:draft_review", args=[draft.pk]),
         "releases": reverse("admin:releases"),

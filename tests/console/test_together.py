@@ -35,7 +35,7 @@ def rules_of(draft: Revision, surface: str = "dating") -> dict[str, Any]:
     return {one["id"]: one for one in draft.content["surfaces"][surface]["rules"]}
 
 
-def take_in(client: Client, draft: Revision, part: str, text: str, version: int | None = None) -> Any:
+def import_file(client: Client, draft: Revision, part: str, text: str, version: int | None = None) -> Any:
     address = reverse("admin:draft_entries_import", args=[draft.pk, part])
     file = SimpleUploadedFile("rules.json", text.encode(), "application/json")
     return client.post(address, {"version": version or draft.version, "file": file})
@@ -91,20 +91,20 @@ def test_the_second_of_two_who_act_on_a_list_meets_the_conflict_page(
 def test_what_is_handed_out_is_taken_in_again_and_replaces_by_name(editor: Client, draft: Revision):
     address = reverse("admin:draft_entries_export", args=[draft.pk, "rules"])
     file = json.loads(editor.get(address).content)
-    assert take_in(editor, draft, "rules", json.dumps(file)).status_code == 302
+    assert import_file(editor, draft, "rules", json.dumps(file)).status_code == 302
     assert len(rules_of(draft)) == 2
     file["rules"]["dating"][0]["name"] = "Taken in"
     file["rules"]["networking"] = [rule(id="other")]
-    assert take_in(editor, draft, "rules", json.dumps(file)).status_code == 302
+    assert import_file(editor, draft, "rules", json.dumps(file)).status_code == 302
     assert rules_of(draft)["newcomers"]["name"] == "Taken in"
     assert list(rules_of(draft, "networking")) == ["other"]
 
 
-def test_the_second_of_two_who_take_in_a_file_meets_the_conflict_page(editor: Client, draft: Revision):
+def test_the_second_of_two_who_import_a_file_meets_the_conflict_page(editor: Client, draft: Revision):
     seen = draft.version
     services.edit_revision(draft, seen, {"dating.diversity": 0.3})
     file = json.dumps({"segments": [segment(key="new", name="New")]})
-    assert take_in(editor, draft, "segments", file, version=seen).status_code == 409
+    assert import_file(editor, draft, "segments", file, version=seen).status_code == 409
     draft.refresh_from_db()
     assert [one["key"] for one in draft.content["segments"]] == ["grown"]
 
@@ -113,16 +113,16 @@ def test_the_second_of_two_who_take_in_a_file_meets_the_conflict_page(editor: Cl
     "text", ["", "[", "[" * 50_000, "{}", '{"rules": [1]}', '{"rules": {"dating": [1]}}', "null", "\x00"]
 )
 def test_a_file_of_another_shape_is_refused(editor: Client, draft: Revision, text: str):
-    assert take_in(editor, draft, "rules", text).status_code == 422
+    assert import_file(editor, draft, "rules", text).status_code == 422
     assert len(rules_of(draft)) == 2
 
 
 def test_entries_that_can_not_stand_are_named_and_none_of_the_file_is_saved(editor: Client, draft: Revision):
     good, bad = rule(id="good"), rule(id="bad", effect={"factor": 99})
     file = json.dumps({"rules": {"dating": [good, bad], "nowhere": []}})
-    take_in(editor, draft, "rules", file)
+    import_file(editor, draft, "rules", file)
     file = json.dumps({"rules": {"dating": [good, bad]}})
-    answer = take_in(editor, draft, "rules", file)
+    answer = import_file(editor, draft, "rules", file)
     assert len(rules_of(draft)) == 2
     page = editor.get(answer["Location"]).content.decode()
     assert "Must be between 1 and 4." in page

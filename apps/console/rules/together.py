@@ -51,7 +51,7 @@ def change(request: HttpRequest, pk: int, part: str) -> HttpResponse:
 
 
 @needs(EDIT)
-def take_in(request: HttpRequest, pk: int, part: str) -> HttpResponse:
+def import_file(request: HttpRequest, pk: int, part: str) -> HttpResponse:
     """Puts entries of a file into the draft; one of a known name takes the place of the one that stands."""
     found, draft = _part(part), get_object_or_404(Revision, pk=pk)
     context: dict[str, Any] = {"part": found, "draft": draft, "problem": ""}
@@ -67,16 +67,14 @@ def take_in(request: HttpRequest, pk: int, part: str) -> HttpResponse:
                 for surface, wanted in entries.items():
                     _merge(found, content, surface, wanted)
 
-            return _edited(request, draft, found, put, f"{count} taken in from the file.")
+            return _edited(request, draft, found, put, f"{count} imported from the file.")
     status = 422 if context["problem"] else 200
-    return render(
-        request, "rules/take_in", f"{draft.title}: take in {found.title.lower()}", status, **context
-    )
+    return render(request, "rules/import", f"{draft.title}: import {found.title.lower()}", status, **context)
 
 
 @needs("releases.view_release")
-def hand_out(request: HttpRequest, pk: int, part: str) -> HttpResponse:
-    """The entries of a draft as a file that can be taken in again."""
+def export_file(request: HttpRequest, pk: int, part: str) -> HttpResponse:
+    """The entries of a draft as a file that can be imported again."""
     found, draft = _part(part), get_object_or_404(Revision, pk=pk)
     said: Any = found.entries(draft.content, "") if not found.of_surface else {}
     if found.of_surface:
@@ -155,7 +153,7 @@ def _read(request: HttpRequest, part: Part, draft: Revision) -> dict[str, list[E
     )
     if not lists:
         shape = f'{{"{part.key}": {{"dating": [...]}}}}' if part.of_surface else f'{{"{part.key}": [...]}}'
-        raise Problem(f"The file must say {shape}, as one that was handed out does.", field="file")
+        raise Problem(f"The file must say {shape}, as one that was exported does.", field="file")
     return {str(surface): list(entries) for surface, entries in by_surface.items()}
 
 
@@ -172,6 +170,6 @@ def _part(key: str) -> Part:
 
 PAGES: Pages = [
     ("policies/drafts/<int:pk>/tune/<slug:part>/change/", "draft_entries_change", change),
-    ("policies/drafts/<int:pk>/tune/<slug:part>/take-in/", "draft_entries_import", take_in),
-    ("policies/drafts/<int:pk>/tune/<slug:part>/file/", "draft_entries_export", hand_out),
+    ("policies/drafts/<int:pk>/tune/<slug:part>/import/", "draft_entries_import", import_file),
+    ("policies/drafts/<int:pk>/tune/<slug:part>/export/", "draft_entries_export", export_file),
 ]

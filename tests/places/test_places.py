@@ -24,7 +24,7 @@ def put(external_id: str = "bar", **values: Any) -> bool:
 
 
 def curated(*places: str) -> ListBody:
-    days = {"starts_on": "2026-01-01", "ends_on": "2026-12-31"}
+    days = {"starts_on": "2020-01-01", "ends_on": "2040-12-31"}
     return parse(ListBody, {"title": "Best bars", "owner": "Editors", "places": list(places), **days})
 
 

@@ -2,6 +2,7 @@
 
 import gzip
 import os
+from datetime import timedelta
 from io import StringIO
 from itertools import islice
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from apps.common import clock
 from apps.interactions.models import Event, Relationship
 from apps.members.models import Member
 from apps.members.selectors import shown_condition
@@ -52,7 +54,9 @@ class TestOkCupid:
     def test_all_profiles_are_members_of_one_market(self) -> None:
         assert "members: 59,946 created" in load("okcupid", Path(DATA) / "okcupid_profiles_revised.csv.gz")
         assert Member.objects.filter(status="active", home_market__key="san-francisco").count() == 59946
-        assert not Member.objects.filter(shown_condition(), birth_date__gt="2008-11-22").exists()
+        eighteen_years = timedelta(days=18 * 365 + 4)  # at least four of them are leap years
+        minors = Member.objects.filter(birth_date__gt=clock.today() - eighteen_years)
+        assert not minors.filter(shown_condition()).exists()
         assert Member.objects.filter(gender="woman", seeking=["woman"]).exists()
         assert not Member.objects.filter(skills__contains=["&"]).exists()
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.urls import reverse
 
+from apps.common import clock
 from apps.releases import services
 from tests.browser.conftest import CHROMIUM, WIDTHS
 from tests.browser.test_pages import hard_to_use, sideways, signed_in
@@ -26,18 +29,21 @@ def form_at(context: Any, address: str, part: str, draft: Any) -> Any:
 
 def test_a_reader_in_new_york_reads_and_types_times_of_new_york(live_server, browser):
     draft = services.start_revision(actor=None)
+    starts, ends = clock.today() + timedelta(days=5), clock.today() + timedelta(days=35)
     context = signed_in(browser, live_server.url, *WIDTHS["desktop"], timezone_id="America/New_York")
     page = form_at(context, live_server.url, "rules", draft)
     page.locator("[data-zone='America/New_York']").wait_for()  # the first page is asked for once more
-    page.get_by_label("Starts (America/New_York)").fill("2026-11-24T10:00")
-    page.get_by_label("Ends (America/New_York)").fill("2026-12-24T10:00")
+    page.get_by_label("Starts (America/New_York)").fill(f"{starts}T10:00")
+    page.get_by_label("Ends (America/New_York)").fill(f"{ends}T10:00")
     for label, value in (("Key", "lift"), ("Name", "Lift"), ("Reason", "A test")):
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_role("button", name="Save in the draft").click()
-    page.get_by_text("24 Nov 2026 10:00 to 24 Dec 2026 10:00").wait_for()
+    page.get_by_text(f"{starts:%d %b %Y} 10:00 to {ends:%d %b %Y} 10:00").wait_for()
     draft.refresh_from_db()
     (rule,) = draft.content["surfaces"]["dating"]["rules"]
-    assert (rule["starts_at"], rule["ends_at"]) == ("2026-11-24T15:00:00Z", "2026-12-24T15:00:00Z")
+    for day, told in ((starts, rule["starts_at"]), (ends, rule["ends_at"])):
+        there = datetime.fromisoformat(told).astimezone(ZoneInfo("America/New_York"))
+        assert (there.date(), there.hour, told[-1]) == (day, 10, "Z")
     context.close()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.http import HttpResponse
@@ -10,6 +11,7 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils import timezone
 
+from apps.common import clock
 from apps.common.models import AuditEntry
 from apps.console.time_zone import readers_zone
 from apps.policies.fields import moment
@@ -93,12 +95,16 @@ def test_a_rule_begins_when_the_readers_clock_says_so(editor, draft):
     page = editor.get(address(draft, "rules")).content.decode()
     assert "Starts (Europe/Paris)" in page
     assert 'name="zone" value="Europe/Paris"' in page
-    times = {"starts_at": "2026-11-24T10:00", "ends_at": "2026-12-24T10:00:30"}
+    starts, ends = clock.today() + timedelta(days=5), clock.today() + timedelta(days=35)
+    times = {"starts_at": f"{starts}T10:00", "ends_at": f"{ends}T10:00:30"}
     save(editor, address(draft, "rules"), id="a", name="A", reason="b", **times)
     (found,) = said(draft, "rules")
-    assert (found["starts_at"], found["ends_at"]) == ("2026-11-24T09:00:00Z", "2026-12-24T09:00:30Z")
+    for day, told in ((starts, found["starts_at"]), (ends, found["ends_at"])):
+        there = datetime.fromisoformat(told).astimezone(ZoneInfo(PARIS))
+        assert (there.date(), there.hour, told[-1]) == (day, 10, "Z")
+    assert found["starts_at"] < f"{starts}T10", "Paris is ahead of UTC"
     listed = editor.get(reverse("admin:draft_entries", args=[draft.pk, "rules"])).content.decode()
-    assert "24 Nov 2026 10:00 to 24 Dec 2026 10:00" in listed
+    assert f"{starts:%d %b %Y} 10:00 to {ends:%d %b %Y} 10:00" in listed
 
 
 @pytest.mark.parametrize(

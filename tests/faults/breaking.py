@@ -34,7 +34,7 @@ def killed(stop: Callable[..., None], start: Callable[[], None]) -> Iterator[Non
 
 
 def web_processes(site: Site) -> list[psutil.Process]:
-    """Those that answer: the server starts another when one ends."""
+    """Those that answer, the oldest first: the server starts another when one ends."""
     found = []
     for process in psutil.Process(site.web.pid).children():
         with suppress(psutil.NoSuchProcess):
@@ -42,7 +42,7 @@ def web_processes(site: Site) -> list[psutil.Process]:
                 process.cmdline()
             ):
                 found.append(process)
-    return found
+    return sorted(found, key=lambda process: process.create_time())
 
 
 def kill(process: psutil.Process) -> None:

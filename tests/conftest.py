@@ -1,5 +1,6 @@
 """What every test shares: an empty Valkey before each, and servers of its own for a test that breaks them."""
 
+import os
 import shutil
 import sys
 import tempfile
@@ -21,6 +22,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--races", type=int, default=2_000, help="blocks that lists are asked right after")
     group.addoption("--members", type=int, default=1_000, help="of the site whose stores return")
     group.addoption("--minutes", type=float, default=0.5, help="how long one fault follows the other")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The public data sets are not part of the project: what needs them is skipped where they are not."""
+    if not os.environ.get("RAYA_RECS_DATA"):
+        for item in items:
+            if item.get_closest_marker("data"):
+                item.add_marker(pytest.mark.skip(reason="RAYA_RECS_DATA is not set"))
 
 
 @pytest.fixture(autouse=True)

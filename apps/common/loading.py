@@ -6,6 +6,7 @@ A command names its body and its batch and says how a batch is saved; reading, c
 from __future__ import annotations
 
 import csv
+from abc import ABC, abstractmethod
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ class Result(Protocol):
     def detail(self) -> str | None: ...
 
 
-class LoadCommand(BaseCommand):
+class LoadCommand(BaseCommand, ABC):
     """Loads FILE: JSON lines or CSV in the REST schema, gzipped (.gz) or not. Safe to repeat."""
 
     body: type[Body]
@@ -59,9 +60,9 @@ class LoadCommand(BaseCommand):
         if counts["rejected"]:
             raise CommandError(f"{counts['rejected']:,} of {counts.total():,} lines were rejected.")
 
+    @abstractmethod
     def save(self, bodies: Sequence[Any]) -> Sequence[Result]:
-        """A result per body, in order. Each command says how."""
-        raise NotImplementedError
+        """A result per body, in order."""
 
     def refusal(self, body: Any) -> Rejected | None:
         """What a line in a file needs beyond its body."""

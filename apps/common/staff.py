@@ -12,6 +12,7 @@ from typing import Any, cast
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import SEARCH_VAR
 from django.contrib.auth.models import User
+from django.core.checks import CheckMessage, Error
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -121,9 +122,18 @@ class InspectAdmin(ReadOnly):
     def heading(self, request: HttpRequest, obj: Any) -> Heading:
         return Heading(str(obj))
 
+    def check(self, **kwargs: Any) -> list[CheckMessage]:
+        """Django's own; `manage.py check` finds a page that says nothing."""
+        found: list[CheckMessage] = super().check(**kwargs)
+        if type(self).sections is InspectAdmin.sections:
+            found.append(
+                Error("A page must say in `sections` what it shows.", obj=type(self), id="staff.E001")
+            )
+        return found
+
     def sections(self, request: HttpRequest, obj: Any) -> list[Section]:
-        """What the page shows, from above. Each page says what."""
-        raise NotImplementedError
+        """What the page shows, from above."""
+        return []
 
     def buttons(self, request: HttpRequest, obj: Any) -> list[Button]:
         return []
@@ -135,9 +145,9 @@ class InspectAdmin(ReadOnly):
     def press(self, request: HttpRequest, obj: Any, name: str) -> str:
         """Does what the button says and returns the message that names the consequence.
 
-        A page that gives `buttons` says how; without them nothing can be pressed.
+        Where all buttons are links, or there are none, there is nothing to press.
         """
-        raise NotImplementedError
+        raise PermissionDenied
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -25,6 +25,11 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+# A browser comes with the machine, not from the package index: `.ci/run` installs it, or says why not.
+IN_A_BROWSER = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
+]
 SCREENS = ROOT / "var" / "screens"
 WIDTHS = {"desktop": (1440, 1000), "phone": (390, 844)}
 FLAGS = [

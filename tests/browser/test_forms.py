@@ -11,14 +11,10 @@ from django.urls import reverse
 
 from apps.common import clock
 from apps.releases import services
-from tests.browser.conftest import CHROMIUM, WIDTHS
+from tests.browser.conftest import IN_A_BROWSER, WIDTHS
 from tests.browser.test_pages import hard_to_use, sideways, signed_in
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
-    pytest.mark.django_db(transaction=True),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.django_db(transaction=True)]
 
 
 def form_at(context: Any, address: str, part: str, draft: Any) -> Any:

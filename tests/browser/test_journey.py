@@ -18,13 +18,10 @@ import requests
 from django_otp.oath import totp
 
 from raya_recs.processes import Children, free_port
-from tests.browser.conftest import BIN, CHROMIUM, ROOT, Demo
+from tests.browser.conftest import BIN, IN_A_BROWSER, ROOT, Demo
 from tests.browser.staff import Staff, of_the_guide, wait_for
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
-]
+pytestmark = IN_A_BROWSER
 SHORT = {"nearest": 2, "liked_you": 0, "friends_of_friends": 0, "newcomers": 1, "recently_active": 1}
 AT_ONCE = 2.0  # seconds within which members see what staff did
 

@@ -26,14 +26,10 @@ from apps.places.models import CuratedList, Place
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.releases.models import Revision
 from apps.surfaces.models import Market, Surface
-from tests.browser.conftest import CHROMIUM, SCREENS, WIDTHS
+from tests.browser.conftest import IN_A_BROWSER, SCREENS, WIDTHS
 from tests.console.town import build_town
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
-    pytest.mark.django_db(transaction=True),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.django_db(transaction=True)]
 DELETED = (
     "places_curatedlist",
     "auth_user",

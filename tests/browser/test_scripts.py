@@ -16,17 +16,13 @@ from apps.console.roles import ensure_staff
 from apps.interactions.models import Delivery, Event
 from apps.members.models import Member
 from apps.releases.models import Revision
-from tests.browser.conftest import CHROMIUM
+from tests.browser.conftest import IN_A_BROWSER
 from tests.browser.payloads import PAYLOADS
 from tests.browser.test_pages import pages, say_why, signed_in
 from tests.console.people import opened
 from tests.console.town import build_town
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),
-    pytest.mark.django_db(transaction=True),
-]
+pytestmark = [*IN_A_BROWSER, pytest.mark.django_db(transaction=True)]
 # Elements with their attributes' names; values too where they are code or addresses.
 SHAPE = """(pages) => pages.map((html) => {
   const shape = {};

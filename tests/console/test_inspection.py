@@ -355,3 +355,15 @@ def test_the_audit_trail_can_not_be_changed_in_the_admin(approver):
         == 403
     )
     assert approver.post(reverse("admin:common_auditentry_delete", args=[entry.pk])).status_code == 403
+
+
+def test_a_page_that_says_nothing_is_found_by_djangos_checks() -> None:
+    class Silent(LargeInspectAdmin):
+        pass
+
+    class Saying(Silent):
+        def sections(self, request: Any, obj: Any) -> list[Any]:
+            return []
+
+    found = {page: [error.id for error in page(Member, admin.site).check()] for page in (Silent, Saying)}
+    assert found == {Silent: ["staff.E001"], Saying: []}

@@ -8,12 +8,15 @@ import pytest
 from django.test.utils import override_settings
 
 from apps.delivery import runtime as runtimes
+from apps.delivery import truth
 from apps.delivery.runtime import Runtime, runtime
 from apps.members.models import Member
 from apps.refresh.services import refresh
 from apps.releases.services import ensure_first_release
 from apps.surfaces.models import Market
 from apps.surfaces.services import ensure_first_surfaces
+from raya_recs.embedded import EmbeddedServers
+from tests import servers as suite
 from tests.refresh.rows import make_market, make_member, make_place
 
 
@@ -39,6 +42,16 @@ def serving(market: Market) -> Runtime:
     """This process, ready to serve: snapshot, release, and an online state that is believed."""
     refresh()
     return runtime()
+
+
+@pytest.fixture
+def servers() -> Iterator[EmbeddedServers]:
+    """The suite's own servers, to be stopped. Those that DATABASE_URL names are lent: nobody stops them."""
+    if not suite._STARTED:
+        pytest.skip("stops servers: needs the suite's own")
+    truth.rest()
+    yield suite._STARTED[0]
+    truth.rest()
 
 
 def number(name: str) -> int:

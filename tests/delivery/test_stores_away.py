@@ -22,16 +22,8 @@ from apps.members.models import Member
 from apps.places.models import Place
 from apps.places.services import delete_place
 from raya_recs.embedded import EmbeddedServers
-from tests import servers as suite
 from tests.delivery.conftest import number
 from tests.delivery.test_services import WOMEN, names
-
-
-@pytest.fixture
-def servers() -> EmbeddedServers:
-    if not suite._STARTED:
-        pytest.skip("stops servers: needs the suite's own")
-    return suite._STARTED[0]
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
@@ -13,17 +12,7 @@ from django.db import connection
 from apps.common.breaker import State
 from apps.delivery import truth
 from raya_recs.embedded import EmbeddedServers
-from tests import servers as suite
 from tests.frozen import frozen
-
-
-@pytest.fixture
-def servers() -> Iterator[EmbeddedServers]:
-    if not suite._STARTED:
-        pytest.skip("stops servers: needs the suite's own")
-    truth.rest()
-    yield suite._STARTED[0]
-    truth.rest()
 
 
 def one() -> int:

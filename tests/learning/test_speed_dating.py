@@ -97,7 +97,6 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.slow
-@pytest.mark.skipif(not os.environ.get("RAYA_RECS_DATA"), reason="RAYA_RECS_DATA is not set")
 def test_the_real_experiment_is_predicted_as_the_page_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("apps.learning.speed_dating_study.HALVES", 2)
     study = Study(speed_dating.read(Path(os.environ["RAYA_RECS_DATA"]) / "speed_dating.csv.gz"))

@@ -18,11 +18,7 @@ from apps.places.models import Place
 from apps.surfaces.models import Market
 
 DATA = os.environ.get("RAYA_RECS_DATA", "")
-data = [
-    pytest.mark.data,
-    pytest.mark.django_db,
-    pytest.mark.skipif(not DATA, reason="RAYA_RECS_DATA is not set"),
-]
+data = [pytest.mark.data, pytest.mark.django_db]
 MATCHES = 980  # the sum of the file's column `match`, which says it for both sides
 
 

@@ -15,12 +15,7 @@ from apps.members.models import Member
 from apps.members.services import patch_member
 
 DATA = os.environ.get("RAYA_RECS_DATA", "")
-pytestmark = [
-    pytest.mark.data,
-    pytest.mark.slow,
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not DATA, reason="RAYA_RECS_DATA is not set"),
-]
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def check(surface: str, **options: Any) -> tuple[int, int, int]:

@@ -39,6 +39,33 @@ BENCHES: Mapping[str, Callable[[Any, Callable[[str], object]], Mapping[str, Any]
     "pacer": pacer.bench_pacer,
     "conditions": conditions.bench_conditions,
 }
+# What a plan says otherwise than by itself: of every bench, then of one alone.
+OPTIONS: Mapping[str, Mapping[str, tuple[type, str]]] = {
+    "all": {
+        "members": (int, "of the market (1,000,000; for events 50,000; for pacer 2,000)"),
+        "seconds": (float, "per round (2.5; for events 3; for retrieval 1)"),
+        "repeat": (int, "rounds (5; for refresh 1); figures are their medians"),
+        "connections": (int, "of the load driver (8; for events 4)"),
+    },
+    "events": {
+        "batch": (int, "events in a request (100)"),
+        "effects": (int, "passes to time until the next list (100)"),
+    },
+    "serving": {
+        "limit": (int, "items asked for (20)"),
+        "seen": (int, "people each viewer has seen (500)"),
+        "held": (int, "people held back from each viewer (50)"),
+        "workers": (int, "of the server (2)"),
+        "rules": (int, "live rules (100)"),
+        "flags": (int, "live flags (20)"),
+        "experiments": (int, "running experiments (5)"),
+    },
+    "pacer": {
+        "lists": (float, "a minute, on average (12)"),
+        "share": (float, "of the places for the segment (0.1)"),
+        "floor": (int, "a day for each newcomer (1.25 x unpaced)"),
+    },
+}
 OWN = "BENCH_HAS_OWN_STORES"
 FOLDERS = ("SNAPSHOT_DIR", "GRANTS_DIR", "MODEL_DIR", "METRICS_DIR", "CELERY_BROKER", "CELERY_BROKER_URL")
 
@@ -55,28 +82,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("what", choices=[*BENCHES])
-        parser.add_argument(
-            "--members", type=int, help="of the market (1,000,000; for events 50,000; for pacer 2,000)"
-        )
-        parser.add_argument("--seconds", type=float, help="per round (2.5; for events 3; for retrieval 1)")
-        parser.add_argument("--repeat", type=int, help="rounds (5; for refresh 1); figures are their medians")
-        parser.add_argument("--connections", type=int, help="of the load driver (8; for events 4)")
         parser.add_argument("--json", type=Path, help="write all figures to this file, name to number")
-        of_events = parser.add_argument_group("events")
-        of_events.add_argument("--batch", type=int, help="events in a request (100)")
-        of_events.add_argument("--effects", type=int, help="passes to time until the next list (100)")
-        of_serving = parser.add_argument_group("serving")
-        of_serving.add_argument("--limit", type=int, help="items asked for (20)")
-        of_serving.add_argument("--seen", type=int, help="people each viewer has seen (500)")
-        of_serving.add_argument("--held", type=int, help="people held back from each viewer (50)")
-        of_serving.add_argument("--workers", type=int, help="of the server (2)")
-        of_serving.add_argument("--rules", type=int, help="live rules (100)")
-        of_serving.add_argument("--flags", type=int, help="live flags (20)")
-        of_serving.add_argument("--experiments", type=int, help="running experiments (5)")
-        of_pacer = parser.add_argument_group("pacer")
-        of_pacer.add_argument("--lists", type=float, help="a minute, on average (12)")
-        of_pacer.add_argument("--share", type=float, help="of the places for the segment (0.1)")
-        of_pacer.add_argument("--floor", type=int, help="a day for each newcomer (1.25 x unpaced)")
+        for title, options in OPTIONS.items():
+            group = parser.add_argument_group(title)
+            for name, (kind, said) in options.items():
+                group.add_argument(f"--{name}", type=kind, help=said)
 
     def handle(self, **options: Any) -> None:
         what = options["what"]

@@ -19,6 +19,7 @@ from apps.api.parameters import (
 )
 from apps.api.parsers import check_content_type, guarded_json
 from apps.api.problems import scope_missing
+from apps.api.shedding import CAME_AT
 from apps.common.bodies import parse
 from apps.delivery.services import rank, recommend
 
@@ -36,6 +37,7 @@ def recommendations(request: HttpRequest, key: LiveKey) -> dict[str, Any]:
         request_id=optional_uuid(given, "request_id"),
         key_prefix=key.prefix,
         dry_run=_allowed_dry_run(optional_flag(given, "dry_run"), key),
+        came_at=request.META.get(CAME_AT),
     )
 
 
@@ -52,6 +54,7 @@ def rankings(request: HttpRequest, key: LiveKey) -> dict[str, Any]:
         request_id=body.request_id,
         key_prefix=key.prefix,
         dry_run=_allowed_dry_run(body.dry_run, key),
+        came_at=request.META.get(CAME_AT),
     )
 
 

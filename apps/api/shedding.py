@@ -8,6 +8,7 @@ is sent away for a member's one; else the one who comes. Waiting has an end, too
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,7 @@ from apps.common import metrics
 RUNNING = 4
 WAITING = 10  # RUNNING + WAITING stay below the server's threads: somebody must be free to refuse
 LONGEST_WAIT_SECONDS = 0.25
+CAME_AT = "raya_recs.came_at"  # in the call's environment: when it came, of time.perf_counter()
 OPEN_TO_ALL = ("/health/", "/metrics")
 DOCUMENT = orjson.dumps(
     {
@@ -104,6 +106,7 @@ def shedding(application: Application, line: Line | None = None) -> Application:
     def guarded(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         if str(environ.get("PATH_INFO", "")).startswith(OPEN_TO_ALL):
             return application(environ, start_response)
+        environ[CAME_AT] = time.perf_counter()
         caller = caller_class(environ.get("HTTP_AUTHORIZATION", ""))
         if not here.enter(is_background=caller == CallerClass.BACKGROUND):
             metrics.SHED.labels(caller).inc()

@@ -31,6 +31,9 @@ SHOWN = Counter("raya_recs_list_items_shown", "Candidates shown", BY_MARKET)
 EMPTY = Counter("raya_recs_lists_empty", "Lists without anybody", BY_MARKET)
 SHORT = Counter("raya_recs_lists_short", "Lists shorter than asked for, by reason", ["surface", "reason"])
 DEGRADED = Counter("raya_recs_lists_degraded", "Lists that did without something", ["surface", "reason"])
+NARROWED = Counter(
+    "raya_recs_lists_narrowed", "Lists ranked narrower, for time was short: the rung", ["surface", "rung"]
+)
 
 # Promises of the guard and of the ledger.
 GUARD_DROPS = Counter(

@@ -28,7 +28,7 @@ from apps.delivery.state import DAY, I32, NOBODY, ViewerState, read_state, with_
 from apps.delivery.told import inputs_of, pack, told_by
 from apps.delivery.world import World
 from apps.pipeline.contracts import Request, Slate, Viewer
-from apps.pipeline.params import PipelineParams
+from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import LiveRules, Pacing
@@ -54,6 +54,7 @@ class Question:
     request_id: UUID | None = None
     key_prefix: str = ""
     dry_run: bool = False
+    came_at: float | None = field(default=None, compare=False)  # of time.perf_counter(); None: no hurry
     content: Mapping[str, Any] | None = field(default=None, hash=False)  # instead of the viewer's release
     at: float | None = None  # instead of now, for parameters, rules and ages; the state stays that of now
     seed: int | None = None  # instead of the delivery's own
@@ -91,6 +92,7 @@ class Prepared:
     state: ViewerState
     believed: bool  # safety facts are Valkey's, and the ledger may be used
     rules: LiveRules | None = None  # staff's rules that are live for this viewer
+    widths: Widths = FULL
 
     @property
     def pacing(self) -> Pacing | None:
@@ -237,6 +239,7 @@ def request_of(prepared: Prepared) -> Request:
         rules=prepared.rules,
         pacing=prepared.pacing,
         reserve=RESERVE,
+        widths=prepared.widths,
     )
 
 

@@ -22,6 +22,7 @@ from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.explain import waterfall_of
 from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.masks import condition_words
+from apps.pipeline.params import FULL, Widths
 from apps.pipeline.rules import LiveRules, Pacing, SurfaceRules, live_rules
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, Table
@@ -105,6 +106,7 @@ def request_of_row(row: Delivery) -> Request:
         gone=told.gone,
         rules=_rules(row, surface.rules, met=met, now=now, killed=killed, assigned=assigned),
         pacing=_pacing(row) if surface.rules.specs else None,
+        widths=Widths(*row.inputs["widths"]) if "widths" in row.inputs else FULL,
     )
 
 

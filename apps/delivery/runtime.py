@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 import redis
+from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.common import metrics, online, valkey
@@ -25,6 +26,7 @@ from apps.delivery import truth
 from apps.delivery.capped import read_capped
 from apps.delivery.crowd import followed as followed_crowd
 from apps.delivery.health import counts
+from apps.delivery.latency import Latency
 from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
 from apps.delivery.prices import newer_prices
 from apps.delivery.rules import OverlayWords
@@ -56,6 +58,7 @@ class Runtime:
         self.world = World()
         self.caps: set[str] = set()  # surfaces on which requests met a cap
         self.words = OverlayWords()
+        self.latency = Latency(settings.LIST_BUDGET_MS / 1000)
         self.looked: dict[int, int] = {}  # who asked for a list since the last poll, and in which hour
         self._lock = threading.Lock()  # of `world`: held for an assignment only
         self._overlay_lock = threading.Lock()  # of whoever makes the next overlay

@@ -7,7 +7,9 @@ safety facts come from Postgres within the request; with neither store nobody is
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,6 +25,7 @@ from apps.delivery import ladder, ledger, trips, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
 from apps.delivery.last_lists import only_those, packed
+from apps.delivery.latency import WIDEST
 from apps.delivery.ledger import Answered, NotBelieved, Order
 from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare
 from apps.delivery.runtime import Runtime
@@ -88,6 +91,25 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
         return replay(prepared, prepared.state.answered)
     if not question.dry_run:
         runtime.saw(number, now)
+    if question.came_at is None or question.dry_run or prepared.params.random_order:
+        return _ranked(runtime, prepared)
+    return _ranked_in_time(runtime, prepared, question.came_at)
+
+
+def _ranked_in_time(runtime: Runtime, prepared: Prepared, came_at: float) -> dict[str, Any]:
+    """The answer, ranked as wide as the time left allows."""
+    started = time.perf_counter()
+    rung = runtime.latency.rung(came_at=came_at, at=started)
+    if rung is not WIDEST:
+        metrics.labelled(metrics.NARROWED, prepared.question.surface, rung.name).inc()
+        prepared = replace(prepared, widths=rung.widths)
+    answer = _ranked(runtime, prepared)
+    ended = time.perf_counter()
+    runtime.latency.took(rung, ended - started, at=ended)
+    return answer
+
+
+def _ranked(runtime: Runtime, prepared: Prepared) -> dict[str, Any]:
     with span("rank", delivery=prepared.payload["id"], release=prepared.payload["release"]):
         slate, told = ladder.ranked(prepared)
     with span("deliver"):

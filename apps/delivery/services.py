@@ -37,9 +37,13 @@ def recommend(
     request_id: UUID | None = None,
     key_prefix: str = "",
     dry_run: bool = False,
+    came_at: float | None = None,
     market: str | None = None,
 ) -> dict[str, Any]:
-    """A list for a member. Raises NotFound, Problem, Unprocessable."""
+    """A list for a member. Raises NotFound, Problem, Unprocessable.
+
+    `came_at` (time.perf_counter): when the call came, whose answer may be ranked narrower to be in time.
+    """
     _check_limit(limit, MOST_RECOMMENDED)
     question = Question(
         surface=surface,
@@ -49,6 +53,7 @@ def recommend(
         request_id=request_id,
         key_prefix=key_prefix,
         dry_run=dry_run,
+        came_at=came_at,
     )
     return serve(runtime(), question)
 
@@ -62,6 +67,7 @@ def rank(
     request_id: UUID | None = None,
     key_prefix: str = "",
     dry_run: bool = False,
+    came_at: float | None = None,
 ) -> dict[str, Any]:
     """The given ids in order, under the same filters, caps and logging; others are left out."""
     if not 1 <= len(candidates) <= MOST_RANKED:
@@ -76,6 +82,7 @@ def rank(
         request_id=request_id,
         key_prefix=key_prefix,
         dry_run=dry_run,
+        came_at=came_at,
     )
     return serve(runtime(), question)
 

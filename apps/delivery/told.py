@@ -107,6 +107,7 @@ def inputs_of(request: Request, slate: Slate, told: Told) -> dict[str, Any]:
         "rules": rules,
         "newcomers": [] if told.newcomers is None else told.newcomers["number"].tolist(),
         "slate": digest_of(slate),
+        "widths": [request.widths.heavy, request.widths.retrieved],
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.pipeline.params import PipelineParams
+from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.rules import U64, LiveRules, Pacing
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, empty_table
@@ -76,6 +76,7 @@ class Request:
     rules: LiveRules | None = None  # staff's rules that are live for this viewer now
     pacing: Pacing | None = None  # the pacer's part of the price
     reserve: int = 40  # how many more to return in order, for backfill by the guard
+    widths: Widths = FULL  # narrower where time is short
 
     @property
     def data(self) -> SurfaceData:

@@ -10,6 +10,17 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
+class Widths:
+    """How many candidates the costly stages of one request may take; whoever asks chooses before the run."""
+
+    heavy: int = 120  # of the best, by the light ranker, that the heavy ranker scores; 0: none
+    retrieved: int = 0  # whom all sources together may propose; 0: as many as their quotas say
+
+
+FULL = Widths()
+
+
+@dataclass(frozen=True)
 class PipelineParams:
     """All that the stages of one surface may be told.
 

@@ -13,6 +13,7 @@ from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import LineUp, lineup_for
+from apps.pipeline.params import FULL
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import effects, words_of
 from apps.pipeline.ranking.score import parts_of, score_pool, signals_in
@@ -31,6 +32,8 @@ def run(request: Request, *, detailed: bool = False) -> Slate:
     `detailed` adds the scored pool, and to the trace the filters' reasons by count.
     """
     trace, request, lineup = Trace(detailed), with_taste_of_now(request), lineup_for(request)
+    if request.widths != FULL and not request.params.random_order:
+        trace.add("narrowed", 0, 0, heavy=request.widths.heavy, retrieved=request.widths.retrieved)
     wanted = {} if request.params.random_order else wanted_of(request, lineup.sources)
     eligible, received = find_eligible(request, wanted)
     trace.add("filters", received, len(eligible), **(_funnel(request) if detailed else {}))

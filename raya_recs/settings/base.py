@@ -194,13 +194,16 @@ CONTENT_SECURITY_POLICY = {
 API_MAX_BODY_BYTES = 1024 * 1024
 API_MAX_JSON_DEPTH = 32
 API_MAX_LIST = 1000
-# A token bucket per service key in each web process.
 # For how many whole months before this one rows are kept; 0: for good (apps/interactions/upkeep.py).
 KEPT_MONTHS = {
     "interactions_event": env.int("EVENTS_KEPT_MONTHS", 0),
     "interactions_delivery": env.int("DELIVERIES_KEPT_MONTHS", 0),
 }
 
+# From a call's arrival to its list; where more would pass, it is ranked narrower (apps/delivery/latency.py).
+LIST_BUDGET_MS = env.int("LIST_BUDGET_MS", 100)
+
+# A token bucket per service key in each web process.
 API_RATE_PER_SECOND = env.int("API_RATE_PER_SECOND", 1000)
 API_RATE_BURST = env.int("API_RATE_BURST", 2000)
 # Whether a thread keeps the service keys fresh; without it each request reads them (for tests).

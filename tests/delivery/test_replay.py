@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 import zlib
 from dataclasses import replace
 from datetime import timedelta
@@ -229,6 +230,25 @@ def test_the_page_tells_of_likes_to_trust_and_safety_alone(ready: Runtime) -> No
     for role, told in (("editor", False), ("safety", True)):
         page = staff(role).post(address, {"reason": "A complaint"}).content.decode()  # type: ignore[arg-type]
         assert ("liked you" in page.lower()) is told
+
+
+def test_a_list_that_was_ranked_narrower_is_replayed_as_narrow(ready: Runtime) -> None:
+    """Of a thousand quotas 200 are left: the source that may propose four is asked for one."""
+    quotas = {"nearest": 4, "friends_of_friends": 996, "liked_you": 0, "newcomers": 0, "recently_active": 0}
+
+    def change(content: dict[str, Any]) -> None:
+        content["surfaces"]["dating"]["quotas"].update(quotas)
+
+    publish(ready, change)
+    late = time.perf_counter() - 60
+    row = delivered(came_at=late)
+    assert len(row.candidates) == 1
+    assert row.inputs["widths"] == [0, 200]
+    assert {"stage": "narrowed", "received": 0, "kept": 0, "heavy": 0, "retrieved": 200} in row.trace
+    assert replay_delivery(row).same
+    row.inputs = {**row.inputs, "widths": [120, 0]}
+    assert not replay_delivery(row).same
+    assert len(delivered(member="adam", came_at=time.perf_counter()).candidates) == 3
 
 
 def test_signals_of_that_moment_are_replayed(ready: Runtime) -> None:

@@ -86,6 +86,7 @@ def test_every_metric_that_rules_and_dashboard_name_is_there(site: Site) -> None
         "raya_recs_lists_degraded_total",
         "raya_recs_guard_drops_total",
         "raya_recs_calls_shed_total",
+        "raya_recs_lists_narrowed_total",
         "raya_recs_exposures_refused_total",
     }
     assert named - known <= only_when_it_happens

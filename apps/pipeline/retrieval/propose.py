@@ -14,6 +14,8 @@ from apps.pipeline.contracts import I64, Pool, Request
 from apps.pipeline.retrieval.eligible import Eligible, Source
 from apps.pipeline.trace import Trace
 
+BY_RULES = "pinned"  # the source of those whom rules pin: no width narrows it
+
 
 def quota_of(request: Request, source: Source) -> int:
     """How many this source may propose; 0: it is off."""
@@ -22,9 +24,25 @@ def quota_of(request: Request, source: Source) -> int:
     return max(int(request.params.quotas.get(source.name, source.quota)), 0)
 
 
+def quotas_of(request: Request, sources: Sequence[Source]) -> dict[str, int]:
+    """How many each source is asked for, by name: its quota, or its part of a narrower width.
+
+    No source goes silent for want of time, and a list has always twice as many to choose from as it needs.
+    """
+    quotas = {source.name: quota_of(request, source) for source in sources}
+    if not request.widths.retrieved:
+        return quotas
+    most = max(request.widths.retrieved, 2 * (request.limit + request.reserve))
+    total = sum(quotas.values()) - quotas.get(BY_RULES, 0)
+    if total <= most:
+        return quotas
+    return {n: q if n == BY_RULES else -(-q * most // total) for n, q in quotas.items()}
+
+
 def wanted_of(request: Request, sources: Sequence[Source]) -> dict[str, int]:
     """How many the sources that propose by a key will ask for, by key."""
-    return {source.key: quota_of(request, source) for source in sources if source.key}
+    quotas = quotas_of(request, sources)
+    return {source.key: quotas[source.name] for source in sources if source.key}
 
 
 def propose(request: Request, eligible: Eligible, sources: Sequence[Source], trace: Trace) -> Pool:
@@ -33,8 +51,9 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
     bits = np.zeros(len(eligible), "u4")
     if request.only is not None:
         return Pool(eligible.gather(np.arange(len(eligible))), bits)
+    quotas = quotas_of(request, sources)
     for i, source in enumerate(sources):
-        quota = quota_of(request, source)
+        quota = quotas[source.name]
         if quota:
             bits[_ask(request, eligible, source, quota, trace)] |= np.uint32(1 << i)
     found = np.flatnonzero(bits)

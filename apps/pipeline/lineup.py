@@ -16,6 +16,7 @@ from apps.pipeline.reranking.exploration import explore
 from apps.pipeline.reranking.likes import mix_in_likes
 from apps.pipeline.reranking.order import Reranker
 from apps.pipeline.reranking.placements import place
+from apps.pipeline.reranking.windows import keep_windows
 from apps.pipeline.retrieval import people, spots
 from apps.pipeline.retrieval.eligible import Source
 
@@ -43,6 +44,7 @@ PINNED_SOURCE = Source("pinned", "Those whom rules pin, when they are eligible."
 
 RERANKERS = (
     Reranker("diversity", "Spreads those who are alike.", diversify),
+    Reranker("windows", "Keeps a few places in a row from sharing too much.", keep_windows),
     Reranker("placements", "Gives places of the list to rules: slots, shares and pins.", place),
     Reranker(
         "likes", "Gives some places to people who liked the viewer, so that nobody can tell.", mix_in_likes

@@ -35,6 +35,9 @@ class PipelineParams:
         default_factory=dict
     )  # most candidates a source may propose; 0: source off
     diversity: float = 0.0  # 0: by score alone; 1: by difference alone
+    industry_window: int = 0  # of 5 places in a row at most so many of one industry; 0: no limit
+    craft_window: int = 0
+    category_window: int = 0
     exploration: float = 0.0  # share of positions filled by a random draw from the ranked pool
     random_order: bool = False  # this viewer is one of the few who get a uniformly random eligible order
     daily_cap: int = 0  # exposures of one candidate per rolling 24 hours; 0: no cap (held by delivery)

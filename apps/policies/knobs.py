@@ -13,6 +13,7 @@ from functools import cache
 
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.lineup import LINEUPS
+from apps.pipeline.reranking.windows import LENGTH, WINDOWS
 
 Value = float | int | str
 RECIPROCITY_RULES = {
@@ -182,7 +183,7 @@ def knobs(kind: str) -> Mapping[str, Knob]:
     """The knobs of a surface of this kind (member or place), by key, in the order of the form."""
     pair = RECIPROCITY if kind == "member" else ()
     signals = (*SIGNALS, *PEOPLE_SIGNALS) if kind == "member" else SIGNALS
-    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *signals, *LIMITS)
+    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *_windows(kind), *signals, *LIMITS)
     return {knob.key: knob for knob in every}
 
 
@@ -203,6 +204,18 @@ def _quotas(kind: str) -> list[Knob]:
             quota, quota, 0, 2000, 10, "candidates",
         )
         for name, sentence, quota in _sources(kind)
+    ]  # fmt: skip
+
+
+def _windows(kind: str) -> list[Knob]:
+    return [
+        _whole(
+            window.param, f"{_words(window.param.removesuffix('_window'))} in a row",
+            f"How many of any {LENGTH} places in a row may share {window.word}, as far as others are there. "
+            "0 means no limit.",
+            "Order", 0, LENGTH, f"of {LENGTH} places",
+        )
+        for window in WINDOWS[kind]
     ]  # fmt: skip
 
 

@@ -15,6 +15,8 @@ LIST_ORDER: tuple[tuple[str, str, str], ...] = (
     ("features", "Weights", "What is known of a candidate moves the score up or down."),
     ("price", "Price", "The capacity price is taken off."),
     ("diversity", "Diversity", "Those who are alike are spread."),
+    ("windows", "Windows", "Of five places in a row no more share an industry, craft or category than is "
+     "said."),
     ("placements", "Slots, shares and pins", "Pins take their places first; then boosts get their slots and "
      "shares, and buries keep to theirs. Only those who passed the filters and caps can stand there."),
     ("likes", "Likes received", "Some places that no rule holds go by lot to people who liked the viewer, as "

@@ -27,7 +27,7 @@ def test_the_walk_of_a_list_stands_in_the_written_order():
     params = PipelineParams(diversity=0.5, exploration=0.5)
     walked = [stage.stage for stage in run(request_for(snapshot, 1, params=params)).trace.stages]
     kept = [stage for stage in walked if stage in STAGES or stage == "score"]
-    assert kept == ["filters", "score", "diversity", "placements", "likes", "exploration"]
+    assert kept == ["filters", "score", "diversity", "windows", "placements", "likes", "exploration"]
     after = [stage for stage in STAGES if stage in kept]
     assert after == [stage for stage in kept if stage != "score"]
     scoring = [STAGES.index(stage) for stage in SCORING_STAGES if stage in STAGES]

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.pipeline.graph import NEAREST, TwoSteps
 from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.rules import U64, LiveRules, Pacing
 from apps.pipeline.signals import Signals
@@ -83,9 +84,19 @@ class Request:
         return self.snapshot.surfaces[self.surface]
 
     @cached_property
-    def mutual(self) -> tuple[I32, F32]:
-        """Whom the viewer shares connections with, by number, and how many; walked once per request."""
-        return self.snapshot.connections.two_steps(self.viewer.number)
+    def mutual(self) -> TwoSteps:
+        """Whom the viewer shares connections with; walked once per request, over nobody who is gone."""
+        gone = self.gone if self.data.kind == "member" else NOBODY
+        return self.snapshot.connections.two_steps(self.viewer.number, without=gone)
+
+    @cached_property
+    def near(self) -> tuple[I32, F32]:
+        """Whom a walk over connections and matches reaches most, by number; 1 is the nearest."""
+        graph = self.snapshot.pagerank.get(self.surface)
+        if graph is None:
+            return NOBODY, np.zeros(0, "f4")
+        numbers, weights = graph.weighted(self.viewer.number)
+        return numbers, weights / np.float32(NEAREST)
 
 
 @dataclass(frozen=True)

@@ -6,27 +6,37 @@ Takes and gives int32 numbers, never rows; reads and writes no files.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+NEAREST = 255  # the weight of whom a walk reaches most (see Snapshot.pagerank)
+NOBODY: npt.NDArray[np.int32] = np.zeros(0, "i4")
 
 
 @dataclass(frozen=True)
 class Graph:
     """Neighbours in compressed rows: those of `numbers[i]` are `targets[offsets[i]:offsets[i + 1]]`.
 
-    `weights` (same length as targets, f4) is 1 where an edge has no weight.
+    `weights` (same length as targets) is 1 where an edge has no weight. Offsets and weights are stored in as
+    few bytes as they need.
     """
 
     numbers: npt.NDArray[np.int32]  # [n], sorted
-    offsets: npt.NDArray[np.int64]  # [n + 1]
+    offsets: npt.NDArray[np.integer[Any]]  # [n + 1]
     targets: npt.NDArray[np.int32]
-    weights: npt.NDArray[np.float32]
+    weights: npt.NDArray[np.floating[Any]] | npt.NDArray[np.uint8]
 
     def neighbours(self, number: int) -> npt.NDArray[np.int32]:
         """Targets of one number; empty when the graph does not know it."""
         start, stop = self.span(number)
         return self.targets[start:stop]
+
+    def weighted(self, number: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Targets of one number and the weights of its edges."""
+        start, stop = self.span(number)
+        return self.targets[start:stop], self.weights[start:stop].astype("f4")
 
     def span(self, number: int) -> tuple[int, int]:
         """Where the targets of `number` start and stop; (0, 0) when the graph does not know it."""
@@ -36,24 +46,41 @@ class Graph:
         return int(self.offsets[i]), int(self.offsets[i + 1])
 
     def two_steps(
-        self, number: int, *, most: int = 500
-    ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-        """Everybody two steps from `number`, sorted, and over how many neighbours each is reached.
+        self, number: int, *, without: npt.NDArray[np.integer[Any]] = NOBODY, most: int = 500
+    ) -> TwoSteps:
+        """Everybody two steps from `number`, sorted.
 
-        The first `most` neighbours by number are walked, so that the work is bounded and the answer the same.
+        The first `most` neighbours by number are walked, so that the work is bounded and the answer the same;
+        nobody of `without` (sorted) is.
         """
         near = np.sort(self.neighbours(number))[:most]
+        if len(without):
+            near = near[without[np.minimum(np.searchsorted(without, near), len(without) - 1)] != near]
         at = np.searchsorted(self.numbers, near)
         known = at < len(self.numbers)
         near, at = near[known], at[known]
         at = at[self.numbers[at] == near]
-        starts = self.offsets[at]
+        starts = self.offsets[at].astype("i8")
         lengths = self.offsets[at + 1] - starts
         ends = np.cumsum(lengths)
         index = np.arange(int(lengths.sum())) + np.repeat(starts - (ends - lengths), lengths)
-        numbers, counts = np.unique(self.targets[index], return_counts=True)
+        numbers, place, counts = np.unique(self.targets[index], return_inverse=True, return_counts=True)
+        rarity = np.bincount(place, np.repeat(1.0 / np.log(np.maximum(lengths, 2)), lengths), len(numbers))
         others = numbers != number
-        return numbers[others], counts[others].astype("f4")
+        return TwoSteps(numbers[others], counts[others].astype("f4"), rarity[others].astype("f4"))
+
+
+@dataclass(frozen=True)
+class TwoSteps:
+    """Who is two steps away: over how many neighbours, and over how rare ones.
+
+    `adamic_adar` sums 1 / ln(degree) of those neighbours (Adamic and Adar 2003, Friends and neighbors on the
+    Web): to share somebody who knows few says more than to share somebody who knows everybody.
+    """
+
+    numbers: npt.NDArray[np.int32]  # [n], sorted
+    counts: npt.NDArray[np.float32]  # [n]
+    adamic_adar: npt.NDArray[np.float32]  # [n]
 
 
 def empty_graph() -> Graph:

@@ -75,6 +75,18 @@ PEOPLE = LineUp(
             "recently_active", "Members who were active last.", 100, people.recently_active, "active_hour"
         ),
         PINNED_SOURCE,
+        Source(
+            "pagerank",
+            "Members whom a walk over connections and matches reaches most often.",
+            12,
+            people.pagerank,
+        ),
+        Source(
+            "adamic_adar",
+            "Members who share a connection with the viewer, those who know few others first.",
+            0,
+            people.adamic_adar,
+        ),
     ),
     filters=("dating", "networking"),
     features=FEATURES["member"],

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.blocks import NO_BLOCKS, block_statistics
-from apps.pipeline.graph import Graph
+from apps.pipeline.graph import Graph, empty_graph
 
 SCHEMA_VERSION = 2
 MANIFEST = "manifest.json"
@@ -152,6 +152,8 @@ class Snapshot:
     connections: Graph  # visible to both sides, members
     friends_places: Graph  # member -> places that connections saved, weight = how many of them
     content: Mapping[str, npt.NDArray[Any]]  # the content tower's weights, by "<surface>.<name>"
+    pagerank: Mapping[str, Graph] = field(default_factory=dict)
+    # by surface of members: whom a walk reaches most, weight = NEAREST for the most
     folder: Path | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -292,7 +294,9 @@ def _arrays_of(snapshot: Snapshot) -> dict[str, npt.NDArray[Any]]:
         arrays |= {f"{key}.candidates.{n}": c for n, c in data.candidates.columns.items()}
         if data.viewers is not data.candidates:
             arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.columns.items()}
-    for name, graph in (("connections", snapshot.connections), ("friends_places", snapshot.friends_places)):
+    graphs = {"connections": snapshot.connections, "friends_places": snapshot.friends_places}
+    graphs |= {f"pagerank.{key}": graph for key, graph in snapshot.pagerank.items()}
+    for name, graph in graphs.items():
         arrays |= {
             f"{name}.{part}": getattr(graph, part) for part in ("numbers", "offsets", "targets", "weights")
         }
@@ -305,6 +309,8 @@ def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
         return Table(kind, {name: arrays[f"{prefix}.{name}"] for name in COLUMNS[kind]})
 
     def graph(name: str) -> Graph:
+        if f"{name}.numbers" not in arrays:  # of a snapshot from before
+            return empty_graph()
         return Graph(*(arrays[f"{name}.{part}"] for part in ("numbers", "offsets", "targets", "weights")))
 
     surfaces = {}
@@ -327,6 +333,7 @@ def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
         surfaces=surfaces,
         connections=graph("connections"),
         friends_places=graph("friends_places"),
+        pagerank={key: graph(f"pagerank.{key}") for key, data in surfaces.items() if data.kind == "member"},
         content={n.removeprefix("content."): a for n, a in arrays.items() if n.startswith("content.")},
         folder=folder,
         manifest=manifest,

@@ -17,10 +17,13 @@ import numpy.typing as npt
 from apps.learning.decisions import Decisions, decisions_of
 from apps.learning.graphs import connections_graph, friends_places_graph
 from apps.learning.members import Learnt, learn_members
+from apps.learning.pagerank import pagerank_graph, seeking_each_other
 from apps.learning.places import learn_places
 from apps.learning.representation import with_columns
 from apps.pipeline.contracts import I32
 from apps.pipeline.features.calendar import date_of
+from apps.pipeline.filters.rules import ELIGIBILITY
+from apps.pipeline.graph import Graph
 from apps.pipeline.layout import in_order
 from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, surface_data
 from apps.pipeline.vocabulary import partner_masks
@@ -48,6 +51,8 @@ class Source:
     impressions: Mapping[str, Found]  # by surface of places
     visits: Found
     connections: tuple[I32, I32]
+    matches: Mapping[str, tuple[I32, I32]]  # by surface of members
+    blocks: tuple[I32, I32]
     ids: Mapping[str, tuple[Sequence[int], Sequence[str]]]
     may_be_shown: Mapping[str, I32]  # asked in other words, for the checks
 
@@ -84,6 +89,8 @@ def read_source(until: datetime, previous: columns.Vocabulary | None) -> Source:
             },
             visits=reading.place_visits(until),
             connections=reading.visible_connections(),
+            matches={k: reading.matches_on(k, until) for k, s in surfaces.items() if s.kind == "member"},
+            blocks=reading.blocks(),
             ids={kind: reading.ids_of(kind) for kind in ("member", "place")},
             may_be_shown={kind: reading.shown_numbers(kind, today) for kind in ("member", "place")},
         )
@@ -96,9 +103,7 @@ def build(source: Source, snapshot_id: str, step: Say) -> tuple[Snapshot, dict[s
         step(f"learning {key}")
         learnt[key] = _learn(source, surface)
     step("graphs")
-    connections = connections_graph(
-        *source.connections, may_look=source.viewers["number"], may_be_shown=source.shown["number"]
-    )
+    connections = _edges(source, source.connections)
     savers, saved = _saves(source)
     snapshot = Snapshot(
         id=snapshot_id,
@@ -108,6 +113,7 @@ def build(source: Source, snapshot_id: str, step: Say) -> tuple[Snapshot, dict[s
         surfaces={key: _surface_data(source, source.surfaces[key], one) for key, one in learnt.items()},
         connections=connections,
         friends_places=friends_places_graph(connections, savers, saved),
+        pagerank={key: _pagerank(source, source.surfaces[key]) for key in source.matches},
         content={
             f"{key}.{name}": array for key, one in learnt.items() for name, array in one.content.items()
         },
@@ -131,6 +137,25 @@ def _learn(source: Source, surface: Surface) -> Learnt:
         popularity=_place_popularity(source, found),
         today=today,
     )
+
+
+def _edges(source: Source, pairs: tuple[I32, I32]) -> Graph:
+    return connections_graph(
+        *pairs,
+        may_look=source.viewers["number"],
+        may_be_shown=source.shown["number"],
+        blocks=source.blocks,
+    )
+
+
+def _pagerank(source: Source, surface: Surface) -> Graph:
+    """A match is walked on its own surface alone: dating tells networking nothing."""
+    a, b = (
+        np.concatenate(ends) for ends in zip(source.connections, source.matches[surface.key], strict=True)
+    )
+    minds_gender = "gender_sought_by_viewer" in ELIGIBILITY[surface.eligibility].rules
+    seek = seeking_each_other(source.viewers) if minds_gender else None
+    return pagerank_graph(_edges(source, (a, b)), blocks=source.blocks, may_fit=seek)
 
 
 def _surface_data(source: Source, surface: Surface, learnt: Learnt) -> SurfaceData:

@@ -43,6 +43,14 @@ WHERE type = 'visit' AND target_kind = 'place'
   AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s GROUP BY target
 """
 _CONNECTIONS = "SELECT a_id, b_id FROM members_connection WHERE visible AND kind <> 'contact'"
+_MATCHES = """
+SELECT actor, target FROM interactions_relationship
+WHERE state = 'matched' AND target_kind = 'member' AND surface = %(surface)s AND decided_at <= %(until)s
+"""
+_BLOCKS = """
+SELECT actor, target FROM interactions_relationship
+WHERE state IN ('blocked', 'reported') AND target_kind = 'member'
+"""
 _IDS = {
     "member": "SELECT number, external_id FROM members_member",
     "place": "SELECT number, external_id FROM places_place",
@@ -96,6 +104,18 @@ def visible_connections() -> tuple[I32, I32]:
     """Both ends of every edge that both sides let others see; contacts left out."""
     found = columns_of(_CONNECTIONS, {"a": "int", "b": "int"}, {})
     return found["a"], found["b"]
+
+
+def matches_on(surface: str, until: datetime) -> tuple[I32, I32]:
+    """Both ends of every match that stands, in both directions."""
+    found = columns_of(_MATCHES, {"actor": "int", "target": "int"}, {"surface": surface, "until": until})
+    return found["actor"], found["target"]
+
+
+def blocks() -> tuple[I32, I32]:
+    """Who blocked or reported whom."""
+    found = columns_of(_BLOCKS, {"actor": "int", "target": "int"}, {})
+    return found["actor"], found["target"]
 
 
 def shown_numbers(kind: str, today: Any) -> I32:

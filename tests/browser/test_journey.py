@@ -22,7 +22,10 @@ from tests.browser.conftest import BIN, IN_A_BROWSER, ROOT, Demo
 from tests.browser.staff import Staff, of_the_guide, wait_for
 
 pytestmark = IN_A_BROWSER
-SHORT = {"nearest": 2, "liked_you": 0, "friends_of_friends": 0, "newcomers": 1, "recently_active": 1}
+SHORT = {
+    "nearest": 2, "liked_you": 0, "friends_of_friends": 0, "newcomers": 1, "recently_active": 1,
+    "pagerank": 0,
+}  # fmt: skip
 AT_ONCE = 2.0  # seconds within which members see what staff did
 
 

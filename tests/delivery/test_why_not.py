@@ -20,6 +20,7 @@ from apps.interactions.services import erase_member, record_events
 from apps.members.models import Member
 from apps.members.services import patch_member
 from apps.pipeline.filters.rules import RULES
+from apps.pipeline.lineup import PEOPLE
 from apps.places.models import Place
 from apps.refresh.services import refresh
 from tests.delivery.publishing import publish, rule, with_rules
@@ -71,8 +72,7 @@ def capped(serving: Runtime, change: Callable[[], Callable[[dict], object]]) -> 
 
 
 def no_source(serving: Runtime) -> None:
-    names = ("nearest", "liked_you", "friends_of_friends", "newcomers", "recently_active")
-    publish(serving, with_rules(quotas=dict.fromkeys(names, 0)))
+    publish(serving, with_rules(quotas=dict.fromkeys(PEOPLE.quotas, 0)))
 
 
 def buried() -> None:

@@ -105,10 +105,14 @@ def snapshot_of(
     viewers: Table | None = None,
     edges: Sequence[tuple[int, int]] = (),
     saves: Sequence[tuple[int, int]] = (),
+    near: Sequence[tuple[int, int]] = (),
     models: Mapping[str, Any] | None = None,
     content: Mapping[str, Any] | None = None,
 ) -> Snapshot:
-    """A snapshot of one surface in memory. `saves`: (member, place) once per connection who saved it."""
+    """A snapshot of one surface in memory. `saves`: (member, place) once per connection who saved it.
+
+    `near`: (member, member) whom a walk reaches, once per NEAREST-th of a weight.
+    """
     data = surface_data(
         key=surface,
         kind=table.kind,
@@ -127,6 +131,7 @@ def snapshot_of(
         connections=graph_of(edges),
         friends_places=graph_of(saves, symmetric=False),
         content=content or {},
+        pagerank={surface: graph_of(near, symmetric=False)} if near else {},
     )
 
 

@@ -110,6 +110,43 @@ def test_mutual_connections_walk_only_visible_edges_to_people_who_are_shown(four
     assert graph.neighbours(cy.number).tolist() == [bob.number]
 
 
+def test_a_match_is_walked_on_its_own_surface_over_nobody_hidden_or_blocked() -> None:
+    """Ada is connected to Eve, and Eve matched with Bo, Cy (hidden) and Dee (who blocked Ada)."""
+    london = make_market()
+    ada, eve, bo, cy, dee, fay, gil = (
+        make_member(name, london, seeking=["woman"], visibility="hidden" if name == "cy" else "visible")
+        for name in ("ada", "eve", "bo", "cy", "dee", "fay", "gil")
+    )
+    Connection.objects.create(a=ada, b=eve)
+    for one, other in ((eve, bo), (eve, cy), (eve, dee), (bo, fay), (dee, gil)):
+        decide(one, other, "matched")
+        decide(other, one, "matched")
+    decide(dee, ada, "blocked", surface="")
+
+    services.refresh()
+
+    found = opened().pagerank
+    near = {key: set(graph.neighbours(ada.number).tolist()) for key, graph in found.items()}
+    assert near == {"dating": {bo.number, fay.number}, "networking": set()}
+    weights = dict(zip(*(part.tolist() for part in found["dating"].weighted(ada.number)), strict=True))
+    assert weights[bo.number] > weights[fay.number]
+    assert eve.number not in found["dating"].neighbours(cy.number)  # matched; he is hidden, but may look
+    assert ada.number in found["dating"].neighbours(cy.number)
+
+
+def test_blocked_pairs_have_no_connection(four: dict[str, Member]) -> None:
+    ada, eve, bob, _ = four.values()
+    Connection.objects.create(a=ada, b=eve)
+    Connection.objects.create(a=eve, b=bob)
+    decide(eve, ada, "reported", surface="")
+
+    services.refresh()
+
+    graph = opened().connections
+    assert graph.neighbours(ada.number).tolist() == []
+    assert graph.neighbours(eve.number).tolist() == [bob.number]
+
+
 def test_a_member_sees_what_their_connections_saved(four: dict[str, Member]) -> None:
     ada, eve, bob, _ = four.values()
     bar, club = (make_place(name, ada.home_market) for name in ("bar", "club"))

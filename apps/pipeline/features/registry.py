@@ -63,17 +63,14 @@ def closeness(request: Request, pool: Pool) -> npt.NDArray[Any]:
 
 def mutual_counts(request: Request, pool: Pool) -> F32:
     """How many connections the viewer and each candidate share, over edges visible to both."""
-    return pairs.look_up(pool.table["number"], *request.mutual)
+    return pairs.look_up(pool.table["number"], request.mutual.numbers, request.mutual.counts)
 
 
 def friends_saved_counts(request: Request, pool: Pool) -> F32:
     """How many of the viewer's connections saved each place."""
-    graph = request.snapshot.friends_places
-    start, stop = graph.span(request.viewer.number)
-    order = np.argsort(graph.targets[start:stop], kind="stable")
-    return pairs.look_up(
-        pool.table["number"], graph.targets[start:stop][order], graph.weights[start:stop][order]
-    )
+    numbers, weights = request.snapshot.friends_places.weighted(request.viewer.number)
+    order = np.argsort(numbers, kind="stable")
+    return pairs.look_up(pool.table["number"], numbers[order], weights[order])
 
 
 def _newcomer(request: Request, pool: Pool) -> npt.NDArray[Any]:
@@ -162,6 +159,18 @@ MEMBER_FEATURES = (
         "mutual_connections",
         "Connections both share, visible to both: one half for one.",
         lambda request, pool: some(mutual_counts(request, pool)),
+    ),
+    Feature(
+        "adamic_adar",
+        "Connections both share, those who know few others first: one half for one who knows three.",
+        lambda request, pool: some(
+            pairs.look_up(pool.table["number"], request.mutual.numbers, request.mutual.adamic_adar)
+        ),
+    ),
+    Feature(
+        "pagerank",
+        "How often a walk from the viewer over connections and matches comes by; 1 for the nearest.",
+        lambda request, pool: pairs.look_up(pool.table["number"], *request.near),
     ),
     Feature("closeness", "How near they live: 1 in the same cell, one half at 10 km.", closeness),
     Feature(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from apps.pipeline.contracts import I64, Request
+from apps.pipeline.contracts import F32, I32, I64, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.retrieval.eligible import Eligible
 from apps.pipeline.retrieval.fit import viewers_side
@@ -27,11 +27,18 @@ def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
 
 def friends_of_friends(request: Request, eligible: Eligible, quota: int) -> I64:
     """Members two visible steps away who are not connected directly, by how many connections they share."""
-    numbers, counts = request.mutual
-    direct = request.snapshot.connections.neighbours(request.viewer.number)
-    positions = eligible.find(numbers)
-    kept = (positions >= 0) & ~np.isin(numbers, direct)
-    return positions[kept][best(counts[kept], numbers[kept], quota)]
+    return _not_connected(request, eligible, request.mutual.numbers, request.mutual.counts, quota)
+
+
+def adamic_adar(request: Request, eligible: Eligible, quota: int) -> I64:
+    """The same members, by how few others the connections know whom they share."""
+    return _not_connected(request, eligible, request.mutual.numbers, request.mutual.adamic_adar, quota)
+
+
+def pagerank(request: Request, eligible: Eligible, quota: int) -> I64:
+    """Members whom a walk over connections and matches reaches most often (see apps.learning.pagerank)."""
+    numbers, weights = request.near
+    return _not_connected(request, eligible, numbers, weights, quota)
 
 
 def newcomers(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -49,3 +56,11 @@ def pinned(request: Request, eligible: Eligible, quota: int) -> I64:
     by_rules = (number for rule in (request.rules.pins if request.rules else ()) for number in rule.pins)
     numbers = list(dict.fromkeys(by_rules))
     return eligible.positions_of(np.array(numbers[:quota], "i8"))
+
+
+def _not_connected(request: Request, eligible: Eligible, numbers: I32, weights: F32, quota: int) -> I64:
+    """The heaviest of those who are eligible and no connections of the viewer."""
+    direct = request.snapshot.connections.neighbours(request.viewer.number)
+    positions = eligible.find(numbers)
+    kept = (positions >= 0) & ~np.isin(numbers, direct)
+    return positions[kept][best(weights[kept], numbers[kept], quota)]

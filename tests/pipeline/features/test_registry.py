@@ -48,6 +48,8 @@ OF_BOB = {
     "same_industry": 1.0,
     "complementary_crafts": 0.5,
     "mutual_connections": 0.75,  # with 3 and 4
+    "adamic_adar": 1 - 2 ** -(2 / np.log(3)),  # who know three each
+    "pagerank": 0.2,
     "closeness": 0.5,  # 10 km
     "age_closeness": 0.5,  # 7 years
     "newcomer": 0.5,
@@ -69,7 +71,7 @@ OF_BAR = {
 
 def test_features_of_a_pair_of_members():
     table = member_table([ANN, BOB, {}, {}])
-    snapshot = snapshot_of(table, edges=[(1, 3), (1, 4), (2, 3), (2, 4), (3, 4)])
+    snapshot = snapshot_of(table, edges=[(1, 3), (1, 4), (2, 3), (2, 4), (3, 4)], near=[(1, 2)] * 51)
     signals = Signals(
         less=np.array([(2, OTHER_INDUSTRY, NOW - 14 * 86_400)], DEED),
         tired_of=np.array([2], "i4"),

@@ -58,6 +58,32 @@ def test_friends_of_friends_are_two_steps_away_and_not_one():
     assert proposed(people.friends_of_friends, snapshot, excluded=[4]) == [5]
 
 
+def test_a_hidden_connection_since_the_snapshot_is_not_walked():
+    edges = [(1, 2), (1, 3), (2, 4), (3, 4), (2, 5)]
+    snapshot = snapshot_of(member_table([{} for _ in range(5)]), edges=edges)
+    assert proposed(people.friends_of_friends, snapshot, gone=[2]) == [4]
+    counted = request_for(snapshot, 1, gone=[2]).mutual
+    assert dict(zip(counted.numbers.tolist(), counted.counts.tolist(), strict=True)) == {4: 1.0}
+
+
+def test_to_share_somebody_who_knows_few_says_more():
+    """With 5 over somebody who knows two; with 4 over two who know many."""
+    crowd = [(hub, i) for hub in (2, 3) for i in range(7, 30)]
+    edges = [(1, 2), (1, 3), (2, 4), (3, 4), (1, 6), (6, 5), *crowd]
+    snapshot = snapshot_of(member_table([{} for _ in range(30)]), edges=edges)
+    assert proposed(people.friends_of_friends, snapshot, quota=1) == [4]
+    assert proposed(people.adamic_adar, snapshot, quota=1) == [5]
+    assert 5 not in proposed(people.adamic_adar, snapshot, excluded=[5], quota=30)
+
+
+def test_the_nearest_by_walk_are_proposed_by_weight_when_eligible_and_not_connected():
+    near = [(1, 2), *[(1, 3)] * 3, *[(1, 4)] * 2, *[(1, 5)] * 9]
+    snapshot = snapshot_of(member_table([{} for _ in range(5)]), edges=[(1, 5)], near=near)
+    assert proposed(people.pagerank, snapshot) == [3, 4, 2]
+    assert proposed(people.pagerank, snapshot, excluded=[3], quota=1) == [4]
+    assert proposed(people.pagerank, snapshot_of(member_table([{}, {}]))) == []
+
+
 def test_newcomers_joined_within_two_weeks_the_latest_first():
     days = [{"joined_day": DAY - d} for d in (0, 14, 13, 1, 13)]
     assert proposed(people.newcomers, snapshot_of(member_table(days))) == [4, 3, 5]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from apps.learning.decisions import Decisions, decisions_of
 from apps.learning.graphs import connections_graph, friends_places_graph
+from apps.learning.kept import keep_learnt
 from apps.learning.members import Learnt, learn_members
 from apps.learning.pagerank import pagerank_graph, seeking_each_other
 from apps.learning.places import learn_places
@@ -34,6 +35,17 @@ from apps.surfaces.selectors import active_surfaces
 Say = Callable[[str], None]
 Found = Mapping[str, npt.NDArray[Any]]
 POPULAR_SECONDS = 90 * 86400
+OVERLAP = timedelta(minutes=10)  # events may have happened earlier than they were stored
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What is learnt from."""
+
+    decisions: Mapping[str, Found]  # by surface
+    impressions: Mapping[str, Found]  # by surface of places
+    visits: Found
+    matches: Mapping[str, tuple[I32, I32]]  # by surface of members
 
 
 @dataclass(frozen=True)
@@ -47,11 +59,9 @@ class Source:
     shown: Table  # members who may be shown
     viewers: Table  # members who may look: hidden ones too
     places: Table
-    decisions: Mapping[str, Found]  # by surface
-    impressions: Mapping[str, Found]  # by surface of places
-    visits: Found
+    behaviour: Behaviour | None  # None: the models of an earlier snapshot are kept
+    saves: tuple[I32, I32]  # who, and which place
     connections: tuple[I32, I32]
-    matches: Mapping[str, tuple[I32, I32]]  # by surface of members
     blocks: tuple[I32, I32]
     ids: Mapping[str, tuple[Sequence[int], Sequence[str]]]
     may_be_shown: Mapping[str, I32]  # asked in other words, for the checks
@@ -61,50 +71,62 @@ class Source:
         return self.until.timestamp()
 
 
-def read_source(until: datetime, previous: columns.Vocabulary | None) -> Source:
-    """Reads all. `previous` is the vocabulary of the active snapshot, so that words keep their bits."""
+def read_source(until: datetime, previous: columns.Vocabulary | None, kept: Snapshot | None = None) -> Source:
+    """Reads all. `previous` is the vocabulary of the active snapshot, so that words keep their bits.
+
+    With `kept`, whose models and words stay, behaviour is not read, and activity only since.
+    """
     today = until.date()
     with reading.consistent_reading():
         surfaces = active_surfaces()
         markets = columns.market_entries()
-        words = columns.vocabulary(previous, today=today)
-        activity = reading.last_activity(until)
-        members = {
-            who: _with_activity(
-                columns.member_table(markets=markets, vocabulary=words, who=who, today=today), activity
-            )
-            for who in ("shown", "active")
-        }
+        words = kept.vocabulary if kept else columns.vocabulary(previous, today=today)
+        active = columns.member_table(markets=markets, vocabulary=words, who="active", today=today)
+        active = _with_activity(active, _activity(until, kept))
+        shown = np.isin(active["number"], columns.numbers_of("shown", today))
         return Source(
             until=until,
             surfaces=surfaces,
             markets=markets,
             vocabulary=words,
-            shown=members["shown"],
-            viewers=members["active"],
+            shown=active.gather(np.flatnonzero(shown)),
+            viewers=active,
             places=columns.place_table(markets=markets, vocabulary=words, today=today),
-            decisions={k: reading.decisions_on(k, s.kind, until) for k, s in surfaces.items()},
-            impressions={
-                k: reading.impressions_on(k, until) for k, s in surfaces.items() if s.kind == "place"
-            },
-            visits=reading.place_visits(until),
+            behaviour=None if kept else _behaviour(surfaces, until),
+            saves=reading.saves(until),
             connections=reading.visible_connections(),
-            matches={k: reading.matches_on(k, until) for k, s in surfaces.items() if s.kind == "member"},
             blocks=reading.blocks(),
             ids={kind: reading.ids_of(kind) for kind in ("member", "place")},
             may_be_shown={kind: reading.shown_numbers(kind, today) for kind in ("member", "place")},
         )
 
 
-def build(source: Source, snapshot_id: str, step: Say) -> tuple[Snapshot, dict[str, Any]]:
-    """The snapshot, and what was learnt by surface."""
+def may_keep(before: Snapshot, surfaces: Mapping[str, Surface]) -> bool:
+    """Whether the models of a snapshot serve these surfaces: all of them, of the same kinds."""
+    return {key: data.kind for key, data in before.surfaces.items()} == {
+        k: s.kind for k, s in surfaces.items()
+    }
+
+
+def build(
+    source: Source, snapshot_id: str, step: Say, kept: Snapshot | None = None
+) -> tuple[Snapshot, dict[str, Any]]:
+    """The snapshot, and what was learnt by surface; nothing when the models of `kept` stay."""
     learnt: dict[str, Learnt] = {}
+    if kept is not None:
+        step("keeping the models")
     for key, surface in source.surfaces.items():
-        step(f"learning {key}")
-        learnt[key] = _learn(source, surface)
+        if kept is not None:
+            learnt[key] = _kept(source, surface, kept)
+        elif source.behaviour is not None:
+            step(f"learning {key}")
+            learnt[key] = _learn(source, surface, source.behaviour)
     step("graphs")
     connections = _edges(source, source.connections)
-    savers, saved = _saves(source)
+    savers, saved = source.saves
+    shown = np.isin(saved, source.places["number"])
+    matches = source.behaviour.matches if source.behaviour is not None else {}
+    pageranks = {key: _pagerank(source, source.surfaces[key], pairs) for key, pairs in matches.items()}
     snapshot = Snapshot(
         id=snapshot_id,
         created_at=source.now,
@@ -112,29 +134,36 @@ def build(source: Source, snapshot_id: str, step: Say) -> tuple[Snapshot, dict[s
         vocabulary=source.vocabulary,
         surfaces={key: _surface_data(source, source.surfaces[key], one) for key, one in learnt.items()},
         connections=connections,
-        friends_places=friends_places_graph(connections, savers, saved),
-        pagerank={key: _pagerank(source, source.surfaces[key]) for key in source.matches},
+        friends_places=friends_places_graph(connections, savers[shown], saved[shown]),
+        pagerank=kept.pagerank if kept is not None else pageranks,
         content={
             f"{key}.{name}": array for key, one in learnt.items() for name, array in one.content.items()
         },
     )
-    return snapshot, {key: dict(one.report) for key, one in learnt.items()}
+    return snapshot, {key: dict(one.report) for key, one in learnt.items() if one.report}
 
 
-def _learn(source: Source, surface: Surface) -> Learnt:
+def _kept(source: Source, surface: Surface, kept: Snapshot) -> Learnt:
     today = date_of(source.now)
-    found = source.decisions[surface.key]
+    if surface.kind == "member":
+        return keep_learnt(kept, surface.key, source.shown, None, today=today)
+    return keep_learnt(kept, surface.key, source.places, source.viewers, today=today)
+
+
+def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
+    today = date_of(source.now)
+    found = behaviour.decisions[surface.key]
     if surface.kind == "member":
         partners = partner_masks(source.vocabulary["crafts"])
         decisions = _by_row(found, source.shown, source.shown, found["liked"])
         return learn_members(source.shown, decisions, now=source.now, today=today, partners=partners)
-    shown = source.impressions[surface.key]
+    shown = behaviour.impressions[surface.key]
     return learn_places(
         source.places,
         source.viewers,
         _by_row(found, source.viewers, source.places, found["liked"]),
         shown=_by_row(shown, source.viewers, source.places, np.zeros(len(shown["actor"]), "?")),
-        popularity=_place_popularity(source, found),
+        popularity=_place_popularity(source, found, behaviour.visits),
         today=today,
     )
 
@@ -148,11 +177,9 @@ def _edges(source: Source, pairs: tuple[I32, I32]) -> Graph:
     )
 
 
-def _pagerank(source: Source, surface: Surface) -> Graph:
+def _pagerank(source: Source, surface: Surface, matches: tuple[I32, I32]) -> Graph:
     """A match is walked on its own surface alone: dating tells networking nothing."""
-    a, b = (
-        np.concatenate(ends) for ends in zip(source.connections, source.matches[surface.key], strict=True)
-    )
+    a, b = (np.concatenate(ends) for ends in zip(source.connections, matches, strict=True))
     minds_gender = "gender_sought_by_viewer" in ELIGIBILITY[surface.eligibility].rules
     seek = seeking_each_other(source.viewers) if minds_gender else None
     return pagerank_graph(_edges(source, (a, b)), blocks=source.blocks, may_fit=seek)
@@ -191,24 +218,37 @@ def _with_activity(table: Table, activity: Found) -> Table:
     rows = rows_of(table["number"], activity["actor"])
     here = rows >= 0
     hours = table["active_hour"].copy()
-    hours[rows[here]] = np.maximum(hours[rows[here]], activity["hour"][here])
+    np.maximum.at(hours, rows[here], activity["hour"][here])
     return with_columns(table, {"active_hour": hours})
 
 
-def _place_popularity(source: Source, saves: Found) -> npt.NDArray[np.float64]:
+def _activity(until: datetime, kept: Snapshot | None) -> Found:
+    """actor and hour of what events show; an actor may stand in it more than once."""
+    if kept is None:
+        return reading.last_activity(until - reading.LONGEST, until)
+    since = reading.last_activity(datetime.fromtimestamp(kept.created_at, UTC) - OVERLAP, until)
+    tables = [data.viewers for data in kept.surfaces.values()]
+    return {
+        "actor": np.concatenate([since["actor"], *(table["number"] for table in tables)]),
+        "hour": np.concatenate([since["hour"], *(table["active_hour"] for table in tables)]),
+    }
+
+
+def _behaviour(surfaces: Mapping[str, Surface], until: datetime) -> Behaviour:
+    places = [key for key, surface in surfaces.items() if surface.kind == "place"]
+    return Behaviour(
+        decisions={key: reading.decisions_on(key, s.kind, until) for key, s in surfaces.items()},
+        impressions={key: reading.impressions_on(key, until) for key in places},
+        visits=reading.place_visits(until),
+        matches={key: reading.matches_on(key, until) for key in surfaces if key not in places},
+    )
+
+
+def _place_popularity(source: Source, saves: Found, visits: Found) -> npt.NDArray[np.float64]:
     """log1p of saves and visits in 90 days."""
     recent = saves["at"] > source.now - POPULAR_SECONDS
-    numbers = np.concatenate([saves["target"][recent], source.visits["target"]])
-    amounts = np.concatenate([np.ones(int(recent.sum())), source.visits["visits"]])
+    numbers = np.concatenate([saves["target"][recent], visits["target"]])
+    amounts = np.concatenate([np.ones(int(recent.sum())), visits["visits"]])
     rows = rows_of(source.places["number"], numbers)
     here = rows >= 0
     return np.log1p(np.bincount(rows[here], amounts[here], minlength=len(source.places)))
-
-
-def _saves(source: Source) -> tuple[I32, I32]:
-    """Who saved which place that may be shown, on any surface of places."""
-    found = [source.decisions[key] for key in source.impressions]
-    actors = np.concatenate([one["actor"] for one in found] or [np.zeros(0, "i4")])
-    places = np.concatenate([one["target"] for one in found] or [np.zeros(0, "i4")])
-    here = np.isin(places, source.places["number"])
-    return actors[here], places[here]

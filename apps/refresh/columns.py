@@ -15,6 +15,7 @@ import numpy.typing as npt
 from django.db import connection
 
 from apps.common import clock, geo
+from apps.common.copy_out import many_columns_of
 from apps.pipeline.snapshot import Table, table_from_columns
 from apps.pipeline.vocabulary import ALL_INTENTS, GENDERS, INTENTS, bits_of
 from apps.surfaces.models import Market
@@ -91,6 +92,14 @@ def keep_bits(words: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
     return tuple(next(rest) if word is None else word for word in slots)
 
 
+def numbers_of(who: str, today: date) -> npt.NDArray[np.int32]:
+    """The numbers of members, see WHO."""
+    found = many_columns_of(
+        f"SELECT number FROM members_member m WHERE {WHO[who]}", {"number": "int"}, {"today": today}
+    )
+    return found["number"]
+
+
 def member_table(
     numbers: Iterable[int] | None = None,
     *,
@@ -154,14 +163,14 @@ def intent_bits(words: Iterable[str]) -> int:
 def word_masks(sets: Iterable[Iterable[str]], words: Sequence[str]) -> npt.NDArray[np.uint64]:
     """Sets of words [n] to 64-bit masks [n]; words beyond the vocabulary are left out."""
     bit = {word: 1 << i for i, word in enumerate(words[:WORDS])}
-    return np.array([_union(bit.get(word, 0) for word in one) for one in sets], "u8")
-
-
-def _union(bits: Iterable[int]) -> int:
-    mask = 0
-    for bit in bits:
-        mask |= bit
-    return mask
+    each = [list(one) for one in sets]
+    lengths = np.fromiter(map(len, each), "i8", len(each))
+    bits = np.fromiter((bit.get(word, 0) for one in each for word in one), "u8", int(lengths.sum()))
+    masks = np.zeros(len(each), "u8")
+    some = np.flatnonzero(lengths)
+    if len(some):
+        masks[some] = np.bitwise_or.reduceat(bits, (np.cumsum(lengths) - lengths)[some])
+    return masks
 
 
 def _positions(ids: Sequence[Any], cells: Sequence[Any], markets: Markets) -> tuple[npt.NDArray[Any], ...]:

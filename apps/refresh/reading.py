@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from django.db import connection, transaction
 
-from apps.common.copy_out import columns_of
+from apps.common.copy_out import Columns, many_columns_of
 from apps.pipeline.contracts import I32
 
 _DECISIONS = """
@@ -35,12 +34,16 @@ GROUP BY actor, target
 _ACTIVITY = """
 SELECT actor, max(floor(extract(epoch FROM occurred_at) / 3600))::int AS hour
 FROM interactions_event
-WHERE occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s AND type <> 'impression' GROUP BY actor
+WHERE occurred_at BETWEEN %(since)s AND %(until)s AND type <> 'impression' GROUP BY actor
 """
 _VISITS = """
 SELECT target, count(*)::int AS visits FROM interactions_event
 WHERE type = 'visit' AND target_kind = 'place'
   AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s GROUP BY target
+"""
+_SAVES = """
+SELECT actor, target FROM interactions_relationship
+WHERE target_kind = 'place' AND state = 'saved' AND decided_at <= %(until)s
 """
 _CONNECTIONS = "SELECT a_id, b_id FROM members_connection WHERE visible AND kind <> 'contact'"
 _MATCHES = """
@@ -66,6 +69,9 @@ _SHOWN = {
 }
 
 
+LONGEST = timedelta(days=90)  # of events that are read
+
+
 @contextmanager
 def consistent_reading() -> Iterator[None]:
     """One view of Postgres for all that is read inside. A transaction that is already open is kept."""
@@ -78,49 +84,56 @@ def consistent_reading() -> Iterator[None]:
         yield
 
 
-def decisions_on(surface: str, kind: str, until: datetime) -> dict[str, npt.NDArray[Any]]:
+def decisions_on(surface: str, kind: str, until: datetime) -> Columns:
     """actor, target, liked, at (seconds): the present state of every pair with a like, a pass or a save."""
     columns = {"actor": "int", "target": "int", "liked": "boolean", "at": "bigint"}
-    return columns_of(_DECISIONS, columns, {"surface": surface, "kind": kind, "until": until})
+    given = {"surface": surface, "kind": kind, "until": until}
+    return _in_order(many_columns_of(_DECISIONS, columns, given))
 
 
-def impressions_on(surface: str, until: datetime) -> dict[str, npt.NDArray[Any]]:
+def impressions_on(surface: str, until: datetime) -> Columns:
     """actor, target, at (seconds): places shown in the last 90 days."""
     columns = {"actor": "int", "target": "int", "at": "bigint"}
-    return columns_of(_IMPRESSIONS, columns, {"surface": surface, "until": until})
+    return _in_order(many_columns_of(_IMPRESSIONS, columns, {"surface": surface, "until": until}))
 
 
-def last_activity(until: datetime) -> dict[str, npt.NDArray[Any]]:
-    """actor, hour (since 1970): of the last thing each member did in 90 days."""
-    return columns_of(_ACTIVITY, {"actor": "int", "hour": "int"}, {"until": until})
+def last_activity(since: datetime, until: datetime) -> Columns:
+    """actor, hour (since 1970): of the last thing each member did between the two."""
+    return many_columns_of(_ACTIVITY, {"actor": "int", "hour": "int"}, {"since": since, "until": until})
 
 
-def place_visits(until: datetime) -> dict[str, npt.NDArray[Any]]:
+def place_visits(until: datetime) -> Columns:
     """target, visits: of the last 90 days."""
-    return columns_of(_VISITS, {"target": "int", "visits": "int"}, {"until": until})
+    return many_columns_of(_VISITS, {"target": "int", "visits": "int"}, {"until": until})
+
+
+def saves(until: datetime) -> tuple[I32, I32]:
+    """Who has saved which place, on any surface."""
+    found = many_columns_of(_SAVES, {"actor": "int", "target": "int"}, {"until": until})
+    return found["actor"], found["target"]
 
 
 def visible_connections() -> tuple[I32, I32]:
     """Both ends of every edge that both sides let others see; contacts left out."""
-    found = columns_of(_CONNECTIONS, {"a": "int", "b": "int"}, {})
-    return found["a"], found["b"]
+    found = many_columns_of(_CONNECTIONS, {"a_id": "int", "b_id": "int"}, {})
+    return found["a_id"], found["b_id"]
 
 
 def matches_on(surface: str, until: datetime) -> tuple[I32, I32]:
     """Both ends of every match that stands, in both directions."""
-    found = columns_of(_MATCHES, {"actor": "int", "target": "int"}, {"surface": surface, "until": until})
+    found = many_columns_of(_MATCHES, {"actor": "int", "target": "int"}, {"surface": surface, "until": until})
     return found["actor"], found["target"]
 
 
 def blocks() -> tuple[I32, I32]:
     """Who blocked or reported whom."""
-    found = columns_of(_BLOCKS, {"actor": "int", "target": "int"}, {})
+    found = many_columns_of(_BLOCKS, {"actor": "int", "target": "int"}, {})
     return found["actor"], found["target"]
 
 
 def shown_numbers(kind: str, today: Any) -> I32:
     """Sorted numbers of who or what may be shown."""
-    numbers: I32 = np.sort(columns_of(_SHOWN[kind], {"number": "int"}, {"today": today})["number"])
+    numbers: I32 = np.sort(many_columns_of(_SHOWN[kind], {"number": "int"}, {"today": today})["number"])
     return numbers
 
 
@@ -130,3 +143,9 @@ def ids_of(kind: str) -> tuple[Sequence[int], Sequence[str]]:
         cursor.execute(_IDS[kind])
         rows = cursor.fetchall()
     return [row[0] for row in rows], [row[1] for row in rows]
+
+
+def _in_order(found: Columns) -> Columns:
+    """By actor, then target: what is learnt from them doesn't depend on how Postgres lays rows."""
+    order = np.lexsort((found["target"], found["actor"]))
+    return {name: column[order] for name, column in found.items()}

@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,13 +25,14 @@ from apps.common import clock
 from apps.common.errors import NotFound
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot, write_snapshot
 from apps.refresh import jobs, store
-from apps.refresh.build import Source, build, read_source
+from apps.refresh.build import Source, build, may_keep, read_source
 from apps.refresh.checks import check_snapshot
 from apps.refresh.identifiers import identifier_arrays
 from apps.refresh.masks import contents_of, ensure_masks
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from apps.releases.selectors import live, live_mark
+from apps.surfaces.selectors import active_surfaces
 
 log = logging.getLogger(__name__)
 
@@ -65,9 +67,12 @@ class Steps:
         self._name = ""
 
 
-def refresh(*, key: str | None = None, progress: Say = lambda _: None) -> SnapshotRow:
+def refresh(
+    *, key: str | None = None, progress: Say = lambda _: None, keep_models: timedelta = timedelta(0)
+) -> SnapshotRow:
     """Builds and activates a snapshot; once per key.
 
+    Models that were learnt less than `keep_models` ago are kept: only members, places and graphs are read.
     Raises RefreshBusy, RefreshRefused, RefreshLost, SnapshotRefused, StoreAway.
     """
     claimed = jobs.claim(key or f"manual {clock.now().isoformat(timespec='microseconds')}")
@@ -77,7 +82,7 @@ def refresh(*, key: str | None = None, progress: Say = lambda _: None) -> Snapsh
     steps = Steps(claimed, progress)
     try:
         with jobs.kept_alive(claimed):
-            row = _refresh(claimed, steps)
+            row = _refresh(claimed, steps, keep_models)
     except Exception as error:
         jobs.fail(claimed, f"{type(error).__name__}: {error}")
         raise
@@ -120,14 +125,18 @@ def remove_old_snapshots(keep: int = KEPT) -> list[str]:
     return gone
 
 
-def _refresh(claimed: jobs.Claim, steps: Steps) -> SnapshotRow:
+def _refresh(claimed: jobs.Claim, steps: Steps, keep_models: timedelta) -> SnapshotRow:
     steps("clearing up")
     _remove_unfinished()
     until = clock.now()
     snapshot_id = f"{until:%Y%m%dt%H%M%S}-{claimed.token}"
     steps("reading")
-    source = read_source(until, _present_vocabulary())
-    snapshot, learnt = build(source, snapshot_id, steps)
+    before = _active()
+    kept = before if before is not None and _may_keep(before, until - keep_models) else None
+    kept_from = kept.snapshot if kept else None
+    source = read_source(until, before.snapshot.vocabulary if before else None, kept_from)
+    snapshot, learnt = build(source, snapshot_id, steps, kept_from)
+    said = kept.learnt if kept else {"learnt": learnt, "learnt_at": until.isoformat()}
     unfinished = Path(settings.SNAPSHOT_DIR) / f"{UNFINISHED}{snapshot_id}"
     try:
         steps("writing")
@@ -143,7 +152,7 @@ def _refresh(claimed: jobs.Claim, steps: Steps) -> SnapshotRow:
         size = sum(file.stat().st_size for file in unfinished.rglob("*") if file.is_file())
         counts = {key: _counts(opened, key) for key in opened.surfaces}
         steps.end()
-        report = {"seconds": steps.seconds, "learnt": learnt}
+        report = {"seconds": steps.seconds, **said}
         values = {"counts": counts, "bytes": size, "report": report}
         return _activate(claimed, unfinished, source.until, values)
     finally:
@@ -215,15 +224,34 @@ def _next_time() -> Iterator[None]:
         log.warning(str(error))
 
 
-def _present_vocabulary() -> Mapping[str, tuple[str, ...]] | None:
-    """The words of the active snapshot; none when there is no such snapshot or it can't be read."""
-    active = active_snapshot_id()
-    if active is None:
+@dataclass(frozen=True)
+class _Active:
+    """The active snapshot, as what a refresh starts from."""
+
+    snapshot: Snapshot
+    learnt: Mapping[str, Any]  # of its report: what was learnt, and until when
+
+
+def _active() -> _Active | None:
+    """None when there is no such snapshot or it can't be read."""
+    row = SnapshotRow.objects.filter(status=Status.ACTIVE).first()
+    if row is None:
         return None
     try:
-        return store.open_here(active, verify=False).vocabulary
-    except SnapshotRefused:
+        snapshot = store.open_here(row.id, verify=False)
+    except (SnapshotRefused, store.StoreAway):
         return None
+    return _Active(
+        snapshot, {name: row.report[name] for name in ("learnt", "learnt_at") if name in row.report}
+    )
+
+
+def _may_keep(before: _Active, since: datetime) -> bool:
+    """Learnt after `since`, for the surfaces of today."""
+    learnt_at = before.learnt.get("learnt_at")
+    if learnt_at is None or datetime.fromisoformat(learnt_at) <= since:
+        return False
+    return may_keep(before.snapshot, active_surfaces())
 
 
 def _counts(snapshot: Snapshot, key: str) -> dict[str, int]:

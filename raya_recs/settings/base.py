@@ -43,6 +43,7 @@ VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 SNAPSHOT_DIR = Path(env.str("SNAPSHOT_DIR", str(VAR_DIR / "snapshots")))
 # Where snapshots are published for other machines: nowhere, a folder that they share, or s3://bucket/folder.
 SNAPSHOT_STORE = env.str("SNAPSHOT_STORE", "")
+LEARN_EVERY = timedelta(hours=env.float("LEARN_EVERY_HOURS", 6.0))  # refreshes between keep the models
 # What web processes granted, until it is in Postgres: shared by the web processes and workers of a machine.
 GRANTS_DIR = Path(env.str("GRANTS_DIR", str(VAR_DIR / "grants")))
 MODEL_DIR = Path(env.str("MODEL_DIR", str(VAR_DIR / "models")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -13,6 +14,8 @@ from apps.refresh import jobs
 from apps.refresh.models import SnapshotRow
 from apps.refresh.services import refresh
 
+FOR_EVER = timedelta(days=10_000)
+
 
 class Command(BaseCommand):
     help = "Learns from what is in Postgres, writes a snapshot, checks it and activates it."
@@ -20,12 +23,18 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--key", help="do this once: a second call with the same key changes nothing")
         parser.add_argument(
+            "--keep-models",
+            action="store_true",
+            help="read members, places and connections anew, but keep what the active snapshot learnt",
+        )
+        parser.add_argument(
             "--wait", type=float, default=60.0, help="seconds to wait for another refresh to end (default 60)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            row = self._refresh(options["key"], time.monotonic() + options["wait"])
+            keep = FOR_EVER if options["keep_models"] else timedelta(0)
+            row = self._refresh(options["key"], keep, time.monotonic() + options["wait"])
         except (Problem, SnapshotRefused) as error:
             raise CommandError(str(error)) from error
         for surface, counts in row.counts.items():
@@ -36,11 +45,11 @@ class Command(BaseCommand):
             self._say_quality(surface, learnt)
         self.stdout.write(self.style.SUCCESS(f"Active: {row.id} ({row.bytes / 1e6:.1f} MB)"))
 
-    def _refresh(self, key: str | None, until: float) -> SnapshotRow:
+    def _refresh(self, key: str | None, keep: timedelta, until: float) -> SnapshotRow:
         said = False
         while True:
             try:
-                return refresh(key=key, progress=self.stdout.write)
+                return refresh(key=key, progress=self.stdout.write, keep_models=keep)
             except jobs.RefreshBusy:
                 if time.monotonic() >= until:
                     raise

@@ -66,6 +66,7 @@ class PacingPrices(models.Model):
     measured_until = models.DateTimeField()
     rules = models.JSONField(default=dict)  # by rule: kind, target, tolerance, actual, correction, ...
     floors = models.BinaryField(default=bytes)  # apps.delivery.prices.FLOOR, by rule and number
+    newcomers = models.BinaryField(default=bytes, db_default=b"")  # apps.delivery.prices.SHOWN, by number
     spread = models.FloatField(default=0.0)  # of scores within a list, in Phi's units
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 

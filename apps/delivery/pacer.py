@@ -6,6 +6,7 @@ minute is its key: woken twice, it is done once. How each rule moves is apps.del
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,8 +16,9 @@ from django.db import connection, transaction
 from apps.common import clock
 from apps.common.copy_out import columns_of
 from apps.delivery.models import PacingPrices
-from apps.delivery.pacing import SHARE_MINUTES, Shown, next_step, smoothed_spread
+from apps.delivery.pacing import SHARE_MINUTES, Shown, next_shown, next_step, smoothed_spread
 from apps.delivery.rules import dead_rules
+from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters.eligibility import rows_of
 from apps.pipeline.rules import RuleMasks, SurfaceRules
 from apps.pipeline.snapshot import Snapshot, SurfaceData
@@ -48,12 +50,17 @@ def pace(now: datetime | None = None) -> int:
     if active is None or release is None:
         return 0
     PacingPrices.objects.filter(created_at__lt=clock.now() - KEPT).delete()
-    surfaces = compiled(release.stable_content).surfaces
-    wanted = {key: one.rules for key, one in surfaces.items() if _is_paced(one.rules)}
+    content = release.stable_content
+    surfaces = compiled(content).surfaces
+    wanted = {
+        key: one.rules
+        for key, one in surfaces.items()
+        if _is_paced(one.rules) or _subsidises_newcomers(content, key)
+    }
     if not wanted:
         return 0
     snapshot = open_here(active, verify=False)
-    masks = ensure_masks(snapshot, release.stable_content)
+    masks = ensure_masks(snapshot, content)
     return sum(
         _pace_surface(key, rules, masks[key, rules.digest], snapshot, release.killed, moment)
         for key, rules in wanted.items()
@@ -63,6 +70,17 @@ def pace(now: datetime | None = None) -> int:
 
 def _is_paced(rules: SurfaceRules) -> bool:
     return any(spec.kind in PACED for spec in rules.specs)
+
+
+def _subsidises_newcomers(content: Mapping[str, Any], surface: str) -> bool:
+    """Whether the policy does, for anybody: by itself, in a market, by a flag or in an experiment."""
+    policy = content["surfaces"][surface]
+    said = [policy, *policy["markets"].values()]
+    said += [flag["overrides"] for flag in content["flags"] if flag["surface"] == surface]
+    for experiment in content["experiments"]:
+        if experiment["surface"] == surface:
+            said += [variant["overrides"] for variant in experiment["variants"]]
+    return policy["kind"] == "member" and any(one.get("newcomer_subsidy", 0) > 0 for one in said)
 
 
 def _pace_surface(
@@ -89,9 +107,21 @@ def _pace_surface(
             before.spread if before is not None else 0.0, _spread(surface, since, until), shown.minutes
         )
         known = (before.rules, bytes(before.floors)) if before is not None else ({}, b"")
-        said, floors = next_step(specs, known, shown, masks, np.asarray(data.candidates["number"]), spread)
+        numbers = np.asarray(data.candidates["number"])
+        said, floors = next_step(specs, known, shown, masks, numbers, spread)
+        newcomers = b""
+        if data.kind == "member":
+            counted = bytes(before.newcomers) if before is not None else b""
+            joined = np.asarray(data.candidates["joined_day"])
+            newcomers = next_shown(counted, shown.number, numbers, joined, day_of(at))
         PacingPrices.objects.create(
-            surface=surface, slot=slot, measured_until=until, rules=said, floors=floors, spread=spread
+            surface=surface,
+            slot=slot,
+            measured_until=until,
+            rules=said,
+            floors=floors,
+            newcomers=newcomers,
+            spread=spread,
         )
     return 1
 

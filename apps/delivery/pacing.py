@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.delivery.prices import FLOOR
+from apps.delivery.prices import FLOOR, SHOWN
 from apps.pipeline.control import Gains, log_odds_error, shortfall_error, step
+from apps.pipeline.features.registry import NEWCOMER_DAYS
 from apps.pipeline.rules import RuleMasks, RuleSpec
 
 SHARE = Gains(proportional=0.2, integral=0.05, low=-6.0, high=6.0, most_change=0.25)  # in spreads
@@ -41,6 +42,26 @@ def smoothed_spread(known: float, now: float, minutes: float) -> float:
         return known or now
     kept = float(np.exp(-minutes / SPREAD_MINUTES))
     return kept * known + (1 - kept) * now
+
+
+def next_shown(before: bytes, given: Rows, numbers: Rows, joined: Rows, today: int) -> bytes:
+    """The packed SHOWN records of newcomers, by number.
+
+    `given`: numbers, once per place since. `numbers` and `joined`: of the snapshot's candidates, and their
+    days. Who joined after the snapshot has a higher number than anybody in it.
+    """
+    known = np.frombuffer(before, SHOWN)
+    new = numbers[today - joined < NEWCOMER_DAYS]
+    everybody, added = np.unique(given, return_counts=True)
+    last = int(numbers.max()) if len(numbers) else 0
+    theirs = np.union1d(known["number"], everybody)
+    theirs = theirs[np.isin(theirs, new) | (theirs > last)]
+    records = np.zeros(len(theirs), SHOWN)
+    records["number"] = theirs
+    for who, times in ((known["number"], known["times"]), (everybody, added)):
+        kept = np.isin(who, theirs)
+        records["times"][np.searchsorted(theirs, who[kept])] += times[kept].astype("u4")
+    return records.tobytes()
 
 
 def next_step(

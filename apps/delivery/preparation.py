@@ -96,8 +96,9 @@ class Prepared:
 
     @property
     def pacing(self) -> Pacing | None:
-        """The pacer's prices of this moment; without staff's rules there is nothing to pace."""
-        return self.world.pacing.get(self.question.surface) if self.rules is not None else None
+        """The pacer's prices of this moment; without rules and subsidies there is nothing to pace."""
+        is_paced = self.rules is not None or self.params.newcomer_subsidy > 0
+        return self.world.pacing.get(self.question.surface) if is_paced else None
 
 
 def find_viewer(runtime: Runtime, surface: str, member: str) -> tuple[int | None, Table | None, World]:

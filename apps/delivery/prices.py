@@ -15,6 +15,8 @@ from apps.pipeline.rules import Pacing
 FLOOR = np.dtype(
     [("rule", "<u2"), ("number", "<i4"), ("count", "<f4"), ("integral", "<f4"), ("correction", "<f4")]
 )
+# A newcomer who was shown, and how often since they joined, as far as it was counted.
+SHOWN = np.dtype([("number", "<i4"), ("times", "<u4")])
 
 
 def prices_of(row: PacingPrices) -> Pacing:
@@ -27,7 +29,8 @@ def prices_of(row: PacingPrices) -> Pacing:
         mine = records[records["rule"] == place]
         mine = mine[np.argsort(mine["number"])]
         floors[key] = (mine["number"].astype("i4"), -mine["correction"].astype("f8") * row.spread)
-    return Pacing(row.pk, shares, floors)
+    shown = np.frombuffer(bytes(row.newcomers), SHOWN)
+    return Pacing(row.pk, shares, floors, (shown["number"].astype("i4"), shown["times"].astype("f8")))
 
 
 def newer_prices(known: Mapping[str, Pacing]) -> Mapping[str, Pacing]:

@@ -50,5 +50,7 @@ class PipelineParams:
     fatigue_half_life: int = 14  # days after which having been seen counts half
     inbox_full: int = 40  # unread likes that fill an inbox
     presence_hours: int = 24  # how long somebody counts as recently active
+    newcomer_subsidy: float = 0.0  # off a newcomer's price, in Phi's units, until they were shown
+    newcomer_stop: int = 50  # so often: it falls evenly to 0
     likes_share: float = 0.0  # share of places for people who liked the viewer
     disabled_stages: frozenset[str] = frozenset()  # stage names switched off (ablation)

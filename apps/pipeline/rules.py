@@ -146,6 +146,9 @@ class RuleMasks:
     viewers: U64 = field(repr=False)  # [viewer rows, words]
 
 
+NOBODY_SHOWN: tuple[I32, F64] = (np.zeros(0, "i4"), np.zeros(0, "f8"))
+
+
 @dataclass(frozen=True, eq=False)
 class Pacing:
     """What the pacer takes off or adds to prices now: by rule, in Phi's units; negative lifts."""
@@ -153,6 +156,7 @@ class Pacing:
     version: int
     shares: Mapping[str, float]  # share target -> of all who meet it
     floors: Mapping[str, tuple[I32, F64]] = field(default_factory=dict)  # floor -> sorted numbers, of each
+    shown: tuple[I32, F64] = NOBODY_SHOWN  # newcomers' sorted numbers, and how often each was shown
     kept: dict[Any, Any] = field(default_factory=dict, repr=False)  # see retrieval/prices.py
     _moving: dict[SurfaceRules, Live] = field(default_factory=dict, repr=False)
 

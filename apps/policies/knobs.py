@@ -159,6 +159,17 @@ SIGNALS = (
     ),
 )  # fmt: skip
 PEOPLE_SIGNALS = (
+    _number(
+        "newcomer_subsidy", "Newcomers' subsidy",
+        "What is taken off the price of somebody who joined within two weeks and was shown to nobody yet. It "
+        "falls evenly with each time they are shown. 0.05 lifts them as far as a weight of 0.05 does.",
+        "Signals", 0.0, maximum=0.5,
+    ),
+    _whole(
+        "newcomer_stop", "End of the subsidy",
+        "After being shown so often a newcomer has no subsidy any more.",
+        "Signals", 50, 1000, "times shown", least=1,
+    ),
     _whole(
         "inbox_full", "Full inbox",
         "How many unread likes fill an inbox. The weight of inbox load says how much a full one costs.",

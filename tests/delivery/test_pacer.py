@@ -15,6 +15,8 @@ from apps.delivery.runtime import Runtime
 from apps.delivery.services import recommend
 from apps.interactions.copier import copy_all
 from apps.interactions.models import Delivery
+from apps.members.models import Member
+from apps.refresh.services import refresh
 from tests.delivery.conftest import number
 from tests.delivery.publishing import age_at_most, publish, rule, with_rules
 
@@ -101,3 +103,37 @@ def test_a_rule_that_is_switched_off_is_no_longer_paced(paced: Runtime) -> None:
     pace(soon())
     publish(paced, with_rules(daily_cap=0))
     assert pace(soon() + timedelta(minutes=1)) == 0
+
+
+def test_a_newcomers_subsidy_fades_with_each_list_and_a_paced_minute(serving: Runtime) -> None:
+    """No rule at all: the pacer counts for the subsidy alone. Everybody joined today."""
+    Member.objects.exclude(external_id="fay").update(joined_at=clock.now())
+    Member.objects.filter(external_id="fay").update(joined_at=clock.now() - timedelta(days=60))
+    refresh()
+    knobs = {"newcomer_subsidy": 0.2, "newcomer_stop": 4, "exploration": 0.0, "hold_minutes": 0}
+    publish(serving, with_rules(daily_cap=0, **knobs))
+    serving.poll(wait=True)
+
+    def scores() -> dict[str, float]:
+        given = recommend(surface="dating", member="adam", limit=5, dry_run=True)
+        return {item["id"]: item["score"] for item in given["items"]}
+
+    plain, lifts = scores(), []
+    for minute in range(5):
+        assert pace(soon() + timedelta(minutes=minute)) == 1
+        serving.poll()
+        found = scores()
+        lifts.append(round(found["bea"] - plain["bea"], 4))
+        assert found["fay"] == plain["fay"]
+        row = delivered_row()
+        assert replay_delivery(row).same
+        later = clock.now() + timedelta(minutes=minute, seconds=20)  # of the next minute to be measured
+        Delivery.objects.filter(id=row.id).update(served_at=later)
+    assert lifts == [0.2, 0.15, 0.1, 0.05, 0.0]
+
+
+def delivered_row() -> Delivery:
+    answer = recommend(surface="dating", member="adam", limit=5)
+    assert len(answer["items"]) == 5
+    copy_all()
+    return Delivery.objects.get(id=answer["delivery"])

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from apps.delivery.pacing import next_floor, next_share, smoothed_spread
-from apps.delivery.prices import FLOOR
+from apps.delivery.pacing import next_floor, next_share, next_shown, smoothed_spread
+from apps.delivery.prices import FLOOR, SHOWN
 from apps.pipeline.rules import RuleSpec
 
 TARGET = RuleSpec("segment", "share_target", -1, 0, 0, 2e9, 1, share=0.10, tolerance=0.02)
@@ -73,3 +73,16 @@ def test_who_has_enough_is_not_lifted_and_who_has_too_little_is() -> None:
     assert records["correction"][0] == 0
     assert records["correction"][1] > 0
     assert said["below"] == 1
+
+
+def test_newcomers_are_counted_until_they_are_none_and_nobody_else_is() -> None:
+    numbers, joined = np.array([1, 2, 3, 4]), np.array([0, 90, 95, 100])
+    first = next_shown(b"", np.array([1, 2, 3, 3, 9]), numbers, joined, 103)
+    assert np.frombuffer(first, SHOWN).tolist() == [(2, 1), (3, 2), (9, 1)]  # 9 joined after the snapshot
+    second = next_shown(first, np.array([3, 4, 9]), numbers, joined, 104)  # two weeks of 2 are over
+    assert np.frombuffer(second, SHOWN).tolist() == [(3, 3), (4, 1), (9, 2)]
+    known = np.append(numbers, 9), np.append(joined, 101)
+    assert np.frombuffer(next_shown(second, np.zeros(0, "i4"), *known, 104), SHOWN).tolist() == [
+        (3, 3), (4, 1), (9, 2),
+    ]  # fmt: skip
+    assert next_shown(second, np.zeros(0, "i4"), *known, 200) == b""

@@ -1,4 +1,5 @@
-"""The prices of this moment: the snapshot's capacity price, and what the pacer adds for this viewer.
+"""The prices of this moment: the snapshot's capacity price, what the pacer adds for this viewer, and what
+newcomers are given.
 
 Takes a request and candidates, gives their table with the price swapped, so that retrieval, score and explain
 read the same one. What is added to all of a snapshot is summed once per version of the pacer's prices.
@@ -11,8 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from apps.pipeline.contracts import F32, I32, I64, Mask, Request
+from apps.pipeline.contracts import F32, F64, I32, I64, Mask, Request
+from apps.pipeline.features.calendar import day_of
 from apps.pipeline.features.finite import finite
+from apps.pipeline.features.registry import NEWCOMER_DAYS
 from apps.pipeline.filters.eligibility import positions_in, rows_of
 from apps.pipeline.rules import ONE, WORD, Live, RuleSpec
 from apps.pipeline.snapshot import Table
@@ -21,15 +24,16 @@ MOST_BYTES = 2**25  # of columns as long as a snapshot: viewers differ in which 
 
 
 def priced_candidates(request: Request) -> Table:
-    """The snapshot's candidates; the very same table when nothing is paced."""
+    """The snapshot's candidates; the very same table when nothing is paced or given."""
     table, pacing, live = request.data.candidates, request.pacing, request.rules
-    moving = _moving(request)
-    if moving is None or pacing is None or live is None:
+    moving, given = _moving(request), _given(request)
+    if pacing is None or (moving is None and given is None):
         return table
-    key = (request.snapshot.id, live.rules, moving.tobytes())
+    paced = (live.rules, moving.tobytes()) if live is not None and moving is not None else None
+    key = (request.snapshot.id, paced, given)
     found: Table | None = pacing.kept.get(key)
     if found is None:
-        found = _with_price(table, _prices(request, live.those(moving), table))
+        found = _with_price(table, _prices(request, _specs(request, moving), table))
         if (len(pacing.kept) + 1) * found["price"].nbytes > MOST_BYTES:
             pacing.kept.clear()
         pacing.kept[key] = found
@@ -39,9 +43,34 @@ def priced_candidates(request: Request) -> Table:
 def priced_newcomers(request: Request, newcomers: Table) -> Table:
     """Rows that the snapshot does not know, ascending by number."""
     moving = _moving(request)
-    if moving is None or request.rules is None:
+    if moving is None and _given(request) is None:
         return newcomers
-    return _with_price(newcomers, _prices(request, request.rules.those(moving), newcomers))
+    return _with_price(newcomers, _prices(request, _specs(request, moving), newcomers))
+
+
+def subsidies(request: Request, table: Table) -> F64:
+    """[n] what is taken off the price of each, in Phi's units: of whoever joined within NEWCOMER_DAYS the
+    surface's subsidy, less the more often they were shown, and nothing from the stop on."""
+    params, pacing = request.params, request.pacing
+    assert pacing is not None
+    left = np.asarray(day_of(request.now) - table["joined_day"] < NEWCOMER_DAYS, "f8")
+    numbers, shown = pacing.shown
+    rows = _rows(request, table, numbers)
+    left[rows[rows >= 0]] *= np.maximum(1.0 - shown[rows >= 0] / max(params.newcomer_stop, 1), 0.0)
+    return left * params.newcomer_subsidy
+
+
+def _given(request: Request) -> tuple[float, int, int] | None:
+    """What a newcomer's subsidy depends on; None: there is none, as long as nobody counts how often they
+    were shown."""
+    params = request.params
+    if params.newcomer_subsidy <= 0.0 or request.pacing is None or request.data.kind != "member":
+        return None
+    return params.newcomer_subsidy, params.newcomer_stop, day_of(request.now)
+
+
+def _specs(request: Request, moving: Live | None) -> Sequence[RuleSpec]:
+    return request.rules.those(moving) if request.rules is not None and moving is not None else ()
 
 
 def _moving(request: Request) -> Live | None:
@@ -54,7 +83,7 @@ def _moving(request: Request) -> Live | None:
 
 
 def _prices(request: Request, specs: Sequence[RuleSpec], table: Table) -> F32:
-    """[n] base + pacing in Phi's units; negative lifts."""
+    """[n] base + pacing - subsidy in Phi's units; negative lifts."""
     pacing, added = request.pacing, np.zeros(len(table), "f8")
     assert pacing is not None
     for spec in specs:
@@ -64,6 +93,8 @@ def _prices(request: Request, specs: Sequence[RuleSpec], table: Table) -> F32:
             numbers, corrections = pacing.floors[spec.key]
             rows = _rows(request, table, numbers)
             added[rows[rows >= 0]] += corrections[rows >= 0]
+    if _given(request) is not None:
+        added -= subsidies(request, table)
     return np.asarray(finite(finite(table["price"]) + added.astype("f4")))
 
 

@@ -11,7 +11,7 @@ from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.prices import priced_candidates
 from apps.pipeline.rules import Pacing
 from apps.pipeline.run import run
-from tests.pipeline.markets import member_table, random_members, request_for, snapshot_of, vector
+from tests.pipeline.markets import DAY, member_table, random_members, request_for, snapshot_of, vector
 from tests.pipeline.rulebook import CHESS, CLIMBING, live, same, spec
 
 CLIMBERS_FIRST = spec("climbers", "share_target", candidates=0, share=0.3)
@@ -115,3 +115,61 @@ def test_a_price_that_is_no_number_counts_nothing():
         CLIMBERS_FIRST, pacing=Pacing(1, {"climbers": -0.5}), snapshot=snapshot_of(member_table(members))
     )
     assert prices(request) == {1: 0.0, 2: 0.0, 3: -0.5}
+
+
+def newcomers(**more):
+    """The viewer, two who joined today, one thirteen days ago, one fourteen."""
+    days = [{}, *({"joined_day": DAY - d, "price": 0.1} for d in (0, 0, 13, 14))]
+    params = PipelineParams(newcomer_subsidy=0.2, newcomer_stop=4, **more)
+    return request_for(snapshot_of(member_table(days)), 1, params=params)
+
+
+def times_shown(**times):
+    numbers = [int(name[1:]) for name in times]
+    return Pacing(1, {}, shown=(np.array(numbers, "i4"), np.array(list(times.values()), "f8")))
+
+
+def test_a_subsidy_falls_evenly_with_each_time_shown_and_ends_at_the_stop_and_after_two_weeks():
+    request = newcomers()
+    for shown, left in ((0, 0.2), (1, 0.15), (3, 0.05), (4, 0.0), (900, 0.0)):
+        found = prices(replace(request, pacing=times_shown(n2=shown)))
+        assert found == {1: 0.0, 2: round(0.1 - left, 6), 3: -0.1, 4: -0.1, 5: 0.1}
+
+
+def test_nobody_is_subsidised_while_nobody_counts_or_where_it_is_off():
+    request = newcomers()
+    assert priced_candidates(request) is request.data.candidates
+    off = replace(request, params=replace(request.params, newcomer_subsidy=0.0), pacing=times_shown())
+    assert priced_candidates(off) is request.data.candidates
+
+
+def test_viewers_with_another_subsidy_and_another_day_have_their_own_prices():
+    pacing, request = times_shown(n3=2), newcomers()
+    request = replace(request, pacing=pacing)
+    half = replace(request, params=replace(request.params, newcomer_subsidy=0.1))
+    later = replace(request, now=request.now + 86_400)
+    assert prices(request) == {1: 0.0, 2: -0.1, 3: 0.0, 4: -0.1, 5: 0.1}
+    assert prices(half) == {1: 0.0, 2: 0.0, 3: 0.05, 4: 0.0, 5: 0.1}
+    assert prices(later) == {1: 0.0, 2: -0.1, 3: 0.0, 4: 0.1, 5: 0.1}
+    assert prices(request) == {1: 0.0, 2: -0.1, 3: 0.0, 4: -0.1, 5: 0.1}
+
+
+def test_who_joined_after_the_snapshot_has_it_too_and_the_score_is_higher_by_it():
+    joined = member_table([{"joined_day": DAY}, {"joined_day": DAY}], first_number=6)
+    request = replace(newcomers(), newcomers=joined, pacing=times_shown(n7=1))
+    plain = replace(request, params=replace(request.params, newcomer_subsidy=0.0))
+    scores, before = (
+        dict(zip(slate.numbers.tolist(), slate.scores.tolist(), strict=True))
+        for slate in (run(request), run(plain))
+    )
+    lifts = {n: round(scores[n] - before[n], 5) for n in scores}
+    assert lifts == {2: 0.2, 3: 0.2, 4: 0.2, 5: 0.0, 6: 0.2, 7: 0.15}
+
+
+def test_a_subsidy_and_a_floor_add_up():
+    snapshot = snapshot_of(member_table([{}, {"joined_day": DAY}, {}]))
+    params = PipelineParams(newcomer_subsidy=0.2, newcomer_stop=4)
+    shown = (np.array([2], "i4"), np.array([2.0]))
+    pacing = Pacing(1, {}, {"four": floor(2, 3)}, shown)
+    request = request_for(snapshot, 1, params=params, rules=live(snapshot, FOUR), pacing=pacing)
+    assert prices(request) == {1: 0.0, 2: -0.6, 3: -0.5}

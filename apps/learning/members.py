@@ -1,8 +1,7 @@
-"""All that a surface of members learns from likes and passes: columns, the tower's maps, the like model.
+"""All that a surface of members learns from likes and passes: columns, the tower's maps, the rankers.
 
-Cuts the decisions at a point in time: representations from the earlier part, the like model on the later
-one, so that no label is among what made its features. Then learns the representations once more from
-everything.
+Cuts the decisions at a point in time: representations from the earlier part, the rankers on the later one, so
+that no label is among what made its features. Then learns the representations once more from everything.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.learning.decisions import Decisions, split_by_time
-from apps.learning.like_model import MOST, Partners, features_of, fit_like_model, measure
+from apps.learning.like_model import MOST, Partners
+from apps.learning.rankers import Rankers, fit_rankers, pairs_of
 from apps.learning.representation import represent_members, with_columns
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.tower import profile_matrix
 from apps.pipeline.snapshot import Table
 
-EARLIER = 0.75  # of the decisions make the representations that the like model is fitted on
-FITTED = 0.5  # of the later ones fit the model that the report measures on the rest
+EARLIER = 0.75  # of the decisions make the representations that the rankers are fitted on
 RECENT = 30 * 86400  # seconds of popularity
 
 
@@ -33,6 +32,7 @@ class Learnt:
     table: Table  # the candidates, learnt columns filled
     content: Mapping[str, npt.NDArray[Any]]  # by name, without the surface
     models: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)  # of models, "<model>.<part>"
     report: Mapping[str, Any] = field(default_factory=dict)
     viewers: Table | None = None  # on a surface of places
 
@@ -42,7 +42,7 @@ def learn_members(
 ) -> Learnt:
     """Learns one surface. Decisions are by row of `table`; without any, profiles and defaults stand."""
     profiles = profile_matrix(table, "member", today=today)
-    models, report = _like_model(table, decisions, profiles, partners)
+    ranked = _rankers(table, decisions, profiles, partners)
     everything = represent_members(decisions, profiles)
     columns: dict[str, npt.NDArray[Any]] = {
         **everything.columns,
@@ -52,25 +52,23 @@ def learn_members(
     return Learnt(
         table=with_columns(table, columns),
         content=everything.content,
-        models=models,
-        report={"decisions": len(decisions), "likes": likes, "mean_log_odds": everything.mean, **report},
+        models=ranked.models,
+        arrays=ranked.arrays,
+        report={
+            "decisions": len(decisions),
+            "likes": likes,
+            "mean_log_odds": everything.mean,
+            "models": sorted(ranked.models),
+            **ranked.report,
+        },
     )
 
 
-def _like_model(
-    table: Table, decisions: Decisions, profiles: F32, partners: Partners
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model fitted on all later decisions; a report on the last of them, by a model without them."""
+def _rankers(table: Table, decisions: Decisions, profiles: F32, partners: Partners) -> Rankers:
+    """Fitted on the later decisions, with features from the earlier ones."""
     earlier, later = split_by_time(decisions, EARLIER)
-    later = _sample(later)
     past = with_columns(table, represent_members(earlier, profiles).columns)
-    fitted, last = split_by_time(later, FITTED)
-    report: dict[str, Any] = {}
-    judged = fit_like_model(features_of(past, past, fitted, partners), fitted.liked)
-    if judged is not None and len(last):
-        report["like"] = measure(features_of(past, past, last, partners), last.liked, judged)
-    final = fit_like_model(features_of(past, past, later, partners), later.liked)
-    return ({"like": final} if final else {}), report
+    return fit_rankers(_sample(later), lambda some: pairs_of(past, past, some, partners), "like")
 
 
 def _sample(decisions: Decisions) -> Decisions:

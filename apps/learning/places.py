@@ -1,4 +1,4 @@
-"""All that a surface of places learns from saves: taste of members, looks of places, the model of a save.
+"""All that a surface of places learns from saves: taste of members, looks of places, the rankers.
 
 Saves have no passes: their other class is places that were shown and not saved or, without such, places of
 the same market drawn at random. Probabilities are right among such pairs, not in the whole city.
@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from apps.learning.content import Target, fit_map
 from apps.learning.decisions import Decisions, decisions_of, split_by_time
-from apps.learning.like_model import features_of, fit_like_model, measure
-from apps.learning.members import EARLIER, FITTED, Learnt
+from apps.learning.members import EARLIER, Learnt
 from apps.learning.pair_map import fit_pair_map, moved, residuals
+from apps.learning.rankers import PairsOf, Rankers, fit_rankers, pairs_of
 from apps.learning.representation import with_columns
 from apps.learning.shrinkage import fit_effects, log_odds, unshrunk
 from apps.pipeline.contracts import F32
@@ -49,14 +49,15 @@ def learn_places(
     places = with_columns(places, {"popularity": popularity})
     pairs = _with_other_class(places, saves, shown)
     profiles = tuple(profile_matrix(table, table.kind, today=today) for table in (viewers, places))
-    models, report = _save_model(places, viewers, pairs, *profiles)
+    ranked = _rankers(places, viewers, pairs, *profiles)
     of_viewers, of_places, content = _represent(pairs, *profiles)
     return Learnt(
         table=with_columns(places, of_places),
         viewers=with_columns(viewers, of_viewers),
         content=content,
-        models=models,
-        report={"saves": len(saves), "shown": len(shown), **report},
+        models=ranked.models,
+        arrays=ranked.arrays,
+        report={"saves": len(saves), "shown": len(shown), "models": sorted(ranked.models), **ranked.report},
     )
 
 
@@ -110,25 +111,19 @@ def _dots(taste: F32, looks: F32, pairs: Decisions) -> F32:
     return dots
 
 
-def _save_model(
+def _rankers(
     places: Table, viewers: Table, pairs: Decisions, viewer_profiles: F32, place_profiles: F32
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The model fitted on the later pairs; a report on the last of them, by a model without them."""
+) -> Rankers:
+    """Fitted on the later pairs, with features from the earlier ones."""
     earlier, later = split_by_time(pairs, EARLIER)
     of_viewers, of_places, _ = _represent(earlier, viewer_profiles, place_profiles)
     past_viewers, past_places = with_columns(viewers, of_viewers), with_columns(places, of_places)
 
-    def features(some: Decisions) -> dict[str, F32]:
-        found = features_of(past_viewers, past_places, some, None)
-        return {name: found[name] for name in MODEL}
+    def features(some: Decisions) -> PairsOf:
+        found, _ = pairs_of(past_viewers, past_places, some, None)
+        return {name: found[name] for name in MODEL}, None
 
-    fitted, last = split_by_time(later, FITTED)
-    report: dict[str, Any] = {}
-    judged = fit_like_model(features(fitted), fitted.liked)
-    if judged is not None and len(last):
-        report["save"] = measure(features(last), last.liked, judged)
-    final = fit_like_model(features(later), later.liked)
-    return ({"like": final} if final else {}), report
+    return fit_rankers(later, features, "save")
 
 
 def _with_other_class(places: Table, saves: Decisions, shown: Decisions) -> Decisions:

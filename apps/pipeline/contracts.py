@@ -110,6 +110,7 @@ class Pool:
     q: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(candidate likes viewer)
     score: F32 = field(default_factory=lambda: np.zeros(0, "f4"))
     words: U64 = field(default_factory=lambda: NO_WORDS)  # [words, n] which rules' conditions each meets
+    heavy: Mask | None = None  # [n] whose p and q are the heavy ranker's; None: nobody's
     multiplier: F64 | None = None  # what rules multiply Phi with; None: no such rule is live
 
     def __len__(self) -> int:
@@ -158,6 +159,6 @@ class Explanation:
     # none would.
     # Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
     waterfall: Mapping[str, Any] | None = None
-    # p, q, session (what of p comes from the last hours), phi, rules and the multiplier they make, features:
-    # {name: {value, weight, contribution}}, price, score, caps, and the rules that may give a place; for
-    # whoever was scored.
+    # p, q, ranker (light or heavy: whose p and q), session (what of p comes from the last hours), phi, rules
+    # and the multiplier they make, features: {name: {value, weight, contribution}}, price, score, caps, and
+    # the rules that may give a place; for whoever was scored.

@@ -22,7 +22,7 @@ from apps.pipeline.lineup import PINNED_SOURCE, lineup_for
 from apps.pipeline.ranking.boosts import steps_of
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import words_of
-from apps.pipeline.ranking.score import phi, predict, price_of, weight_of
+from apps.pipeline.ranking.score import pairs_of, phi, predict, predict_again, price_of, weight_of
 from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.propose import quota_of
@@ -55,8 +55,13 @@ def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate
 
 def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
     """How the score of row i of a scored pool came about."""
+    heavy = None if pool.heavy is None or not pool.heavy[i] else np.array([True])
     one = Pool(
-        pool.table.gather(np.array([i])), pool.sources[i : i + 1], p=pool.p[i : i + 1], q=pool.q[i : i + 1]
+        pool.table.gather(np.array([i])),
+        pool.sources[i : i + 1],
+        p=pool.p[i : i + 1],
+        q=pool.q[i : i + 1],
+        heavy=heavy,
     )
     words = words_of(request, one.table)
     daily, hourly = caps_of(request, words, 1)[0].tolist()
@@ -67,6 +72,7 @@ def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
     return {
         "p": float(pool.p[i]),
         "q": None if pool.table.kind == "place" else float(pool.q[i]),
+        "ranker": "light" if heavy is None else "heavy",
         "session": _session(request, one),
         "phi": float(phi(request, one)[0]),
         "rules": steps_of(request, pool, i),
@@ -86,7 +92,11 @@ def _session(request: Request, one: Pool) -> float:
         return 0.0
     before = {**viewer.row.columns, "taste": viewer.row["taste"] - viewer.moved}
     unmoved = replace(request, viewer=replace(viewer, row=replace(viewer.row, columns=before)))
-    return float(one.p[0] - predict(unmoved, one).p[0])
+    known = pairs_of(unmoved, one)
+    without = predict(unmoved, one, known)
+    if one.heavy is not None:
+        without = predict_again(unmoved, without, known, np.array([0]))
+    return float(one.p[0] - without.p[0])
 
 
 def _row_of(request: Request, candidate: int) -> Table | None:

@@ -116,8 +116,9 @@ PLACES = LineUp(
 
 LINEUPS: Mapping[str, LineUp] = {lineup.name: lineup for lineup in (PEOPLE, PLACES)}
 
-# Also switches: no learnt p and q; Phi is p alone; no rule multiplies it; no weighted features; no price.
-SCORING_STAGES = ("predictions", "reciprocity", "boosts", "features", "price")
+# Also switches: no learnt p and q; the light ranker's for all; Phi is p alone; no rule multiplies it; no
+# weighted features; no price.
+SCORING_STAGES = ("predictions", "heavy_ranker", "reciprocity", "boosts", "features", "price")
 STAGES: Mapping[str, tuple[str, ...]] = {
     name: (
         *(source.name for source in lineup.sources if source is not PINNED_SOURCE),

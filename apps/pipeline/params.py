@@ -31,6 +31,7 @@ class PipelineParams:
     reciprocity: str = "harmonic"  # Phi: harmonic | product | geometric | viewer_only
     reciprocity_weight: float = 0.5  # weight of q = p(candidate likes viewer) against p; 0.5: even
     weights: Mapping[str, float] = field(default_factory=dict)  # by feature name, in Phi's units
+    heavy_width: int = 0  # the heavy ranker looks at so many of the light one's best; 0: at nobody
     quotas: Mapping[str, int] = field(
         default_factory=dict
     )  # most candidates a source may propose; 0: source off

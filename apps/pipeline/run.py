@@ -6,6 +6,8 @@ store, and it raises what a filter raises: whoever can't be checked is not shown
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from apps.pipeline.contracts import Explanation, Pool, Request, Slate
@@ -80,7 +82,9 @@ def _in_random_order(request: Request, eligible: Eligible, trace: Trace) -> tupl
 def _scored(request: Request, pool: Pool, trace: Trace) -> Pool:
     scored, lost = score_pool(request, pool)
     signals = signals_in(request, scored)
-    detail = {"lost_features": lost} if lost else {}
+    detail: dict[str, Any] = {"lost_features": lost} if lost else {}
+    if scored.heavy is not None:
+        detail["heavy"] = int(np.count_nonzero(scored.heavy))
     trace.add("score", len(pool), len(scored), **detail, **({"signals": signals} if signals else {}))
     return scored
 

@@ -121,7 +121,8 @@ class SurfaceData:
 
     `candidates` is sorted by market, then gender and seeking (members), then cell. On a surface of members
     `viewers` is the same table; on a surface of places it holds the members (with their taste in places).
-    `models` holds the learnt numbers by name (see apps.pipeline.ranking.predictions).
+    `models` holds the learnt numbers by name (see apps.pipeline.ranking.predictions), `arrays` what of a
+    model is too long for the manifest, by "<model>.<part>".
     """
 
     key: str
@@ -136,6 +137,7 @@ class SurfaceData:
     ]  # [markets + 1]: candidates of market m are rows starts[m]:starts[m + 1]
     blocks: npt.NDArray[np.int32]  # statistics of the candidates by block (see apps.pipeline.blocks)
     models: Mapping[str, Any]
+    arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def surface_data(
     viewers: Table | None,
     n_markets: int,
     models: Mapping[str, Any],
+    arrays: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> SurfaceData:
     """Builds the look-ups of a surface.
 
@@ -189,6 +192,7 @@ def surface_data(
         market_starts=starts.astype("i8"),
         blocks=block_statistics(candidates.columns) if kind == "member" else NO_BLOCKS,
         models=models,
+        arrays=arrays or {},
     )
 
 
@@ -241,7 +245,7 @@ def _model_version(data: SurfaceData, checksums: Mapping[str, str]) -> str:
     learnt = {
         name: checksum
         for name, checksum in checksums.items()
-        if name.startswith(f"content.{data.key}.")
+        if name.startswith((f"content.{data.key}.", f"{data.key}.models."))
         or (name.startswith(f"{data.key}.") and name.rpartition(".")[2] in LEARNT)
     }
     said = json.dumps([dict(data.models), learnt], sort_keys=True)
@@ -294,6 +298,7 @@ def _arrays_of(snapshot: Snapshot) -> dict[str, npt.NDArray[Any]]:
         arrays |= {f"{key}.candidates.{n}": c for n, c in data.candidates.columns.items()}
         if data.viewers is not data.candidates:
             arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.columns.items()}
+        arrays |= {f"{key}.models.{name}": array for name, array in data.arrays.items()}
     graphs = {"connections": snapshot.connections, "friends_places": snapshot.friends_places}
     graphs |= {f"pagerank.{key}": graph for key, graph in snapshot.pagerank.items()}
     for name, graph in graphs.items():
@@ -324,6 +329,12 @@ def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
             viewers=None if kind == "member" else table(f"{key}.viewers", "member"),
             n_markets=len(manifest["markets"]),
             models=info["models"],
+            arrays={
+                n.removeprefix(of): a
+                for of in (f"{key}.models.",)
+                for n, a in arrays.items()
+                if n.startswith(of)
+            },
         )
     return Snapshot(
         id=manifest["id"],

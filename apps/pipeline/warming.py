@@ -25,7 +25,9 @@ def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
     look at."""
     for key, data in snapshot.surfaces.items():
         lineup = "people" if data.kind == "member" else "places"
-        params = PipelineParams(lineup=lineup, diversity=0.5, exploration=0.5, weights={"closeness": 0.01})
+        params = PipelineParams(
+            lineup=lineup, diversity=0.5, exploration=0.5, weights={"closeness": 0.01}, heavy_width=1
+        )
         at_home = np.flatnonzero(data.viewers["market"] >= 0)[:1]
         row = data.viewers.gather(at_home) if len(at_home) else _stranger()
         yield Request(

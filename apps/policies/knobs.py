@@ -46,7 +46,7 @@ class Knob:
     step: float = 0.01
     unit: str = ""
     choices: Mapping[str, str] | None = None
-    learnt: bool = False  # it turns a prediction, which a surface may not have yet
+    learnt: str = ""  # the prediction that it turns, which a surface may not have
 
     def refusal(self, value: object) -> str | None:
         """Why `value` can't stand here, as one sentence; None when it can."""
@@ -92,6 +92,12 @@ RECIPROCITY = (
     ),
 )  # fmt: skip
 ORDER = (
+    Knob(
+        "heavy_width", Kind.WHOLE, "Second look",
+        "How many of the best are looked at once more, by a slower ranker that also sees what goes together. "
+        "0 switches it off. It is there while it proves better on the latest likes.",
+        "Order", 120, 0, 0, 120, 10, "candidates", learnt="heavy",
+    ),
     _number(
         "diversity", "Diversity",
         "How much a list avoids people who are alike: 0 orders by score alone, 1 by difference alone.",

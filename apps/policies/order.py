@@ -9,6 +9,8 @@ LIST_ORDER: tuple[tuple[str, str, str], ...] = (
     ("caps", "Caps", "Whoever has been shown often enough is left out; of several caps the tightest counts."),
     ("predictions", "Chances", "The chances that each likes the other are computed, with the viewer's taste "
      "as of this minute."),
+    ("heavy_ranker", "Second look", "The best by all that follows get these chances once more, from a finer "
+     "model, and are ordered by them."),
     ("reciprocity", "Reciprocity", "The two chances become one number by the reciprocity rule."),
     ("boosts", "Boosts and buries", "Factors multiply that number, in order of priority; together at most "
      "four times, at least a tenth."),

@@ -194,6 +194,7 @@ def _surface_data(source: Source, surface: Surface, learnt: Learnt) -> SurfaceDa
         viewers=learnt.viewers,
         n_markets=len(source.markets),
         models=learnt.models,
+        arrays=learnt.arrays,
     )
 
 

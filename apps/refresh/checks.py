@@ -11,6 +11,7 @@ import numpy as np
 
 from apps.pipeline.contracts import I32
 from apps.pipeline.features.calendar import ADULT, date_of
+from apps.pipeline.ranking.heavy import check_trees
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, SurfaceData, Table
 from apps.refresh.identifiers import KINDS, open_identifiers
 
@@ -22,6 +23,7 @@ def check_snapshot(snapshot: Snapshot, may_be_shown: Mapping[str, I32]) -> None:
         _check_finite(data.key, data.candidates)
         _check_finite(data.key, data.viewers)
         _check_order(data)
+        _check_trees(data)
         if data.kind == "member":
             _check_adults(data, date_of(snapshot.created_at))
     for name, weights in snapshot.content.items():
@@ -52,6 +54,14 @@ def _check_order(data: SurfaceData) -> None:
     _require(
         bool((np.diff(market.astype("i4")) >= 0).all()), f"{data.key}: candidates are not sorted by market"
     )
+
+
+def _check_trees(data: SurfaceData) -> None:
+    if "heavy" in data.models:
+        try:
+            check_trees(data.models["heavy"], data.arrays)
+        except (ValueError, KeyError) as error:
+            raise SnapshotRefused(f"{data.key}: the heavy ranker can't be walked: {error}") from error
 
 
 def _check_adults(data: SurfaceData, today: int) -> None:

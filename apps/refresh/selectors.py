@@ -1,5 +1,6 @@
 """Which snapshot is active, and where a snapshot lies."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from django.conf import settings
@@ -20,12 +21,12 @@ def snapshot_folder(snapshot_id: str) -> Path:
     return Path(settings.SNAPSHOT_DIR) / snapshot_id
 
 
-def learnt_surfaces() -> frozenset[str]:
-    """The surfaces of which the active snapshot learnt something: their predictions exist."""
+def learnt_predictions() -> Mapping[str, frozenset[str]]:
+    """By surface, the predictions that the active snapshot makes: "like" wherever it learnt anything."""
     active = SnapshotRow.objects.filter(status=SnapshotRow.Status.ACTIVE)
     report = active.values_list("report", flat=True).first() or {}
-    return frozenset(
-        surface
-        for surface, said in report.get("learnt", {}).items()
-        if any(said.get(name) for name in ("decisions", "likes", "saves"))
-    )
+    found: dict[str, frozenset[str]] = {}
+    for surface, said in report.get("learnt", {}).items():
+        anything = any(said.get(name) for name in ("decisions", "likes", "saves"))
+        found[surface] = frozenset({"like"} if anything else ()) | frozenset(said.get("models", ()))
+    return found

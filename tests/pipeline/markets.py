@@ -107,6 +107,7 @@ def snapshot_of(
     saves: Sequence[tuple[int, int]] = (),
     near: Sequence[tuple[int, int]] = (),
     models: Mapping[str, Any] | None = None,
+    arrays: Mapping[str, Any] | None = None,
     content: Mapping[str, Any] | None = None,
 ) -> Snapshot:
     """A snapshot of one surface in memory. `saves`: (member, place) once per connection who saved it.
@@ -121,6 +122,7 @@ def snapshot_of(
         viewers=viewers,
         n_markets=len(MARKETS),
         models=models or {},
+        arrays=arrays,
     )
     return Snapshot(
         id="by-hand",

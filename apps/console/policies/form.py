@@ -5,7 +5,7 @@ Takes a draft and what was posted; gives `changes` for the service, which alone 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,10 +143,10 @@ def surface_form(
     live: Mapping[str, Any],
     data: Mapping[str, str] | None,
     *,
-    learnt: bool,
+    learnt: Collection[str],
     shares: Mapping[str, float],
 ) -> KnobForm:
-    """Everything of one surface. `learnt`: its predictions exist; without them their knobs are not shown."""
+    """Everything of one surface. `learnt`: the predictions that it has; the knobs of others are not shown."""
     policy, now = draft.content["surfaces"][surface], live["surfaces"].get(surface, {})
     known = _shown(knobs(policy["kind"]), learnt=learnt)
     stored, lives = (
@@ -162,7 +162,7 @@ def market_form(
     live: Mapping[str, Any],
     data: Mapping[str, str] | None,
     *,
-    learnt: bool,
+    learnt: Collection[str],
 ) -> KnobForm:
     """What one market says instead of the surface; an empty field says nothing."""
     policy, now = draft.content["surfaces"][surface], live["surfaces"].get(surface, {})
@@ -193,8 +193,8 @@ def governance_form(draft: Revision, live: Mapping[str, Any], data: Mapping[str,
     return KnobForm(draft, "governance", GUARDS, stored, lives, data)
 
 
-def _shown(known: Mapping[str, Knob], *, learnt: bool) -> dict[str, Knob]:
-    return {key: knob for key, knob in known.items() if learnt or not knob.learnt}
+def _shown(known: Mapping[str, Knob], *, learnt: Collection[str]) -> dict[str, Knob]:
+    return {key: knob for key, knob in known.items() if knob.learnt in {"", *learnt}}
 
 
 def _share(key: str, shares: Mapping[str, float]) -> str:

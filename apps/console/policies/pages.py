@@ -27,7 +27,7 @@ from apps.console.policies.form import (
 from apps.interactions.recent import recent_of
 from apps.policies.difference import difference
 from apps.policies.schema import PolicyInvalid
-from apps.refresh.selectors import learnt_surfaces
+from apps.refresh.selectors import learnt_predictions
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
 from apps.releases.selectors import live_release, open_drafts
@@ -70,7 +70,7 @@ def edit(request: HttpRequest, pk: int, surface: str) -> HttpResponse:
         surface,
         live_release().content,
         _posted(request),
-        learnt=surface in learnt_surfaces(),
+        learnt=learnt_predictions().get(surface, frozenset()),
         shares=recent.shares if recent else {},
     )
     said = draft.content["surfaces"][surface].get("markets", {})
@@ -90,7 +90,7 @@ def edit_market(request: HttpRequest, pk: int, surface: str, market: str) -> Htt
     draft, row = _draft(pk), get_object_or_404(Market, key=market)
     if surface not in draft.content["surfaces"]:
         return redirect("admin:policies")
-    live, learnt = live_release().content, surface in learnt_surfaces()
+    live, learnt = live_release().content, learnt_predictions().get(surface, frozenset())
     form = market_form(draft, surface, market, live, _posted(request), learnt=learnt)
 
     def save(changes: dict[str, Any]) -> Any:

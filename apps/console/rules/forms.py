@@ -29,7 +29,7 @@ OWNED = "Owner, reason and dates"
 
 
 class EntryForm:
-    """One entry on one page. `learnt`: the surfaces whose predictions exist."""
+    """One entry on one page. `learnt`: the predictions that each surface has."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class EntryForm:
         entry: Entry,
         data: Any = None,
         *,
-        learnt: Collection[str],
+        learnt: Mapping[str, Collection[str]],
     ) -> None:
         self.part, self.surface, self.stored = part, surface, entry
         self.kind = content["surfaces"][surface]["kind"]

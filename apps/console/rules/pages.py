@@ -25,7 +25,7 @@ from apps.console.rules.rows import rows_of
 from apps.policies.conflicts import conflicts
 from apps.policies.order import LIST_ORDER, VALUE_ORDER
 from apps.policies.schema import PolicyInvalid, validate_content
-from apps.refresh.selectors import learnt_surfaces
+from apps.refresh.selectors import learnt_predictions
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
 from apps.releases.selectors import live_release, open_drafts
@@ -71,7 +71,7 @@ def edit(request: HttpRequest, pk: int, part: str, surface: str, name: str) -> H
         return redirect("admin:draft_entries", pk=pk, part=part)
     start = _start(request, found, draft, surface) if stored is None else stored[1]
     posted = request.POST if request.method == "POST" else None
-    form = EntryForm(found, draft.content, surface, start, posted, learnt=learnt_surfaces())
+    form = EntryForm(found, draft.content, surface, start, posted, learnt=learnt_predictions())
     remarks: list[Any] = []
     arranged = [request.POST.get(name, "") for name in ("add", "remove")]
     if any(arranged):

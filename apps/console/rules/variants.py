@@ -34,14 +34,14 @@ class Choice:
 Picks = Mapping[str, list[Choice]]  # by surface
 
 
-def picks_of(content: Mapping[str, Any], learnt: Collection[str]) -> Picks:
-    """The knobs that can be turned for some viewers, by surface. `learnt`: the surfaces whose predictions
-    exist; on the others the knobs of predictions are not offered."""
+def picks_of(content: Mapping[str, Any], learnt: Mapping[str, Collection[str]]) -> Picks:
+    """The knobs that can be turned for some viewers, by surface. `learnt`: the predictions that each surface
+    has; the knobs of others are not offered."""
     return {
         surface: [
             _choice(knob, get(policy, key, knob.absent))
             for key, knob in knobs(policy["kind"]).items()
-            if key not in FIXED and (surface in learnt or not knob.learnt)
+            if key not in FIXED and knob.learnt in {"", *learnt.get(surface, ())}
         ]
         for surface, policy in content["surfaces"].items()
     }

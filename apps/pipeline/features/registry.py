@@ -28,8 +28,8 @@ HOURS_TO_HALF = 72.0  # of "activity"
 class Feature:
     """One named number per candidate.
 
-    `default` stands where it can't be computed; `weight` is where its knob starts. `learnt`: it says nothing
-    on a surface of which nothing was learnt yet.
+    `default` stands where it can't be computed; `weight` is where its knob starts. `learnt`: the
+    model without which it says nothing.
     """
 
     name: str
@@ -38,7 +38,7 @@ class Feature:
     default: float = 0.0
     weight: float = 0.0
     dtype: str = "f4"
-    learnt: bool = False
+    learnt: str = ""
 
     def column(self, request: Request, pool: Pool) -> F32:
         """The feature [n] of a pool, finite."""
@@ -104,28 +104,28 @@ MEMBER_FEATURES = (
         "How well the candidate fits what the viewer has liked; one half is average.",
         lambda request, pool: logistic(pairs.dots(request.viewer.row["taste"], pool.table["looks"])),
         default=0.5,
-        learnt=True,
+        learnt="like",
     ),
     Feature(
         "reverse_affinity",
         "How well the viewer fits what the candidate has liked; one half is average.",
         lambda request, pool: logistic(pairs.dots(pool.table["taste"], request.viewer.row["looks"])),
         default=0.5,
-        learnt=True,
+        learnt="like",
     ),
     Feature(
         "selectivity",
         "How freely the candidate gives likes; one half is average.",
         lambda request, pool: logistic(pool.table["selectivity"]),
         default=0.5,
-        learnt=True,
+        learnt="like",
     ),
     Feature(
         "appeal",
         "How freely others like the candidate; one half is average.",
         lambda request, pool: logistic(pool.table["appeal"]),
         default=0.5,
-        learnt=True,
+        learnt="like",
     ),
     Feature(
         "popularity",
@@ -206,7 +206,7 @@ PLACE_FEATURES = (
         "How well the place is liked, and fits the viewer; one half is average.",
         lambda request, pool: logistic(pairs.dots(request.viewer.row["taste"], pool.table["looks"])),
         default=0.5,
-        learnt=True,
+        learnt="like",
     ),
     Feature("closeness", "How near the place is to the viewer's home: one half at 10 km.", closeness),
     Feature(

@@ -83,7 +83,12 @@ def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F
     if used:
         columns = finite(np.stack([features[name] for name in used]).astype("f8"))
         logit += np.einsum("i,ij->j", np.array([float(model["weights"][name]) for name in used]), columns)
-    logit = np.clip(finite(logit), -30.0, 30.0)
+    return probability(logit)
+
+
+def probability(log_odds: npt.NDArray[np.float64]) -> F32:
+    """logistic(x) [n], within [EDGE, 1 - EDGE]; a NaN counts as even odds."""
+    logit = np.clip(finite(log_odds), -30.0, 30.0)
     return np.asarray(np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE), "f4")
 
 

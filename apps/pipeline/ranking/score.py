@@ -1,5 +1,8 @@
 """The score of every candidate: Phi(p, q) x rules' factors + sum of weight x feature - price, in Phi's units.
 
+Twice: with the light ranker's p and q for all, then, where the snapshot has a heavy ranker, with its p and q
+for the best `heavy_width` of them.
+
 Takes a request and a pool, gives the pool with its numbers, in the same order. A NaN never leaves: what
 can't be computed counts as its default. It orders nothing.
 """
@@ -15,6 +18,7 @@ from apps.pipeline.features.finite import finite
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.ranking.boosts import multiplier_of
+from apps.pipeline.ranking.heavy import Features, heavy_probability, heavy_rows, with_interactions
 from apps.pipeline.ranking.matching import words_of
 from apps.pipeline.ranking.predictions import both_ways, like_probability, pair_features
 from apps.pipeline.ranking.reciprocity import combine
@@ -27,12 +31,19 @@ BOUND = 1e6  # no score is further from 0: a wild weight stays a number
 def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
     """The pool with p, q, features and score; and the names of features that failed and stand at their
     default."""
-    pool = predict(request, pool)
+    known = pairs_of(request, pool)
+    pool = predict(request, pool, known)
     features, lost = weighted_features(request, pool)
     words = words_of(request, pool.table)
     multiplier = multiplier_of(request, words, len(pool))
     pool = replace(pool, features=features, words=words, multiplier=multiplier)
-    return replace(pool, score=total(request, pool)), lost
+    pool = replace(pool, score=total(request, pool))
+    try:
+        best = heavy_rows(request, pool)
+        pool = predict_again(request, pool, known, best)
+    except Exception:  # the light ranker's list stands; the trace tells
+        return pool, (*lost, "heavy_ranker")
+    return (replace(pool, score=total(request, pool)) if len(best) else pool), lost
 
 
 def parts_of(request: Request, pool: Pool, rows: I64) -> dict[str, float]:
@@ -49,23 +60,44 @@ def parts_of(request: Request, pool: Pool, rows: I64) -> dict[str, float]:
     return {name: round(float(np.abs(part).mean()), 5) for name, part in parts.items()}
 
 
-def predict(request: Request, pool: Pool) -> Pool:
-    """The pool with p = p(viewer likes candidate), and q = p(candidate likes viewer); places like nobody, q
-    is p.
+def pairs_of(request: Request, pool: Pool) -> tuple[Features, Features | None]:
+    """Pair features of "viewer likes candidate" and of "candidate likes viewer"; places like nobody."""
+    viewer, kind = request.viewer.row, pool.table.kind
+    if kind == "place":
+        return pair_features(viewer, pool.table, kind=kind), None
+    partners = partner_masks(request.snapshot.vocabulary.get("crafts", ()))
+    return both_ways(viewer, pool.table, kind=kind, partners=partners)
 
-    A like already given is guessed like any other: the score is told, and must not tell of it.
+
+def predict(request: Request, pool: Pool, known: tuple[Features, Features | None]) -> Pool:
+    """The pool with p = p(viewer likes candidate), and q = p(candidate likes viewer); for places, q is p.
+
+    `known`: pairs_of the pool. A like already given is guessed like any other: the score is told, and must
+    not tell of it.
     """
     if "predictions" in request.params.disabled_stages:
         even = np.full(len(pool), 0.5, "f4")
         return replace(pool, p=even, q=even)
-    model, viewer = like_model(request.data), request.viewer.row
-    partners = partner_masks(request.snapshot.vocabulary.get("crafts", ()))
-    kind = pool.table.kind
-    if kind == "place":
-        p = like_probability(pair_features(viewer, pool.table, kind=kind), model)
-        return replace(pool, p=p, q=p)
-    forward, backward = both_ways(viewer, pool.table, kind=kind, partners=partners)
-    return replace(pool, p=like_probability(forward, model), q=like_probability(backward, model))
+    model, (forward, backward) = like_model(request.data), known
+    p = like_probability(forward, model)
+    return replace(pool, p=p, q=p if backward is None else like_probability(backward, model))
+
+
+def predict_again(request: Request, pool: Pool, known: tuple[Features, Features | None], rows: I64) -> Pool:
+    """The pool with the heavy ranker's p and q for these rows; the others keep the light one's."""
+    if not len(rows):
+        return pool
+    forward, backward = known
+    if backward is None:
+        asked = with_interactions({n: c[rows] for n, c in forward.items()}, None, pool.p[rows])
+    else:  # both directions in one walk, p above q
+        both = {n: np.concatenate([c[rows], backward[n][rows]]) for n, c in forward.items()}
+        returned = np.roll(both["affinity"], len(rows))
+        asked = with_interactions(both, returned, np.concatenate([pool.p[rows], pool.q[rows]]))
+    found = heavy_probability(asked, request.data.models["heavy"], request.data.arrays)
+    p, q, heavy = pool.p.copy(), pool.q.copy(), np.zeros(len(pool), "?")
+    p[rows], q[rows], heavy[rows] = found[: len(rows)], found[-len(rows) :], True
+    return replace(pool, p=p, q=q, heavy=heavy)
 
 
 def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tuple[str, ...]]:

@@ -68,3 +68,9 @@ class Command(BaseCommand):
                     f"{surface}: AUC {found['auc']:.3f}, log loss {found['log_loss']:.3f}, calibration error "
                     f"{found['calibration_error']:.3f} on {found['decisions']:,} later decisions"
                 )
+        if "heavy" in learnt:
+            found = learnt["heavy"]
+            self.stdout.write(
+                f"{surface}: heavy ranker {'on' if found['used'] else 'off'}, log loss lower by "
+                f"{found['gain']:.4f} ({found['gain_low']:.4f} to {found['gain_high']:.4f})"
+            )

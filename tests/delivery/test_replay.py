@@ -26,6 +26,7 @@ from apps.interactions.erasure import erase_member
 from apps.interactions.models import Delivery
 from apps.interactions.online import Effect, apply
 from apps.interactions.signals import Deed
+from apps.learning.rankers import Rankers
 from apps.members.bodies import MemberBody
 from apps.members.models import Member
 from apps.members.services import patch_member, put_member
@@ -187,6 +188,32 @@ def test_a_row_from_before_and_a_state_that_did_not_fit_are_said(ready: Runtime)
 def test_a_state_too_large_for_the_row_is_not_kept_in_part(ready: Runtime) -> None:
     many = np.cumsum(np.random.default_rng(1).integers(1, 2**15, 9000)).astype("i4")
     assert packing.pack(packing.Told(excluded=many)) == b""
+
+
+def test_a_list_by_the_heavy_ranker_is_replayed_with_its_trees(
+    ready: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trees of one question, as a refresh of many decisions would store them."""
+    arrays = {
+        "heavy.feature": np.zeros((1, 1), "u1"),
+        "heavy.threshold": np.full((1, 1), 0.01, "f4"),
+        "heavy.leaf": np.array([[-2.0, 1.0]]),
+    }
+    heavy = {"features": ["distance_log"], "baseline": 0.0}
+    like = {"intercept": -1.0, "weights": {"distance_log": 0.3}}
+    found = Rankers({"like": like, "heavy": heavy}, arrays)
+    monkeypatch.setattr("apps.learning.members.fit_rankers", lambda *_: found)
+    refresh()
+    ready.poll(wait=True)
+    row = delivered()
+    assert next(stage for stage in row.trace if stage["stage"] == "score")["heavy"] == 5
+    replayed = replay_delivery(row)
+    assert replayed.same
+    waterfall = replayed.waterfall(row.candidates[0])
+    assert waterfall is not None
+    assert waterfall["ranker"] == "heavy"
+    row.inputs = {**row.inputs, "widths": [0, 0]}
+    assert not replay_delivery(row).same
 
 
 def test_what_differs_is_named_place_by_place(ready: Runtime) -> None:

@@ -27,12 +27,14 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 def heavy_rows(request: Request, pool: Pool) -> I64:
-    """Rows [k] of the best of a scored pool, as many as the policy says; none without a heavy ranker.
+    """Rows [k] of the best of a scored pool, as many as policy and time allow; none without a heavy ranker.
 
     Of equal scores the lower number is in, so that the order of the pool doesn't matter.
     """
     off = request.params.disabled_stages & {"predictions", "heavy_ranker"}
-    width = 0 if off or "heavy" not in request.data.models else max(request.params.heavy_width, 0)
+    width = min(max(request.params.heavy_width, 0), request.widths.heavy)
+    if off or "heavy" not in request.data.models:
+        width = 0
     if width >= len(pool):
         return np.arange(len(pool), dtype="i8")
     return np.sort(np.lexsort((pool.table["number"], -pool.score))[:width])

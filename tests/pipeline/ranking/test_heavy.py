@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from apps.learning.heavy_model import HeavyModel, boosted, matrix_of, stored
 from apps.pipeline.explain import explain_candidate
-from apps.pipeline.params import PipelineParams
+from apps.pipeline.params import PipelineParams, Widths
 from apps.pipeline.ranking.heavy import check_trees, heavy_probability
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import open_snapshot, write_snapshot
@@ -117,6 +117,14 @@ def test_what_the_heavy_ranker_says_of_somebody_does_not_depend_on_who_else_is_t
     for number, heavy in zip(everybody.pool.table["number"].tolist(), by_heavy.tolist(), strict=True):
         alone = ranked(snapshot, width=1 if heavy else 0, only=[number])
         assert scores(alone)[number] == of_all[number]
+
+
+@pytest.mark.parametrize(("narrow", "expected"), [(0, 0), (1, 1), (120, 2)])
+def test_a_request_without_time_looks_at_fewer(narrow, expected):
+    table = member_table([{"industries": 1}, *[{"industries": 1}] * 3])
+    slate = ranked(with_heavy(table), width=2, widths=Widths(heavy=narrow))
+    assert slate.pool is not None
+    assert (0 if slate.pool.heavy is None else slate.pool.heavy.sum()) == expected
 
 
 @pytest.mark.parametrize("off", ["predictions", "heavy_ranker"])

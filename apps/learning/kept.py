@@ -42,6 +42,7 @@ def keep_learnt(before: Snapshot, surface: str, table: Table, viewers: Table | N
             if name.startswith(own)
         },
         models=data.models,
+        arrays={name: np.array(array) for name, array in data.arrays.items()},
     )
 
 

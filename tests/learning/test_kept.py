@@ -53,3 +53,10 @@ def test_places_and_those_who_look_at_them() -> None:
     assert not kept.table["looks"][0].any()  # number 2 was there, and nobody had learnt anything of it
     assert kept.table["looks"][1].any()
     assert np.array_equal(kept.table["tags"], [1, 2])
+
+
+def test_the_trees_of_the_heavy_ranker_stay_too() -> None:
+    trees = {"heavy.leaf": np.array([[0.5, 1.0]])}
+    before = snapshot_of(member_table(EARLIER), content=CONTENT, models={"heavy": {}}, arrays=trees)
+    kept = keep_learnt(before, "dating", member_table([{}]), None, today=TODAY)
+    assert np.array_equal(kept.arrays["heavy.leaf"], trees["heavy.leaf"])

@@ -18,6 +18,14 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "a Valkey that evicted keys is not believed",
+        "apps/delivery/runtime.py",
+        "if evicted:",
+        "if False:",
+        "tests/delivery/test_stores_away.py::"
+        "test_a_valkey_that_evicted_keys_is_not_believed_until_all_of_them_are_back",
+    ),
+    Mutation(
         "an exception is never quoted in a log line",
         "apps/common/logs.py",
         "return _Named(name_of(value)) if isinstance(value, BaseException) else value",

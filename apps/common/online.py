@@ -11,10 +11,11 @@ import logging
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 0.5  # how long a web process believes Valkey after it last asked Postgres
 MARGIN_SECONDS = 0.15
 PREFIX = "o:"
+EVICTIONS = "o:evictions"  # how many keys the server had evicted when it was last whole
 MARKER = "o:generation"  # gone after a flush; another number after a missed write
 STREAM = "o:deliveries"  # answered lists on their way to Postgres
 BAD_STREAM = "o:deliveries:bad"  # entries that could not be read
@@ -297,6 +299,17 @@ def mark_missed(reason: str, *, told_again: bool = False) -> None:
             cursor.execute(_MISSED, [not told_again, reason[:100], not told_again])
     except DatabaseError as error:
         raise Unavailable("The stores are away. Try again.") from error
+
+
+def has_evicted(client: redis.Redis) -> bool:
+    """Whether the server has thrown keys away since it was whole: facts are missing. Raises RedisError."""
+    return int(cast("bytes | None", client.get(EVICTIONS)) or -1) != evictions(client)
+
+
+def evictions(client: redis.Redis) -> int:
+    """How many keys the server says it has evicted since it started. Raises RedisError."""
+    said = cast("Mapping[str, Any]", client.info("stats"))
+    return int(said["evicted_keys"])
 
 
 def wait_for_leases() -> None:

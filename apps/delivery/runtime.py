@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.common import metrics, online, valkey
+from apps.common.errors import Unavailable
 from apps.common.online import Belief
 from apps.common.valkey import polling_client
 from apps.delivery import truth
@@ -239,6 +241,7 @@ class Runtime:
         try:
             valkey.probe()
             marker = int(cast("bytes | None", client.get(online.MARKER)) or -1)
+            evicted = self.world.vouches_for(marker) and online.has_evicted(client)
             self._set(valkey_here=True, capped=read_capped(client, tuple(self.caps)))
             counts.flush(client, time.time())
             self._tell_who_looked(client)
@@ -248,8 +251,17 @@ class Runtime:
             self._set(valkey_here=False)
             self._say_once(f"Valkey is away: {error!r}")
             return
+        if evicted:
+            self._distrust("keys were evicted")
         if self.world.truth_here and not self.world.vouches_for(marker):
             self._heal(wait)
+
+    def _distrust(self, reason: str) -> None:
+        """Here at once, everywhere with the next poll."""
+        log.error("Valkey lost facts: %s. See docs/runbooks/ValkeyFull.md", reason)
+        self._set(belief=replace(self.world.belief, trusted=False))
+        with suppress(Unavailable):
+            online.mark_missed(reason)
 
     def saw(self, viewer: int, now: float) -> None:
         """A member who asks for a list is active; told with the next poll, once in an hour."""

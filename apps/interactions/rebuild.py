@@ -79,7 +79,8 @@ def rebuild_when_needed(*, wait: bool = False) -> bool:
 
 def _is_needed(client: redis.Redis) -> bool:
     belief = online.current_belief()
-    return not (belief.trusted and belief.run_id == _run_id(client) and _marker(client) == belief.generation)
+    is_believed = belief.trusted and belief.run_id == _run_id(client) and _marker(client) == belief.generation
+    return not is_believed or online.has_evicted(client)
 
 
 def rebuild() -> bool:
@@ -89,10 +90,10 @@ def rebuild() -> bool:
 
 
 def _can_catch_up(client: redis.Redis) -> bool:
-    """The same server, never emptied since it was whole, and all that it missed is told again."""
+    """The same server, that lost nothing since it was whole, and all that it missed is told again."""
     belief = online.current_belief()
     is_whole = _marker(client) >= max(belief.lost_at, 1) and client.exists(BUILT)
-    return bool(is_whole) and belief.run_id == _run_id(client)
+    return bool(is_whole) and belief.run_id == _run_id(client) and not online.has_evicted(client)
 
 
 def _catch_up(client: redis.Redis) -> bool:
@@ -110,6 +111,7 @@ def _rebuild(client: redis.Redis) -> bool:
     run_id = _run_id(client)
     forget_all()
     _clear(client)
+    client.set(online.EVICTIONS, online.evictions(client))
     client.set(BUILT, 0)
     # Then no process answers any more with what it was granted before: grants are in the stream or in files.
     time.sleep(max(online.LEASE_SECONDS + online.MARGIN_SECONDS - (time.monotonic() - started), 0))
@@ -129,7 +131,7 @@ def _tell_until_believed(client: redis.Redis, whole: int, run_id: str) -> bool:
     """Tells what is untold and believes; again, when meanwhile Valkey missed what is told again.
 
     `whole`: the generation since which nothing may have been lost that nobody tells again. False when
-    something was, when the server is another one or was emptied, or when it goes on missing writes.
+    something was, when the server is another one, was emptied or evicts, or when it goes on missing writes.
     """
     for _ in range(MOST_TRIES):
         belief = online.current_belief()
@@ -139,7 +141,7 @@ def _tell_until_believed(client: redis.Redis, whole: int, run_id: str) -> bool:
         tell_untold(all_rows=True)
         client.set(online.MARKER, belief.generation)
         # Looked at after the marker is there: whoever empties Valkey from here on takes the marker, too.
-        if _run_id(client) != run_id or not client.exists(BUILT):
+        if _run_id(client) != run_id or not client.exists(BUILT) or online.has_evicted(client):
             return False
         if _believe(belief.generation, run_id):
             return True

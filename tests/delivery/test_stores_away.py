@@ -7,6 +7,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+import redis
 from django.db import connection
 
 from apps.common import clock, online
@@ -206,6 +207,29 @@ def test_a_rebuild_brings_back_counters_holds_and_relations(serving: Runtime) ->
     assert within(3, lambda: recommend(surface="travel", member="adam", limit=1)["degraded"] == [])
     assert len(shown) == 4
     assert listed() == []  # held, and bea is blocked
+
+
+def test_a_valkey_that_evicted_keys_is_not_believed_until_all_of_them_are_back(serving: Runtime) -> None:
+    block("bea", "adam")
+    client = background_client()
+    assert "bea" not in listed()
+    before = online.evictions(client)
+    client.config_set("maxmemory-policy", "allkeys-random")
+    try:
+        client.config_set("maxmemory", "1mb")
+        assert within(5, lambda: client.ping() and online.evictions(client) > before)
+    finally:
+        client.config_set("maxmemory", "0")
+        client.config_set("maxmemory-policy", "noeviction")
+    assert within(3, lambda: not online.current_belief().trusted)
+    assert rebuild.rebuild_when_needed(wait=True) or online.current_belief().trusted
+    assert not online.has_evicted(client)
+    assert number("bea") in records_of(client, "adam")
+    assert "bea" not in listed()
+
+
+def records_of(client: redis.Redis, member: str) -> list[int]:
+    return online.read_records(client.get(online.global_key(number(member))))["number"].tolist()
 
 
 def test_a_write_missed_during_a_rebuild_keeps_it_from_being_believed(

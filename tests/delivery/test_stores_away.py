@@ -214,10 +214,13 @@ def test_a_valkey_that_evicted_keys_is_not_believed_until_all_of_them_are_back(s
     client = background_client()
     assert "bea" not in listed()
     before = online.evictions(client)
-    client.config_set("maxmemory-policy", "allkeys-random")
+    client.mset({f"long unused:{i}": bytes(1000) for i in range(2000)})
+    time.sleep(1.5)  # ages are counted in seconds: what polls read stays young
+    client.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        client.config_set("maxmemory", "1mb")
+        client.config_set("maxmemory", client.info("memory")["used_memory"] - 500_000)
         assert within(5, lambda: client.ping() and online.evictions(client) > before)
+        assert client.exists(online.MARKER)  # by which it would go on being believed
     finally:
         client.config_set("maxmemory", "0")
         client.config_set("maxmemory-policy", "noeviction")

@@ -16,7 +16,7 @@ from apps.pipeline.params import FULL, Widths
 
 @dataclass(frozen=True)
 class Rung:
-    """`share`: of the time of a list at full width that one takes here (adr/0034)."""
+    """`share`: of the time of a list at full width that one takes here (docs/adr/0034)."""
 
     name: str
     widths: Widths
@@ -25,9 +25,9 @@ class Rung:
 
 LADDER = (
     Rung("full", FULL, 1.0),
-    Rung("heavy_60", Widths(heavy=60), 0.85),
-    Rung("heavy_0", Widths(heavy=0), 0.70),
-    Rung("retrieved_200", Widths(heavy=0, retrieved=200), 0.55),
+    Rung("heavy_60", Widths(heavy=60), 0.90),
+    Rung("heavy_0", Widths(heavy=0), 0.80),
+    Rung("retrieved_200", Widths(heavy=0, retrieved=200), 0.65),
 )
 WIDEST = LADDER[0]
 SMOOTHING = 12  # lists whose times count about alike

@@ -43,7 +43,7 @@ def test_a_process_in_time_gives_full_widths() -> None:
     assert set(Process().lists(0.09)) == {"full"}
 
 
-@pytest.mark.parametrize(("full", "settled"), [(0.11, 1), (0.13, 2), (0.16, 3), (0.9, 3)])
+@pytest.mark.parametrize(("full", "settled"), [(0.11, 1), (0.12, 2), (0.15, 3), (0.9, 3)])
 def test_a_slower_process_settles_where_its_lists_are_in_time(full: float, settled: int) -> None:
     process = Process()
     assert set(process.lists(full)[-50:]) == {NAMES[settled]}
@@ -61,7 +61,7 @@ def test_growing_slowness_takes_every_step_in_order_and_none_is_left_out_on_the_
 def test_who_waited_long_in_line_is_ranked_narrower_than_who_did_not() -> None:
     process = Process()
     process.lists(0.05)
-    assert [process.list(0.05, waited=w) for w in (0.0, 0.055, 0.062, 0.07)] == NAMES
+    assert [process.list(0.05, waited=w) for w in (0.0, 0.052, 0.058, 0.065)] == NAMES
     assert process.list(0.05, waited=5.0) == NAMES[-1]
     assert process.list(0.05) == "full"
 

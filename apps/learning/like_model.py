@@ -16,7 +16,8 @@ import numpy.typing as npt
 from apps.learning import quality
 from apps.learning.decisions import Decisions
 from apps.pipeline.contracts import F32
-from apps.pipeline.ranking.predictions import like_probability, pair_features
+from apps.pipeline.features.chances import like_probability
+from apps.pipeline.ranking.predictions import pair_features
 from apps.pipeline.snapshot import Table
 
 FEWEST = 50  # likes and passes each; with fewer, the pipeline's plain model serves

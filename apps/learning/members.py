@@ -1,6 +1,7 @@
-"""All that a surface of members learns from likes and passes: columns, the tower's maps, the rankers.
+"""All that a surface of members learns from likes and passes: columns, the tower's maps, the rankers and
+what else is predicted.
 
-Cuts the decisions at a point in time: representations from the earlier part, the rankers on the later one, so
+Cuts the decisions at a point in time: representations from the earlier part, the models on the later one, so
 that no label is among what made its features. Then learns the representations once more from everything.
 """
 
@@ -14,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.learning.decisions import Decisions, split_by_time
+from apps.learning.heads import NO_OUTCOMES, Outcomes, fit_heads
 from apps.learning.like_model import MOST, Partners
-from apps.learning.rankers import Rankers, fit_rankers, pairs_of
+from apps.learning.rankers import fit_rankers, pairs_of
 from apps.learning.representation import represent_members, with_columns
-from apps.pipeline.contracts import F32
 from apps.pipeline.features.tower import profile_matrix
 from apps.pipeline.snapshot import Table
 
@@ -38,11 +39,21 @@ class Learnt:
 
 
 def learn_members(
-    table: Table, decisions: Decisions, *, now: float, today: int, partners: Partners = None
+    table: Table,
+    decisions: Decisions,
+    *,
+    now: float,
+    today: int,
+    partners: Partners = None,
+    outcomes: Outcomes = NO_OUTCOMES,
 ) -> Learnt:
     """Learns one surface. Decisions are by row of `table`; without any, profiles and defaults stand."""
     profiles = profile_matrix(table, "member", today=today)
-    ranked = _rankers(table, decisions, profiles, partners)
+    earlier, later = split_by_time(decisions, EARLIER)
+    past = with_columns(table, represent_members(earlier, profiles).columns)
+    ranked = fit_rankers(_sample(later), lambda some: pairs_of(past, past, some, partners), "like")
+    heads, said = fit_heads(past, int(earlier.at.max(initial=0)), outcomes, partners)
+    models = {**ranked.models, **heads}
     everything = represent_members(decisions, profiles)
     columns: dict[str, npt.NDArray[Any]] = {
         **everything.columns,
@@ -52,23 +63,17 @@ def learn_members(
     return Learnt(
         table=with_columns(table, columns),
         content=everything.content,
-        models=ranked.models,
+        models=models,
         arrays=ranked.arrays,
         report={
             "decisions": len(decisions),
             "likes": likes,
             "mean_log_odds": everything.mean,
-            "models": sorted(ranked.models),
+            "models": sorted(models),
             **ranked.report,
+            **said,
         },
     )
-
-
-def _rankers(table: Table, decisions: Decisions, profiles: F32, partners: Partners) -> Rankers:
-    """Fitted on the later decisions, with features from the earlier ones."""
-    earlier, later = split_by_time(decisions, EARLIER)
-    past = with_columns(table, represent_members(earlier, profiles).columns)
-    return fit_rankers(_sample(later), lambda some: pairs_of(past, past, some, partners), "like")
 
 
 def _sample(decisions: Decisions) -> Decisions:

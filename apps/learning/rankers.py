@@ -17,8 +17,9 @@ from apps.learning.decisions import Decisions, split_by_time
 from apps.learning.heavy_model import HeavyModel, compare, fit_heavy_model
 from apps.learning.like_model import Model, Partners, features_of, fit_like_model, measure
 from apps.pipeline.contracts import F32
+from apps.pipeline.features.chances import like_probability
 from apps.pipeline.ranking.heavy import with_interactions
-from apps.pipeline.ranking.predictions import both_ways, like_probability
+from apps.pipeline.ranking.predictions import both_ways
 from apps.pipeline.snapshot import Table
 
 FITTED = 0.5  # of the decisions fit the models that the report measures on the rest

@@ -19,9 +19,9 @@ from apps.learning.like_model import features_of, fit_like_model
 from apps.learning.representation import represent_members, with_columns
 from apps.learning.speed_dating import EVENING, SpeedDating, block_of, opposite
 from apps.pipeline.contracts import F32, Mask
+from apps.pipeline.features.chances import like_probability
 from apps.pipeline.features.pairs import LIKE_MODEL
 from apps.pipeline.features.tower import embed, profile_matrix
-from apps.pipeline.ranking.predictions import like_probability
 from apps.pipeline.snapshot import Table
 
 LEARNT_WAVES = 11

@@ -110,6 +110,8 @@ class Pool:
     q: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(candidate likes viewer)
     score: F32 = field(default_factory=lambda: np.zeros(0, "f4"))
     words: U64 = field(default_factory=lambda: NO_WORDS)  # [words, n] which rules' conditions each meets
+    pairs: tuple[Mapping[str, F32], Mapping[str, F32] | None] | None = None
+    # pair features of "viewer likes candidate", and of the way back (None for places)
     heavy: Mask | None = None  # [n] whose p and q are the heavy ranker's; None: nobody's
     multiplier: F64 | None = None  # what rules multiply Phi with; None: no such rule is live
 

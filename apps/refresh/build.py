@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from apps.learning.decisions import Decisions, decisions_of
 from apps.learning.graphs import connections_graph, friends_places_graph
+from apps.learning.heads import Outcomes, came_back
 from apps.learning.kept import keep_learnt
 from apps.learning.members import Learnt, learn_members
 from apps.learning.pagerank import pagerank_graph, seeking_each_other
@@ -46,6 +47,8 @@ class Behaviour:
     impressions: Mapping[str, Found]  # by surface of places
     visits: Found
     matches: Mapping[str, tuple[I32, I32]]  # by surface of members
+    answers: Mapping[str, Found]  # the same: whether those who matched talked
+    active_days: Found
 
 
 @dataclass(frozen=True)
@@ -156,7 +159,14 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
     if surface.kind == "member":
         partners = partner_masks(source.vocabulary["crafts"])
         decisions = _by_row(found, source.shown, source.shown, found["liked"])
-        return learn_members(source.shown, decisions, now=source.now, today=today, partners=partners)
+        return learn_members(
+            source.shown,
+            decisions,
+            now=source.now,
+            today=today,
+            partners=partners,
+            outcomes=_outcomes(source, decisions, behaviour.answers[surface.key], behaviour.active_days),
+        )
     shown = behaviour.impressions[surface.key]
     return learn_places(
         source.places,
@@ -165,6 +175,16 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
         shown=_by_row(shown, source.viewers, source.places, np.zeros(len(shown["actor"]), "?")),
         popularity=_place_popularity(source, found, behaviour.visits),
         today=today,
+    )
+
+
+def _outcomes(source: Source, decisions: Decisions, answers: Found, active: Found) -> Outcomes:
+    """What came of matches, and of those who decided."""
+    rows = rows_of(source.shown["number"], active["actor"])
+    here = rows >= 0
+    return Outcomes(
+        replies=_by_row(answers, source.shown, source.shown, answers["replied"]),
+        stays=came_back(decisions, rows[here], active["day"][here], now=source.now),
     )
 
 
@@ -242,6 +262,8 @@ def _behaviour(surfaces: Mapping[str, Surface], until: datetime) -> Behaviour:
         impressions={key: reading.impressions_on(key, until) for key in places},
         visits=reading.place_visits(until),
         matches={key: reading.matches_on(key, until) for key in surfaces if key not in places},
+        answers={key: reading.answers_on(key, until) for key in surfaces if key not in places},
+        active_days=reading.active_days(until),
     )
 
 

@@ -45,6 +45,22 @@ _SAVES = """
 SELECT actor, target FROM interactions_relationship
 WHERE target_kind = 'place' AND state = 'saved' AND decided_at <= %(until)s
 """
+# A row per match of the last 90 days that stands since 72 hours or more; answered: a reply within 72 hours.
+_ANSWERS = """
+SELECT m.actor, m.target, count(e.id) > 0 AS replied, floor(extract(epoch FROM m.decided_at))::bigint AS at
+FROM interactions_relationship m LEFT JOIN interactions_event e
+  ON e.type = 'reply' AND e.target_kind = 'member' AND e.surface = %(surface)s
+  AND e.occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s
+  AND least(e.actor, e.target) = m.actor AND greatest(e.actor, e.target) = m.target
+  AND e.occurred_at BETWEEN m.decided_at AND m.decided_at + interval '72 hours'
+WHERE m.state = 'matched' AND m.target_kind = 'member' AND m.surface = %(surface)s AND m.actor < m.target
+  AND m.decided_at BETWEEN %(until)s - interval '90 days' AND %(until)s - interval '72 hours'
+GROUP BY m.actor, m.target, m.decided_at
+"""
+_ACTIVE_DAYS = """
+SELECT DISTINCT actor, floor(extract(epoch FROM occurred_at) / 86400)::int AS day FROM interactions_event
+WHERE type <> 'impression' AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s
+"""
 _CONNECTIONS = "SELECT a_id, b_id FROM members_connection WHERE visible AND kind <> 'contact'"
 _MATCHES = """
 SELECT actor, target FROM interactions_relationship
@@ -123,6 +139,20 @@ def matches_on(surface: str, until: datetime) -> tuple[I32, I32]:
     """Both ends of every match that stands, in both directions."""
     found = many_columns_of(_MATCHES, {"actor": "int", "target": "int"}, {"surface": surface, "until": until})
     return found["actor"], found["target"]
+
+
+def answers_on(surface: str, until: datetime) -> Columns:
+    """actor, target, replied, at (seconds): matches 72 hours old, and whether the two talked in time.
+
+    Whoever unmatched since is left out.
+    """
+    columns = {"actor": "int", "target": "int", "replied": "boolean", "at": "bigint"}
+    return many_columns_of(_ANSWERS, columns, {"surface": surface, "until": until})
+
+
+def active_days(until: datetime) -> Columns:
+    """actor, day (since 1970, UTC): each day of the last 90 on which a member did anything."""
+    return many_columns_of(_ACTIVE_DAYS, {"actor": "int", "day": "int"}, {"until": until})
 
 
 def blocks() -> tuple[I32, I32]:

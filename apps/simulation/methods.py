@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from apps.pipeline.contracts import Request
+from apps.pipeline.features.chances import like_probability
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.lineup import STAGES, lineup_for
-from apps.pipeline.ranking.predictions import like_probability, pair_features
+from apps.pipeline.ranking.predictions import pair_features
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import Table
 from apps.pipeline.vocabulary import partner_masks

@@ -6,8 +6,8 @@ from apps.learning.decisions import decisions_of, split_by_time
 from apps.learning.like_model import features_of, fit_like_model
 from apps.learning.members import learn_members
 from apps.learning.representation import represent_members, with_columns
+from apps.pipeline.features.chances import like_probability
 from apps.pipeline.features.tower import embed, profile_matrix
-from apps.pipeline.ranking.predictions import like_probability
 from apps.pipeline.snapshot import table_from_columns
 from tests.learning.worlds import NOW, TODAY, two_camps
 

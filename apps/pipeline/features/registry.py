@@ -17,6 +17,7 @@ import numpy.typing as npt
 from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features import pairs, recent
 from apps.pipeline.features.calendar import day_of, hour_of
+from apps.pipeline.features.chances import chance
 from apps.pipeline.features.finite import finite
 from apps.pipeline.vocabulary import partner_masks
 
@@ -97,6 +98,18 @@ FATIGUE = Feature(
     "How often the viewer saw the candidate without acting: one half for once, three quarters for twice.",
     recent.fatigue,
     weight=-0.1,
+)
+REPLY = Feature(
+    "reply",
+    "The chance that the two talk once they match: one writes, and is answered within 72 hours.",
+    chance("reply"),
+    learnt="reply",
+)
+STAYS = Feature(
+    "stays",
+    "The chance that the viewer is active again in days 8 to 28 after meeting the candidate.",
+    chance("stays"),
+    learnt="stays",
 )
 MEMBER_FEATURES = (
     Feature(
@@ -198,6 +211,8 @@ MEMBER_FEATURES = (
         recent.less_like_this,
         weight=-0.2,
     ),
+    REPLY,
+    STAYS,
 )
 
 PLACE_FEATURES = (

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, I64, Pool, Request
+from apps.pipeline.features.chances import probability
 from apps.pipeline.features.finite import finite
-from apps.pipeline.ranking.predictions import probability
 
 PARTS = ("feature", "threshold", "leaf")
 MOST_TREES = 100

@@ -1,4 +1,4 @@
-"""How probable a like is: features of (source, target) pairs, and a logistic model over them.
+"""Features of (source, target) pairs: what every learnt chance of a like is asked with.
 
 "Source likes target" in both directions: p takes (viewer, candidates), q the same model with the roles
 swapped. Learning fits `{"intercept": float, "weights": {feature: float}}` on exactly `pair_features` and
@@ -34,7 +34,6 @@ PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
     "place": ("affinity", "selectivity", "popularity", "curated", "distance_log", "price_band"),
 }
 UNKNOWN_DISTANCE = 10.0  # km, where the two have no common plane
-EDGE = 1e-6  # a probability stays this far from 0 and 1
 
 
 def pair_features(
@@ -73,23 +72,6 @@ def both_ways(
     if partners is not None:
         turned["complementary_crafts"] = pairs.complementary(candidates, viewer, partners)
     return forward, forward | {name: _column(column, n) for name, column in turned.items()}
-
-
-def like_probability(features: Mapping[str, F32], model: Mapping[str, Any]) -> F32:
-    """logistic(intercept + sum of weight x feature) [n], within [EDGE, 1 - EDGE]; a missing feature counts
-    0."""
-    used = [name for name in model["weights"] if name in features]
-    logit = np.full(len(next(iter(features.values()), ())), float(model["intercept"]))
-    if used:
-        columns = finite(np.stack([features[name] for name in used]).astype("f8"))
-        logit += np.einsum("i,ij->j", np.array([float(model["weights"][name]) for name in used]), columns)
-    return probability(logit)
-
-
-def probability(log_odds: npt.NDArray[np.float64]) -> F32:
-    """logistic(x) [n], within [EDGE, 1 - EDGE]; a NaN counts as even odds."""
-    logit = np.clip(finite(log_odds), -30.0, 30.0)
-    return np.asarray(np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE), "f4")
 
 
 def _column(values: npt.NDArray[Any], n: int) -> F32:

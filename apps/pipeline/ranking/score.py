@@ -14,13 +14,14 @@ from dataclasses import replace
 import numpy as np
 
 from apps.pipeline.contracts import F32, I64, Pool, Request
+from apps.pipeline.features.chances import like_probability
 from apps.pipeline.features.finite import finite
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.ranking.boosts import multiplier_of
 from apps.pipeline.ranking.heavy import Features, heavy_probability, heavy_rows, with_interactions
 from apps.pipeline.ranking.matching import words_of
-from apps.pipeline.ranking.predictions import both_ways, like_probability, pair_features
+from apps.pipeline.ranking.predictions import both_ways, pair_features
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.vocabulary import partner_masks
 
@@ -32,7 +33,7 @@ def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
     """The pool with p, q, features and score; and the names of features that failed and stand at their
     default."""
     known = pairs_of(request, pool)
-    pool = predict(request, pool, known)
+    pool = replace(predict(request, pool, known), pairs=known)
     features, lost = weighted_features(request, pool)
     words = words_of(request, pool.table)
     multiplier = multiplier_of(request, words, len(pool))

@@ -37,6 +37,8 @@ BOB = {
     "crafts": 0b10, "x": 600, "y": 800, "birth_date": 19890101, "joined_day": DAY - 7,
 }  # fmt: skip
 OF_BOB = {
+    "reply": 0.0,  # nothing was learnt of replies
+    "stays": 0.0,
     "affinity": 0.75,
     "reverse_affinity": 0.25,
     "selectivity": 0.8,

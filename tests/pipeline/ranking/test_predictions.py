@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.pipeline.ranking.predictions import PAIR_FEATURES, both_ways, like_probability, pair_features
+from apps.pipeline.features.chances import like_probability
+from apps.pipeline.ranking.predictions import PAIR_FEATURES, both_ways, pair_features
 from apps.pipeline.vocabulary import partner_masks
 from tests.pipeline.markets import (
     VOCABULARY,

@@ -61,12 +61,13 @@ class Command(BaseCommand):
                 time.sleep(1)
 
     def _say_quality(self, surface: str, learnt: dict[str, Any]) -> None:
-        for name in ("like", "save"):
+        for name in ("like", "save", "reply", "stays"):
             if name in learnt:
                 found = learnt[name]
                 self.stdout.write(
-                    f"{surface}: AUC {found['auc']:.3f}, log loss {found['log_loss']:.3f}, calibration error "
-                    f"{found['calibration_error']:.3f} on {found['decisions']:,} later decisions"
+                    f"{surface}: {name}: AUC {found['auc']:.3f}, log loss {found['log_loss']:.3f}, "
+                    f"calibration error {found['calibration_error']:.3f} on {found['decisions']:,} "
+                    "later ones"
                 )
         if "heavy" in learnt:
             found = learnt["heavy"]

@@ -24,11 +24,18 @@ demo: $(DEMO_READY) ## Everything on this machine, from nothing (ARGS="--once", 
 doctor: $(DEMO_READY) ## What works on this machine and what does not
 	@$(MANAGE) doctor
 
-# The long ones (browsers, kills, races by the thousand) wait for CI, or for CI=true make test.
-LONG := $(if $(CI),,-m "not slow")
+# The long ones (browsers, kills, races by the thousand) wait for CI, or for CI=true make test. Tests run side by side,
+# on servers of their own; those that kill real processes and look at the clock come after, alone.
+NOT_SLOW := $(if $(CI),, and not slow)
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadscope
 
 test: $(DEV_READY) ## Every test but the long ones, on servers of its own (CI=true: all; ARGS="tests/api -k events")
-	$(VENV)/bin/pytest $(LONG) $(ARGS)
+ifdef ARGS
+	$(VENV)/bin/pytest -m "not nothing$(NOT_SLOW)" $(ARGS)
+else
+	$(VENV)/bin/pytest -m "not faults$(NOT_SLOW)" $(SIDE_BY_SIDE)
+	$(VENV)/bin/pytest -m "faults$(NOT_SLOW)"
+endif
 
 test-faults: $(DEV_READY) ## Only the tests that kill real processes (ARGS="--minutes 20 --kills 300")
 	$(VENV)/bin/pytest -m faults $(ARGS)

@@ -11,7 +11,7 @@ from apps.members.models import Connection, Member
 from apps.pipeline.snapshot import LEARNT, Snapshot, Table, open_snapshot
 from apps.refresh import reading, services, tasks
 from apps.refresh.models import SnapshotRow
-from apps.refresh.selectors import active_snapshot_id, learnt_surfaces, snapshot_folder
+from apps.refresh.selectors import active_snapshot_id, learnt_predictions, snapshot_folder
 from apps.surfaces.models import Surface
 from tests.refresh.rows import decide, make_market, make_member, make_place
 
@@ -46,6 +46,7 @@ def people() -> dict[str, Member]:
 
 def test_what_was_learnt_stays_and_who_is_there_is_read_anew(people: dict[str, Member]) -> None:
     learning = services.refresh()
+    predicted = learnt_predictions()
     before = opened()
     Member.objects.filter(external_id="m0").update(status="paused")
     Member.objects.filter(external_id="m1").update(age_min=40, interests={"art": 1})
@@ -68,7 +69,7 @@ def test_what_was_learnt_stays_and_who_is_there_is_read_anew(people: dict[str, M
     assert kept.report["learnt"] == learning.report["learnt"]
     assert kept.report["learnt_at"] == learning.report["learnt_at"]
     assert "learning dating" not in kept.report["seconds"]
-    assert learnt_surfaces() == {"dating", "travel"}
+    assert learnt_predictions() == predicted
 
 
 def test_without_a_change_nothing_but_the_name_differs(people: dict[str, Member]) -> None:

@@ -1,11 +1,13 @@
-"""What changed since the snapshot: who joined, who may not be shown or look any more, who travels.
+"""What changed since the snapshot: who joined, changed, travels, or may not be shown or look any more.
 
-Takes numbers from the change feed; gives small tables and sets that requests read beside the snapshot. An
-optimisation, never the guard: whoever is gone is also refused by the reserve script.
+Takes numbers from the change feed; gives small tables and sets that requests read beside the snapshot:
+whoever changed in what eligibility or ranking reads has a row here, and the snapshot's is not read any more.
+An optimisation, never the guard: whoever is gone is also refused by the reserve script.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -17,10 +19,14 @@ from django.db import connection
 
 from apps.common import clock
 from apps.common.changes import Position, changes_after, latest_position
-from apps.pipeline.snapshot import Snapshot, Table, empty_table
+from apps.pipeline.contracts import NOBODY
+from apps.pipeline.snapshot import OF_REFRESH, Snapshot, Table, as_refreshed, empty_table, rows_in
+from apps.refresh.columns import member_table, place_table, shown_among
+
+log = logging.getLogger(__name__)
 
 I32 = npt.NDArray[np.int32]
-MOST_NEWCOMERS = 5000  # beyond, the oldest wait for the next refresh
+MOST_ROWS = 20_000  # of a table; beyond, the oldest members wait for the next refresh, unseen
 OVERLAP = timedelta(minutes=10)  # a transaction that began before the data cut-off may have ended after it
 
 
@@ -29,8 +35,10 @@ class Overlay:
     """One consistent picture of the changes up to `position`."""
 
     position: Position = field(default_factory=Position)
-    newcomers: Mapping[str, Table] = field(default_factory=dict)  # by surface: unknown candidates
-    viewers: Mapping[str, Table] = field(default_factory=dict)  # by surface: unknown viewers
+    # By surface, by number: candidates, and viewers, whom the snapshot doesn't know or knows otherwise.
+    newcomers: Mapping[str, Table] = field(default_factory=dict)
+    viewers: Mapping[str, Table] = field(default_factory=dict)
+    stale: Mapping[str, I32] = field(default_factory=dict)  # by surface, sorted: known otherwise
     gone: Mapping[str, frozenset[int]] = field(default_factory=dict)  # by kind
     gone_sorted: Mapping[str, I32] = field(default_factory=dict)
     barred: frozenset[int] = frozenset()  # known, but may not look: not active, stopped or under age
@@ -40,10 +48,17 @@ class Overlay:
     away: Mapping[int, int] = field(default_factory=dict)  # viewer to index of the market they travel in
 
     def viewer_row(self, surface: str, number: int) -> Table | None:
-        """The one-row table of a viewer whom the snapshot does not know."""
+        """The one-row table of a viewer whom the snapshot doesn't know, or knows otherwise."""
+        at = self.viewer_at(surface, number)
+        return self.viewers[surface].gather(np.array([at])) if at >= 0 else None
+
+    def viewer_at(self, surface: str, number: int) -> int:
+        """Their row in `viewers`; -1: they have none."""
         table = self.viewers.get(surface)
-        rows = np.flatnonzero(table["number"] == number) if table is not None else ()
-        return table.gather(np.asarray(rows[:1])) if table is not None and len(rows) else None
+        if table is None or not len(table):
+            return -1
+        at = int(np.searchsorted(table["number"], number))
+        return at if at < len(table) and table["number"][at] == number else -1
 
 
 def first_overlay(snapshot: Snapshot) -> Overlay:
@@ -74,82 +89,112 @@ def with_changes(overlay: Overlay, snapshot: Snapshot, changed: Mapping[str, set
     return overlay
 
 
-def travellers(snapshot: Snapshot) -> dict[int, int]:
-    """Who draws from another market today: a trip, else the current market."""
+def travellers(snapshot: Snapshot, numbers: Iterable[int] | None = None) -> dict[int, int]:
+    """Who draws from another market today: a trip, else the current market. `numbers`: of these alone."""
     index = {market.get("id"): i for i, market in enumerate(snapshot.markets)}
+    asked = {"all": numbers is None, "numbers": list(numbers or ()), "today": clock.today()}
     current = _rows(
         "SELECT number, current_market_id FROM members_member "
-        "WHERE current_market_id IS NOT NULL AND current_market_id IS DISTINCT FROM home_market_id",
-        [],
+        "WHERE current_market_id IS NOT NULL AND current_market_id IS DISTINCT FROM home_market_id "
+        "AND (%(all)s OR number = ANY(%(numbers)s))",
+        asked,
     )
     trips = _rows(
-        "SELECT member_id, market_id FROM members_trip WHERE %s BETWEEN starts_on AND ends_on",
-        [clock.today()],
+        "SELECT member_id, market_id FROM members_trip WHERE %(today)s BETWEEN starts_on AND ends_on "
+        "AND (%(all)s OR member_id = ANY(%(numbers)s))",
+        asked,
     )
     return {number: index[market] for number, market in (*current, *trips) if market in index}
 
 
 def _reread(overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int]) -> Overlay:
     ids = _ids(kind, numbers)
-    shown = _numbers_of(_table(snapshot, kind, numbers, who="shown"))
+    table = _table(snapshot, kind, numbers)  # who may look; places that may be shown
+    shown = table if kind == "place" else table.gather(_positions(table, shown_among(numbers)))
     overlay = _with_ids(overlay, kind, ids)
-    gone = (overlay.gone.get(kind, frozenset()) - numbers) | (numbers - shown)
+    gone = (overlay.gone.get(kind, frozenset()) - numbers) | (numbers - _numbers_of(shown))
     overlay = replace(
         overlay,
         gone={**overlay.gone, kind: gone},
         gone_sorted={**overlay.gone_sorted, kind: np.array(sorted(gone), "i4")},
-        newcomers=_newcomers(overlay, snapshot, kind, numbers, shown),
     )
+    overlay = _with_candidates(overlay, snapshot, kind, numbers, shown)
     if kind == "place":
         return overlay
-    active = _table(snapshot, kind, numbers, who="active")
     return replace(
         overlay,
-        viewers=_viewers(overlay, snapshot, numbers, active),
-        barred=(overlay.barred - numbers) | (numbers - _numbers_of(active)),
+        viewers=_viewers(overlay, snapshot, numbers, table),
+        barred=(overlay.barred - numbers) | (numbers - _numbers_of(table)),
         erased=(overlay.erased - numbers) | (numbers - ids.keys()),
+        away=_without(overlay.away, numbers) | travellers(snapshot, numbers),
     )
 
 
-def _newcomers(
-    overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int], shown: set[int]
-) -> dict[str, Table]:
-    result = dict(overlay.newcomers)
-    table = _table(snapshot, kind, shown, who="shown")
+def _with_candidates(
+    overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int], shown: Table
+) -> Overlay:
+    newcomers, stale = dict(overlay.newcomers), dict(overlay.stale)
     for key, data in snapshot.surfaces.items():
         if data.kind == kind:
-            fresh = table.gather(np.flatnonzero(_unknown(data.row_of, table["number"])))
-            result[key] = _merged(result.get(key), numbers, _embedded(snapshot, key, fresh))
-    return result
+            fresh = _fresh(snapshot, key, data.candidates, data.row_of, shown)
+            known = fresh["number"][rows_in(data.row_of, fresh["number"]) >= 0]
+            newcomers[key] = _merged(newcomers.get(key), numbers, fresh)
+            stale[key] = np.union1d(_others(stale.get(key), numbers), known).astype("i4")
+    return replace(overlay, newcomers=newcomers, stale=stale)
 
 
 def _viewers(overlay: Overlay, snapshot: Snapshot, numbers: set[int], active: Table) -> dict[str, Table]:
     result = dict(overlay.viewers)
     for key, data in snapshot.surfaces.items():
-        fresh = active.gather(np.flatnonzero(_unknown(data.viewer_row_of, active["number"])))
-        result[key] = _merged(result.get(key), numbers, _embedded(snapshot, key, fresh))
+        fresh = _fresh(snapshot, key, data.viewers, data.viewer_row_of, active)
+        result[key] = _merged(result.get(key), numbers, fresh)
     return result
 
 
+def _fresh(snapshot: Snapshot, surface: str, known: Table, row_of: I32, table: Table) -> Table:
+    """Of these rows those whom the snapshot doesn't know, and those who are not any more as it knows them.
+
+    The latter keep what only a refresh learns: taste, looks, appeal and the like.
+    """
+    rows = rows_in(row_of, table["number"])
+    at = np.flatnonzero(rows >= 0)
+    before = known.gather(rows[at])
+    changed = np.zeros(len(at), "?")
+    for name, column in table.columns.items():
+        if name not in (*OF_REFRESH, "active_hour"):
+            changed |= column[at] != before[name]
+    edited = as_refreshed(table.gather(at[changed]), before.gather(np.flatnonzero(changed)))
+    return _embedded(snapshot, surface, table.gather(np.flatnonzero(rows < 0))).concat(edited)
+
+
 def _merged(before: Table | None, changed: set[int], fresh: Table) -> Table:
-    if before is None or not len(before):
-        merged = fresh
-    else:
-        stays = np.flatnonzero(~np.isin(before["number"], list(changed)))
-        merged = before.gather(stays).concat(fresh)
-    if len(merged) <= MOST_NEWCOMERS:
-        return merged
-    return merged.gather(np.sort(np.argsort(merged["number"])[-MOST_NEWCOMERS:]))
+    """By number. Of too many the highest numbers stay: who joined last is in no snapshot."""
+    if before is not None and len(before):
+        fresh = before.gather(np.flatnonzero(~np.isin(before["number"], list(changed)))).concat(fresh)
+    order = np.argsort(fresh["number"], kind="stable")
+    if len(order) > MOST_ROWS:
+        log.warning("%d of the changed wait for the next refresh", len(order) - MOST_ROWS)
+    return fresh.gather(order[-MOST_ROWS:])
 
 
-def _table(snapshot: Snapshot, kind: str, numbers: Iterable[int], *, who: str) -> Table:
-    from apps.refresh.columns import member_table, place_table
+def _others(before: I32 | None, changed: set[int]) -> I32:
+    return NOBODY if before is None else before[~np.isin(before, list(changed))]
 
+
+def _without(away: Mapping[int, int], numbers: set[int]) -> dict[int, int]:
+    return {number: market for number, market in away.items() if number not in numbers}
+
+
+def _positions(table: Table, numbers: set[int]) -> npt.NDArray[np.intp]:
+    return np.flatnonzero(np.isin(table["number"], list(numbers)))
+
+
+def _table(snapshot: Snapshot, kind: str, numbers: Iterable[int]) -> Table:
     wanted = list(numbers)
     if not wanted:
         return empty_table(kind)
     given: dict[str, Any] = {"markets": snapshot.markets, "vocabulary": snapshot.vocabulary}
-    return member_table(wanted, who=who, **given) if kind == "member" else place_table(wanted, **given)
+    return member_table(wanted, who="active", **given) if kind == "member" else place_table(wanted, **given)
 
 
 def _embedded(snapshot: Snapshot, surface: str, table: Table) -> Table:
@@ -157,12 +202,6 @@ def _embedded(snapshot: Snapshot, surface: str, table: Table) -> Table:
 
     today = int(clock.today().strftime("%Y%m%d"))
     return embed(table, surface=surface, content=snapshot.content, today=today)
-
-
-def _unknown(row_of: I32, numbers: I32) -> npt.NDArray[np.bool_]:
-    known = numbers < len(row_of)
-    known[known] = row_of[numbers[known]] >= 0
-    return ~known
 
 
 def _with_ids(overlay: Overlay, kind: str, ids: Mapping[int, str]) -> Overlay:
@@ -190,7 +229,7 @@ def _by_kind(rows: Iterable[tuple[str, int]]) -> dict[str, set[int]]:
     return changed
 
 
-def _rows(sql: str, parameters: list[Any]) -> list[Any]:
+def _rows(sql: str, parameters: list[Any] | dict[str, Any]) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(sql, parameters)
         return list(cursor.fetchall())

@@ -15,7 +15,7 @@ import numpy as np
 from apps.delivery.models import PacingPrices
 from apps.delivery.prices import prices_of
 from apps.delivery.rules import dead_rules
-from apps.delivery.told import Told, build, digest_of, unpack
+from apps.delivery.told import Told, build, digest_of, unpack, with_refreshed
 from apps.interactions.models import Delivery
 from apps.members.models import Member
 from apps.pipeline.contracts import Request, Slate, Viewer
@@ -75,7 +75,8 @@ def request_of_row(row: Delivery) -> Request:
         )
     snapshot = _snapshot(row)
     now = row.served_at.timestamp()
-    told = unpack(bytes(row.viewer_state), snapshot.surfaces[row.surface].kind, now)
+    data = snapshot.surfaces[row.surface]
+    told = with_refreshed(unpack(bytes(row.viewer_state), data.kind, now), data)
     viewer = told.viewer if told.viewer is not None else _viewer_row(row, snapshot)
     surface = compiled(_content(row)).surface(row.surface)
     if row.inputs["rules"] and row.inputs["rules"] != surface.rules.digest:
@@ -104,6 +105,7 @@ def request_of_row(row: Delivery) -> Request:
         only=told.only,
         newcomers=told.newcomers,
         gone=told.gone,
+        stale=told.stale,
         rules=_rules(row, surface.rules, met=met, now=now, killed=killed, assigned=assigned),
         pacing=_pacing(row) if surface.rules.specs or assigned.params.newcomer_subsidy > 0 else None,
         widths=Widths(*row.inputs["widths"]) if "widths" in row.inputs else FULL,

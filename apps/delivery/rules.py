@@ -50,15 +50,14 @@ def words_of_viewer(world: World, words: OverlayWords, surface: str, rules: Surf
     if not rules.viewer_conditions:
         return NO_WORDS
     masks, number = masks_of(world, surface, rules), int(row["number"][0])
+    fresh = world.overlay.viewer_at(surface, number)
+    if masks is not None and fresh >= 0:
+        table = world.overlay.viewers[surface]
+        return np.asarray(words.of("viewers", surface, rules, table, world.snapshot)[fresh])
     row_of = world.snapshot.surfaces[surface].viewer_row_of
     at = int(row_of[number]) if 0 <= number < len(row_of) else -1
-    if masks is not None and at >= 0:
+    if masks is not None and fresh < 0 and at >= 0:
         return np.asarray(masks.viewers[at])
-    unknown = world.overlay.viewers.get(surface)
-    if masks is not None and unknown is not None:
-        found = np.flatnonzero(unknown["number"] == number)
-        if len(found):
-            return np.asarray(words.of("viewers", surface, rules, unknown, world.snapshot)[found[0]])
     return np.asarray(condition_words(rules.viewer_conditions, row, world.snapshot)[0])
 
 

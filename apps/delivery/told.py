@@ -1,15 +1,15 @@
 """What the pipeline was told beside its release and snapshot, packed into a delivery's row for replay.
 
-Takes the request that was run, gives at most MOST_PACKED bytes, and the other way round. Whoever joined after
-the snapshot is in no file, so their rows are kept here: the viewer's own, and those of candidates of the
-viewer's market.
+Takes the request that was run, gives at most MOST_PACKED bytes, and the other way round. Whoever joined or
+changed after the snapshot is in no file, so their rows are kept here: the viewer's own, and those of
+candidates of the viewer's market; of those who changed without what only a refresh knows.
 """
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import version
@@ -23,12 +23,20 @@ from apps.pipeline.contracts import I32, NOBODY, Request, Slate
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.filters import eligibility
 from apps.pipeline.signals import Signals
-from apps.pipeline.snapshot import COLUMNS, Table
+from apps.pipeline.snapshot import (
+    COLUMNS,
+    SurfaceData,
+    Table,
+    as_refreshed,
+    rows_in,
+    without_refreshed,
+)
 
 MOST_PACKED = 8192  # bytes of a delivery's viewer state
 FEW = 8  # newcomers who are kept without asking who of them is eligible
-FORMAT = b"\x02"  # the first byte; states from before begin with zlib's own
-PARTS = 5  # excluded, liked by, capped, gone, only
+FORMAT = b"\x03"  # the first byte
+PARTS = 6  # excluded, liked by, capped, gone, only, stale
+BEFORE = b"\x02"  # without the stale; states from before that begin with zlib's own byte, and have no signals
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,7 @@ class Told:
     capped: I32 = field(default_factory=lambda: NOBODY)
     gone: I32 = field(default_factory=lambda: NOBODY)
     only: I32 | None = None
+    stale: I32 = field(default_factory=lambda: NOBODY)
     viewer: Table | None = None
     newcomers: Table | None = None
     signals: Signals = field(default_factory=Signals)
@@ -48,25 +57,37 @@ class Told:
 
 def told_by(request: Request, capped: I32, ranked: I32 = NOBODY) -> Told:
     """What a request says. `capped`: who was left out for a cap before ranking; `ranked`: who was ranked."""
-    number, row_of = request.viewer.number, request.data.viewer_row_of
-    is_known = 0 <= number < len(row_of) and row_of[number] >= 0
+    viewer, data = request.viewer, request.data
+    is_known = 0 <= viewer.number < len(data.viewer_row_of) and data.viewer_row_of[viewer.number] >= 0
+    row = without_refreshed(viewer.row, np.zeros(1, "i8")) if is_known else viewer.row
     return Told(
-        excluded=request.viewer.excluded,
-        liked_by=request.viewer.liked_by,
+        excluded=viewer.excluded,
+        liked_by=viewer.liked_by,
         capped=capped,
-        gone=request.gone,
+        gone=_that_matter(request, request.gone),
         only=request.only,
-        viewer=None if is_known else request.viewer.row,
+        stale=_that_matter(request, request.stale),
+        viewer=None if is_known and not viewer.is_fresh else row,
         newcomers=_newcomers(request),
-        signals=request.viewer.signals,
-        crowd=crowd_of(ranked, request.viewer.signals, hour_of(request.now)),
+        signals=viewer.signals,
+        crowd=crowd_of(ranked, viewer.signals, hour_of(request.now)),
     )
+
+
+def with_refreshed(told: Told, data: SurfaceData) -> Told:
+    """With what the snapshot's refresh knew of those whose row is newer, which is not packed."""
+    viewer, newcomers = told.viewer, told.newcomers
+    if viewer is not None:
+        viewer = _refilled(viewer, data.viewers, data.viewer_row_of)
+    if newcomers is not None:
+        newcomers = _refilled(newcomers, data.candidates, data.row_of)
+    return replace(told, viewer=viewer, newcomers=newcomers)
 
 
 def pack(told: Told) -> bytes:
     """At most MOST_PACKED bytes; empty where it doesn't fit."""
     only = NOBODY if told.only is None else told.only
-    parts = (told.excluded, told.liked_by, told.capped, told.gone, only)
+    parts = (told.excluded, told.liked_by, told.capped, told.gone, only, told.stale)
     tables = [table for table in (told.viewer, told.newcomers) if table is not None]
     head = [len(part) for part in parts] + [int(told.only is not None)]
     head += [0 if table is None else len(table) for table in (told.viewer, told.newcomers)]
@@ -79,10 +100,10 @@ def pack(told: Told) -> bytes:
 
 def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
     """The other way round, for a request at `now`. `kind`: of the candidates. ValueError on other bytes."""
-    has_signals = packed[:1] == FORMAT
+    has_signals, n = packed[:1] in (FORMAT, BEFORE), PARTS if packed[:1] == FORMAT else PARTS - 1
     data = zlib.decompress(packed[1:] if has_signals else packed)
-    head = np.frombuffer(data, "<i4", PARTS + 3).tolist()
-    counts, has_only, viewers, newcomers = head[:PARTS], head[PARTS], head[PARTS + 1], head[PARTS + 2]
+    head = np.frombuffer(data, "<i4", n + 3).tolist()
+    counts, has_only, viewers, newcomers = head[:n], head[n], head[n + 1], head[n + 2]
     at = 4 * len(head)
     parts = []
     for count in counts:
@@ -94,7 +115,8 @@ def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
     if at != len(data):
         raise ValueError("These bytes are no packed state.")
     only = parts[4] if has_only else None
-    return Told(parts[0], parts[1], parts[2], parts[3], only, viewer, new, signals)
+    stale = parts[5] if n == PARTS else NOBODY
+    return Told(parts[0], parts[1], parts[2], parts[3], only, stale, viewer, new, signals)
 
 
 def inputs_of(request: Request, slate: Slate, told: Told) -> dict[str, Any]:
@@ -134,7 +156,32 @@ def _newcomers(request: Request) -> Table | None:
     rows = np.flatnonzero(here)
     if len(rows) > FEW:
         rows = rows[eligibility.reasons(request, table.gather(rows)) == 0]
-    return table.gather(rows) if len(rows) else None
+    if not len(rows):
+        return None
+    kept = table.gather(rows)
+    return without_refreshed(kept, np.flatnonzero(eligibility.rows_of(request.data, kept["number"]) >= 0))
+
+
+def _that_matter(request: Request, numbers: I32) -> I32:
+    """Of numbers in the snapshot those of the viewer's market, and the viewer's connections: who else is gone
+    changes nothing in this list."""
+    rows = eligibility.rows_of(request.data, numbers)
+    start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
+    near = np.isin(numbers, request.snapshot.connections.neighbours(request.viewer.number))
+    return numbers[(rows >= start) & (rows < stop) | near]
+
+
+def _refilled(table: Table, known: Table, row_of: I32) -> Table:
+    """The order of rows is kept."""
+    rows = rows_in(row_of, table["number"])
+    at = np.flatnonzero(rows >= 0)
+    if not len(at):
+        return table
+    full = as_refreshed(table.gather(at), known.gather(rows[at]))
+    columns = {name: column.copy() for name, column in table.columns.items()}
+    for name, column in columns.items():
+        column[at] = full[name]
+    return Table(table.kind, columns)
 
 
 def _bytes_of(table: Table) -> bytes:

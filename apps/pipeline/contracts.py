@@ -46,6 +46,7 @@ class Viewer:
         default_factory=lambda: NOBODY
     )  # members who liked the viewer on this surface, unanswered
     signals: Signals = field(default_factory=Signals)
+    is_fresh: bool = False  # the row is the overlay's, whether or not the snapshot has one
     moved: F32 | None = None  # by how much the row's taste was moved for what happened of late; None: not yet
 
     @property
@@ -68,9 +69,12 @@ class Request:
         -1
     )  # index of the market the viewer draws from (home, or where they travel); -1: viewer's home
     only: I32 | None = None  # rank these numbers and nobody else (sources are skipped)
-    newcomers: Table | None = (
-        None  # overlay: candidates of this surface's kind that the snapshot does not know, any market
-    )
+    newcomers: Table | None = None
+    # overlay: candidates of this surface's kind, any market, by number, whom the snapshot does not know, or
+    # knows otherwise (see `stale`)
+    stale: I32 = field(default_factory=lambda: NOBODY)
+    # overlay: sorted numbers whose row in the snapshot is not read any more: theirs is in `newcomers`, or
+    # nowhere
     gone: I32 = field(
         default_factory=lambda: NOBODY
     )  # overlay: sorted numbers in the snapshot that may not be shown any more

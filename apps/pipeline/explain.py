@@ -100,8 +100,9 @@ def _session(request: Request, one: Pool) -> float:
 
 
 def _row_of(request: Request, candidate: int) -> Table | None:
-    row = int(eligibility.rows_of(request.data, np.array([candidate]))[0])
-    if row >= 0:
+    number = np.array([candidate])
+    row = int(eligibility.rows_of(request.data, number)[0])
+    if row >= 0 and not eligibility.is_stale(request, number)[0]:
         return request.data.candidates.gather(np.array([row]))
     if request.newcomers is not None:
         at = np.flatnonzero(request.newcomers["number"] == candidate)[:1]

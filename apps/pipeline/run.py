@@ -128,6 +128,8 @@ def _length(request: Request) -> int:
 
 def _funnel(request: Request) -> dict[str, dict[str, int]]:
     """How many of the market each rule refused first, by name."""
-    table = eligibility.market_table(request)
-    counts = np.bincount(eligibility.reasons(request, table), minlength=1)
+    span = eligibility.market_rows(request.data, eligibility.market_of(request))
+    marks = eligibility.marks_of_rows(request, *span)
+    refused = eligibility.judge(request, eligibility.market_table(request), marks)
+    counts = np.bincount(eligibility.first_reason(refused), minlength=1)
     return {"reasons": {rule.name: int(counts[rule.code]) for rule in RULES if rule.code < len(counts)}}

@@ -70,6 +70,10 @@ PLACE_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
 COLUMNS = {"member": MEMBER_COLUMNS, "place": PLACE_COLUMNS}
 
 
+# What only a refresh knows of a member or a place: an edit since then leaves it as it was.
+OF_REFRESH = ("selectivity", "appeal", "taste", "looks", "popularity", "price")
+
+
 class SnapshotRefused(Exception):
     """A folder that is not a complete, untouched snapshot of this schema version."""
 
@@ -96,6 +100,25 @@ class Table:
         if len(other) == 0:
             return self
         return Table(self.kind, {n: np.concatenate([c, other.columns[n]]) for n, c in self.columns.items()})
+
+
+def as_refreshed(table: Table, known: Table) -> Table:
+    """Rows of today with what the last refresh knew of them. `known`: the snapshot's rows of the same."""
+    columns = dict(table.columns)
+    columns |= {name: np.asarray(known[name]) for name in OF_REFRESH if name in columns}
+    if "active_hour" in columns:
+        columns["active_hour"] = np.maximum(table["active_hour"], known["active_hour"])
+    return Table(table.kind, columns)
+
+
+def without_refreshed(table: Table, rows: npt.NDArray[np.integer[Any]]) -> Table:
+    """The table with zeros where `as_refreshed` would fill these rows again."""
+    columns = dict(table.columns)
+    for name in OF_REFRESH:
+        if name in columns:
+            columns[name] = columns[name].copy()
+            columns[name][rows] = 0
+    return Table(table.kind, columns)
 
 
 @cache
@@ -199,6 +222,15 @@ def surface_data(
 def _rows_by_number(numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
     rows = np.full(int(numbers.max(initial=-1)) + 1, -1, "i4")
     rows[numbers] = np.arange(len(numbers), dtype="i4")
+    return rows
+
+
+def rows_in(row_of: npt.NDArray[np.int32], numbers: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int64]:
+    """Rows of numbers by a look-up of SurfaceData; -1 for those it does not know."""
+    numbers = np.asarray(numbers, "i8")
+    known = (numbers >= 0) & (numbers < len(row_of))
+    rows = np.full(len(numbers), -1, "i8")
+    rows[known] = row_of[numbers[known]]
     return rows
 
 

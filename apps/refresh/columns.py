@@ -129,6 +129,12 @@ def member_table(
     return table_from_columns("member", given, len(rows))
 
 
+def shown_among(numbers: Iterable[int], today: date | None = None) -> set[int]:
+    """Of these members those who may be shown."""
+    sql = f"SELECT m.number FROM members_member m WHERE m.number = ANY(%(numbers)s) AND {WHO['shown']}"
+    return {row[0] for row in _rows(sql, {"numbers": [*map(int, numbers)], "today": today or clock.today()})}
+
+
 def place_table(
     numbers: Iterable[int] | None = None,
     *,

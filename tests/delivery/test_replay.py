@@ -313,8 +313,28 @@ def test_signals_of_that_moment_are_replayed(ready: Runtime) -> None:
 def test_a_state_from_before_signals_is_still_read(ready: Runtime) -> None:
     packed = packing.pack(packing.Told(excluded=np.array([3, 9], "i4")))
     data = zlib.decompress(packed[1:])
-    empty_signals = 4 * 4
+    empty_signals, stale = 4 * 4, slice(5 * 4, 6 * 4)
+    data = data[: stale.start] + data[stale.stop :]
     assert unpack(zlib.compress(data[:-empty_signals]), "member").excluded.tolist() == [3, 9]
+    assert unpack(packing.BEFORE + zlib.compress(data), "member").excluded.tolist() == [3, 9]
+
+
+def test_whoever_changed_since_the_snapshot_is_replayed_as_they_were(ready: Runtime) -> None:
+    for name, patch in (("bea", {"age_max": 80}), ("cleo", {"seeking": ["woman"]})):
+        patch_member(name, patch)
+    patch_member("adam", {"age_min": 20, "age_max": 90})
+    ready.poll()
+    row = delivered(limit=5)
+    assert number("bea") in row.candidates
+    assert number("cleo") not in row.candidates
+    told = unpack(bytes(row.viewer_state), "member")
+    everybody = sorted(number(name) for name in ("adam", "bea", "cleo"))
+    assert told.stale.tolist() == row.inputs["newcomers"] == everybody
+    assert told.viewer is not None
+    for name in ("bea", "adam"):
+        patch_member(name, {"seeking": ["nonbinary"]})
+    ready.poll()
+    assert replay_delivery(row).same
 
 
 def test_the_page_says_what_is_not_kept_any_more(ready: Runtime) -> None:

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.pipeline.contracts import I32, I64, Request
+from apps.pipeline.contracts import I32, I64, Mask, Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.filters.rules import CODE, ELIGIBILITY
-from apps.pipeline.snapshot import SurfaceData, Table
+from apps.pipeline.snapshot import SurfaceData, Table, rows_in
 
 U8 = npt.NDArray[np.uint8]
 JUDGED = {  # columns in the order of the compiled predicates
@@ -86,11 +86,12 @@ def market_rows(data: SurfaceData, market: int) -> tuple[int, int]:
 
 def rows_of(data: SurfaceData, numbers: npt.NDArray[Any]) -> I64:
     """Candidate rows of numbers; -1 for those that the snapshot does not know."""
-    numbers = np.asarray(numbers, "i8")
-    known = (numbers >= 0) & (numbers < len(data.row_of))
-    rows = np.full(len(numbers), -1, "i8")
-    rows[known] = data.row_of[numbers[known]]
-    return rows
+    return rows_in(data.row_of, numbers)
+
+
+def is_stale(request: Request, numbers: npt.NDArray[Any]) -> Mask:
+    """Of whom the overlay has a newer row than the snapshot, or nobody has one."""
+    return positions_in(request.stale, numbers) >= 0
 
 
 def positions_in(ascending: npt.NDArray[Any], values: npt.NDArray[Any]) -> I64:
@@ -102,11 +103,11 @@ def positions_in(ascending: npt.NDArray[Any], values: npt.NDArray[Any]) -> I64:
 
 
 def marks_of_rows(request: Request, start: int, stop: int) -> U8:
-    """Per row of a span the bits of self, gone and excluded."""
+    """Per row of a span the bits of self, gone and excluded; a row that is stale is gone."""
     from apps.pipeline.filters.predicates import mark_rows
 
     marks = np.zeros(stop - start, "u1")
-    for bit, numbers in _marked(request):
+    for bit, numbers in (*_marked(request), (1 << CODE["gone"], request.stale)):
         mark_rows(numbers, request.data.row_of, start, stop, bit, marks)
     return marks
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Pool, Request
-from apps.pipeline.filters.eligibility import rows_of
+from apps.pipeline.filters.eligibility import is_stale, positions_in, rows_of
 from apps.pipeline.masks import condition_words
 from apps.pipeline.rules import U64, WORD, LiveRules
 from apps.pipeline.snapshot import Table
@@ -25,9 +25,10 @@ def words_of(request: Request, table: Table) -> U64:
     from apps.pipeline.ranking.multiply import gather_words
 
     words = np.empty((live.masks.candidates.shape[1], len(table)), "u8")
-    if gather_words(live.masks.candidates, request.data.row_of, table["number"], words):
-        unknown = np.flatnonzero(rows_of(request.data, table["number"]) < 0)
-        words[:, unknown] = _of_newcomers(request, table.gather(unknown)).T
+    if gather_words(live.masks.candidates, request.data.row_of, table["number"], words) or len(request.stale):
+        unknown = rows_of(request.data, table["number"]) < 0
+        new = np.flatnonzero(unknown | is_stale(request, table["number"]))
+        words[:, new] = _of_newcomers(request, table.gather(new)).T
     return words
 
 
@@ -48,7 +49,7 @@ def words_of_numbers(request: Request, numbers: I32) -> U64:
         order = np.argsort(request.newcomers["number"], kind="stable")
         sorted_numbers = request.newcomers["number"][order]
         at = np.minimum(np.searchsorted(sorted_numbers, numbers), len(order) - 1)
-        new = np.flatnonzero((sorted_numbers[at] == numbers) & (rows < 0))
+        new = np.flatnonzero((sorted_numbers[at] == numbers) & ((rows < 0) | is_stale(request, numbers)))
         if len(new):
             words[new] = _of_newcomers(request, request.newcomers.gather(order[at[new]]))
     return np.ascontiguousarray(words.T)
@@ -87,10 +88,12 @@ def _counts(live: LiveRules, words: U64, numbers: I32, shown: I64) -> I64:
 
 
 def _of_newcomers(request: Request, table: Table) -> U64:
-    """[n, words] of rows that the snapshot does not know."""
+    """[n, words] of rows that the snapshot does not know, or knows otherwise."""
     live, newcomers = request.rules, request.newcomers
     assert live is not None
     if live.newcomers is not None and newcomers is not None and len(live.newcomers) == len(newcomers):
         order = np.argsort(newcomers["number"], kind="stable")
-        return live.newcomers[order[np.searchsorted(newcomers["number"][order], table["number"])]]
+        at = positions_in(newcomers["number"][order], table["number"])
+        if (at >= 0).all():
+            return live.newcomers[order[at]]
     return condition_words(live.rules.candidate_conditions, table, request.snapshot)

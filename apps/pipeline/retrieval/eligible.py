@@ -105,7 +105,7 @@ def find_eligible(request: Request, wanted: Mapping[str, int] = MappingProxyType
 
     With `only`, nobody but those numbers is looked at.
     """
-    newcomers = _unknown_to_snapshot(request)
+    newcomers = _of_overlay(request)
     if request.only is not None:
         return _only(request, newcomers)
     start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
@@ -135,7 +135,7 @@ def _both(known: Best, new: Best, after: int) -> Best:
 def _only(request: Request, newcomers: Table) -> tuple[Eligible, int]:
     numbers = np.unique(np.asarray(request.only, "i8"))
     newcomers = newcomers.gather(np.flatnonzero(np.isin(newcomers["number"], numbers)))
-    rows = np.sort(eligibility.rows_of(request.data, numbers))
+    rows = np.sort(eligibility.rows_of(request.data, numbers[~eligibility.is_stale(request, numbers)]))
     rows = rows[rows >= 0]
     kept = rows[eligibility.reasons(request, request.data.candidates.gather(rows)) == 0].astype("i4")
     return Eligible(request, kept, _judged(request, newcomers), {}, {}), len(rows) + len(newcomers)
@@ -158,10 +158,14 @@ def embed_newcomers(request: Request, newcomers: Table) -> Table:
     )
 
 
-def _unknown_to_snapshot(request: Request) -> Table:
-    """Overlay rows by number, each once; whom the snapshot knows is judged by the snapshot."""
-    if request.newcomers is None or not len(request.newcomers):
+def _of_overlay(request: Request) -> Table:
+    """Overlay rows of the viewer's market by number, each once; whom the snapshot knows is judged by the
+    snapshot, unless that row is stale."""
+    table = request.newcomers
+    if table is None or not len(table):
         return empty_table(request.data.kind)
-    _, first = np.unique(request.newcomers["number"], return_index=True)
-    unknown = first[eligibility.rows_of(request.data, request.newcomers["number"][first]) < 0]
-    return request.newcomers.gather(unknown) if len(unknown) else empty_table(request.data.kind)
+    if request.only is None:
+        table = table.gather(np.flatnonzero(table["market"] == eligibility.market_of(request)))
+    numbers, first = np.unique(table["number"], return_index=True)
+    kept = (eligibility.rows_of(request.data, numbers) < 0) | eligibility.is_stale(request, numbers)
+    return table.gather(first[kept]) if kept.any() else empty_table(request.data.kind)

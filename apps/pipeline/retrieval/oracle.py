@@ -20,7 +20,8 @@ from apps.pipeline.snapshot import Table
 def search(request: Request, fit: Fit, wanted: Mapping[str, int]) -> tuple[I32, dict[str, I64]]:
     """Everybody eligible of the viewer's market, as rows; by key the best of them, as positions in these."""
     table = priced_candidates(request)
-    rows = np.flatnonzero(oracle.eligible(request, table)).astype("i4")
+    stale = np.isin(table["number"], request.stale)
+    rows = np.flatnonzero(oracle.eligible(request, table) & ~stale).astype("i4")
     found = table.gather(rows)
     floors = dict(zip(KEYS[table.kind], floors_of(request, table.kind).tolist(), strict=True))
     best = {}

@@ -483,9 +483,24 @@ MUTATIONS = (
     Mutation(
         "prices that were summed for some rules are not those of others",
         "apps/pipeline/retrieval/prices.py",
-        "    key = (request.snapshot.id, live.rules.digest, about)\n",
-        "    key = (request.snapshot.id, live.rules.digest, about[:0])\n",
+        "    key = (request.snapshot.id, paced, given)\n",
+        "    key = (request.snapshot.id, None, given)\n",
         "tests/pipeline/retrieval/test_prices.py::test_prices_are_summed_once_for_each_set_of_rules",
+    ),
+    Mutation(
+        "a newcomer's subsidy ends",
+        "apps/pipeline/retrieval/prices.py",
+        "np.maximum(1.0 - shown[rows >= 0] / max(params.newcomer_stop, 1), 0.0)",
+        "np.maximum(1.0 - shown[rows >= 0] / 1e9, 0.0)",
+        "tests/pipeline/retrieval/test_prices.py"
+        "::test_a_subsidy_falls_evenly_with_each_time_shown_and_ends_at_the_stop_and_after_two_weeks",
+    ),
+    Mutation(
+        "a list that was ranked narrower is replayed as narrow",
+        "apps/delivery/replay.py",
+        'widths=Widths(*row.inputs["widths"]) if "widths" in row.inputs else FULL,',
+        "widths=FULL,",
+        "tests/delivery/test_replay.py::test_a_list_that_was_ranked_narrower_is_replayed_as_narrow",
     ),
     Mutation(
         "no block is skipped that holds somebody without a limit",

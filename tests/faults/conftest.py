@@ -9,9 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis
 
 from raya_recs.embedded import EmbeddedServers
 from tests.faults.site import Site
+
+CAP = 25  # of capped_site
 
 
 @pytest.fixture(scope="package")
@@ -33,3 +36,18 @@ def shared_site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
             yield site
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def capped_site(shared_site: Site) -> Iterator[Site]:
+    """The shared site with a daily cap, and nobody counted yet; afterwards without."""
+    site = shared_site
+    site.query("DELETE FROM interactions_delivery")
+    redis.Redis.from_url(site.servers.redis_url).flushall()
+    site.cap = CAP
+    site.serve(daily_cap=CAP, hold_minutes=0, cooldown_days=0)
+    try:
+        yield site
+    finally:
+        site.cap = 0
+        site.serve(daily_cap=0, hold_minutes=0, cooldown_days=0)

@@ -44,6 +44,8 @@ services.publish_revision(draft, actor=None, note="for a test")
 
 
 class Site:
+    cap = 0  # that the site of the test publishes; 0: none
+
     def __init__(self, servers: EmbeddedServers, folder: Path) -> None:
         self.servers = servers
         self.snapshots = folder / "snapshots"

@@ -30,6 +30,7 @@ DAY = 86400
 BACK_FROM, BACK_TO = 8, 28  # days after a decision
 FITTED = 0.5  # of the labels fit the model that the report measures on the later rest
 MOST = 200_000  # labels to learn from
+PENALTY = 60.0  # three times that of a like: labels are few, and those of one member are alike
 SMALLEST_GROUP = 1000  # labels; the calibration error of fewer is mostly their own chance
 NEW = 28  # days of membership
 
@@ -70,7 +71,7 @@ def fit_heads(
     for name, labels in (("reply", after), ("stays", outcomes.stays)):
         labels = _sample(labels)
         fitted, last = split_by_time(labels, FITTED)
-        judged = fit_like_model(_asked(name, past, fitted, partners), fitted.liked)
+        judged = fit_like_model(_asked(name, past, fitted, partners), fitted.liked, penalty=PENALTY)
         if judged is None or last.liked.all() or not last.liked.any():
             continue
         features = _asked(name, past, last, partners)
@@ -78,7 +79,7 @@ def fit_heads(
             "yes": float(last.liked.mean()),
             "by_group": _by_group(past, last, like_probability(features, judged)),
         }
-        final = fit_like_model(_asked(name, past, labels, partners), labels.liked)
+        final = fit_like_model(_asked(name, past, labels, partners), labels.liked, penalty=PENALTY)
         if final is not None:
             models[name] = final
     return models, report

@@ -38,7 +38,9 @@ def features_of(sources: Table, targets: Table, decisions: Decisions, partners: 
     )
 
 
-def fit_like_model(features: Mapping[str, F32], liked: npt.NDArray[np.bool_]) -> Model | None:
+def fit_like_model(
+    features: Mapping[str, F32], liked: npt.NDArray[np.bool_], *, penalty: float = PENALTY
+) -> Model | None:
     """{"intercept", "weights"}; none when there are too few likes or passes to learn from."""
     from sklearn.linear_model import LogisticRegression
 
@@ -48,18 +50,19 @@ def fit_like_model(features: Mapping[str, F32], liked: npt.NDArray[np.bool_]) ->
     matrix = np.nan_to_num(np.stack([features[name] for name in names], axis=1).astype("f8"))
     mean, scale = matrix.mean(axis=0), matrix.std(axis=0)
     scale[scale < 1e-4] = np.inf  # a column that hardly changes tells nothing: weight 0, not a huge one
-    fitted = LogisticRegression(C=1.0 / PENALTY, max_iter=200).fit((matrix - mean) / scale, liked)
+    fitted = LogisticRegression(C=1.0 / penalty, max_iter=200).fit((matrix - mean) / scale, liked)
     weights = fitted.coef_[0] / scale
     intercept = float(fitted.intercept_[0] - weights @ mean)
     return {"intercept": intercept, "weights": dict(zip(names, map(float, weights), strict=True))}
 
 
 def measure(features: Mapping[str, F32], liked: npt.NDArray[np.bool_], model: Model) -> dict[str, float]:
-    """AUC, log loss, calibration error and the number of decisions they were measured on."""
+    """AUC, log loss, calibration error and what of it is chance; on how many decisions."""
     p = like_probability(features, model)
     return {
         "decisions": len(liked),
         "auc": quality.auc(liked, p),
         "log_loss": quality.log_loss(liked, p),
         "calibration_error": quality.calibration_error(liked, p),
+        "calibration_noise": quality.calibration_noise(p),
     }

@@ -39,3 +39,13 @@ def calibration_error(labels: npt.ArrayLike, probabilities: npt.ArrayLike, *, bi
     order = np.argsort(p, kind="stable")
     parts = [part for part in np.array_split(order, bins) if len(part)]
     return float(sum(len(part) * abs(y[part].mean() - p[part].mean()) for part in parts) / len(y))
+
+
+def calibration_noise(probabilities: npt.ArrayLike, *, bins: int = BINS) -> float:
+    """The calibration error that perfect probabilities would show on as many labels, by chance alone.
+
+    The mean size of a normal deviation is sqrt(2 / pi) of its standard deviation.
+    """
+    p = np.sort(np.asarray(probabilities, "f8"))
+    parts = [part for part in np.array_split(p, bins) if len(part)]
+    return float(sum(np.sqrt(2.0 / np.pi * (part * (1.0 - part)).sum()) for part in parts) / max(len(p), 1))

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from apps.learning import quality
@@ -22,3 +23,10 @@ def test_log_loss_of_a_coin_is_ln_2() -> None:
 def test_calibration_error_is_the_mean_gap() -> None:
     # Two bins: predicted 0.2 happened 0, predicted 0.8 happened 0.5: (0.2 + 0.3) / 2.
     assert quality.calibration_error([0, 0, 1, 0], [0.2, 0.2, 0.8, 0.8], bins=2) == pytest.approx(0.25)
+
+
+def test_the_noise_of_calibration_is_what_perfect_probabilities_show() -> None:
+    rng = np.random.default_rng(0)
+    p = rng.random(800)
+    shown = [quality.calibration_error(rng.random(800) < p, p) for _ in range(100)]
+    assert quality.calibration_noise(p) == pytest.approx(np.mean(shown), rel=0.05)

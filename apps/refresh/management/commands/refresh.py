@@ -66,8 +66,8 @@ class Command(BaseCommand):
                 found = learnt[name]
                 self.stdout.write(
                     f"{surface}: {name}: AUC {found['auc']:.3f}, log loss {found['log_loss']:.3f}, "
-                    f"calibration error {found['calibration_error']:.3f} on {found['decisions']:,} "
-                    "later ones"
+                    f"calibration error {found['calibration_error']:.3f} (of it chance: "
+                    f"{found.get('calibration_noise', 0.0):.3f}) on {found['decisions']:,} later ones"
                 )
         if "heavy" in learnt:
             found = learnt["heavy"]

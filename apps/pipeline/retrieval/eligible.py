@@ -105,16 +105,16 @@ def find_eligible(request: Request, wanted: Mapping[str, int] = MappingProxyType
 
     With `only`, nobody but those numbers is looked at.
     """
-    newcomers = _of_overlay(request)
+    new = _of_overlay(request)
     if request.only is not None:
-        return _only(request, newcomers)
+        return _only(request, new)
     start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
-    received = stop - start + len(newcomers)
+    received = stop - start + len(new)
     try:
         fit = fit_of(request) if wanted.get("fit") else NO_FIT
     except Exception:  # the source that asks for it is lost, and says so; the others are not
         fit, wanted = NO_FIT, {**wanted, "fit": 0}
-    return _ranked(request, wanted, fit, _judged(request, newcomers)), received
+    return _ranked(request, wanted, fit, _judged(request, new)), received
 
 
 def _ranked(request: Request, wanted: Mapping[str, int], fit: Fit, newcomers: Table) -> Eligible:
@@ -132,21 +132,24 @@ def _both(known: Best, new: Best, after: int) -> Best:
     )
 
 
-def _only(request: Request, newcomers: Table) -> tuple[Eligible, int]:
+def _only(request: Request, new: I64) -> tuple[Eligible, int]:
     numbers = np.unique(np.asarray(request.only, "i8"))
-    newcomers = newcomers.gather(np.flatnonzero(np.isin(newcomers["number"], numbers)))
+    if request.newcomers is not None:
+        new = new[np.isin(request.newcomers["number"][new], numbers)]
     rows = np.sort(eligibility.rows_of(request.data, numbers[~eligibility.is_stale(request, numbers)]))
     rows = rows[rows >= 0]
     kept = rows[eligibility.reasons(request, request.data.candidates.gather(rows)) == 0].astype("i4")
-    return Eligible(request, kept, _judged(request, newcomers), {}, {}), len(rows) + len(newcomers)
+    return Eligible(request, kept, _judged(request, new), {}, {}), len(rows) + len(new)
 
 
-def _judged(request: Request, newcomers: Table) -> Table:
-    """Those of the overlay's rows who may be shown, with an embedding and a price."""
-    if not len(newcomers):
-        return newcomers
-    kept = newcomers.gather(np.flatnonzero(eligibility.reasons(request, newcomers) == 0))
-    return priced_newcomers(request, embed_newcomers(request, kept))
+def _judged(request: Request, new: I64) -> Table:
+    """Those of the overlay's rows who may be shown, with an embedding and a price; nobody else is copied."""
+    table = request.newcomers
+    if table is None or not len(new):
+        return empty_table(request.data.kind)
+    judged = {name: table[name][new] for name in ("number", *eligibility.JUDGED[table.kind])}
+    kept = new[eligibility.reasons(request, Table(table.kind, judged)) == 0]
+    return priced_newcomers(request, embed_newcomers(request, table.gather(kept)))
 
 
 def embed_newcomers(request: Request, newcomers: Table) -> Table:
@@ -158,14 +161,15 @@ def embed_newcomers(request: Request, newcomers: Table) -> Table:
     )
 
 
-def _of_overlay(request: Request) -> Table:
+def _of_overlay(request: Request) -> I64:
     """Overlay rows of the viewer's market by number, each once; whom the snapshot knows is judged by the
     snapshot, unless that row is stale."""
     table = request.newcomers
     if table is None or not len(table):
-        return empty_table(request.data.kind)
+        return np.zeros(0, "i8")
+    here = np.arange(len(table))
     if request.only is None:
-        table = table.gather(np.flatnonzero(table["market"] == eligibility.market_of(request)))
-    numbers, first = np.unique(table["number"], return_index=True)
+        here = np.flatnonzero(table["market"] == eligibility.market_of(request))
+    numbers, first = np.unique(table["number"][here], return_index=True)
     kept = (eligibility.rows_of(request.data, numbers) < 0) | eligibility.is_stale(request, numbers)
-    return table.gather(first[kept]) if kept.any() else empty_table(request.data.kind)
+    return np.asarray(here[first[kept]], "i8")

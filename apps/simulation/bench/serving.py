@@ -212,7 +212,7 @@ def _figures(rounds: Rounds, asked: Sequence[Asked]) -> dict[str, Any]:
             f"rps_{name}": figures[f"per_second_{one.surface}"],
             f"eligible_{one.surface}": one.eligible,
         }
-    return figures | {"cpu_ratio_heavy": None, "rps_heavy": None, "p99_ms_heavy": None}  # no heavy ranker yet
+    return figures | {"cpu_ratio_heavy": None, "rps_heavy": None, "p99_ms_heavy": None}  # learns nothing
 
 
 def _stores(serving: Server, asked: Asked) -> dict[str, float | None]:

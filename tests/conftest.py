@@ -22,7 +22,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--kills", type=int, default=60, help="how often a process is killed under events")
     group.addoption("--races", type=int, default=2_000, help="blocks that lists are asked right after")
     group.addoption("--members", type=int, default=1_000, help="of the site whose stores return")
-    group.addoption("--rare", action="store_true", help="also bad wires and full disks")
+    group.addoption("--rare", action="store_true", help="also bad wires, full disks, clocks that jump")
     group.addoption("--minutes", type=float, default=0.5, help="how long one fault follows the other")
 
 

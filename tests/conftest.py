@@ -10,9 +10,14 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connection
+from hypothesis import settings as hypothesis_settings
 
 from raya_recs.embedded import EmbeddedServers
 from tests.servers import stop_runtime
+
+# Time is measured by benchmarks: a test that also compiles a loop is no failure.
+hypothesis_settings.register_profile("untimed", parent=hypothesis_settings(), deadline=None)
+hypothesis_settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

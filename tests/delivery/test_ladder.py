@@ -58,8 +58,8 @@ def test_a_broken_source_costs_its_candidates_and_is_named(
         raise ArithmeticError("broken on purpose")
 
     lineup = LINEUPS["people"]
-    last = lineup.sources[-1]
-    sources = (*lineup.sources[:-1], replace(last, propose=broken))
+    last = [source for source in lineup.sources if source.quota][-1]
+    sources = tuple(replace(last, propose=broken) if source is last else source for source in lineup.sources)
     monkeypatch.setitem(LINEUPS, "people", replace(lineup, sources=sources))
     answer = asked()
     assert answer["degraded"] == [f"source:{last.name}"]

@@ -178,7 +178,7 @@ MUTATIONS = (
     Mutation(
         "masks that are not whole are refused",
         "apps/pipeline/masks.py",
-        "if _checksum(path) != checksums[name]:",
+        "if checksum_of(path) != checksums[name]:",
         "if False:",
         "tests/pipeline/test_masks.py::test_a_file_that_is_not_whole_is_refused_and_built_again",
     ),
@@ -207,8 +207,8 @@ MUTATIONS = (
     Mutation(
         "a Valkey that was emptied during its rebuild is not believed",
         "apps/interactions/rebuild.py",
-        " or not client.exists(BUILT):",
-        ":",
+        " or not client.exists(BUILT)",
+        "",
         "tests/interactions/test_catching_up.py::test_who_was_emptied_during_a_rebuild_is_not_believed",
     ),
     Mutation(

@@ -207,8 +207,8 @@ MUTATIONS = (
     Mutation(
         "a Valkey that was emptied during its rebuild is not believed",
         "apps/interactions/rebuild.py",
-        " or not client.exists(BUILT)",
-        "",
+        " or online.has_evicted(client):",
+        ":",
         "tests/interactions/test_catching_up.py::test_who_was_emptied_during_a_rebuild_is_not_believed",
     ),
     Mutation(

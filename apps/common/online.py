@@ -302,7 +302,10 @@ def mark_missed(reason: str, *, told_again: bool = False) -> None:
 
 
 def has_evicted(client: redis.Redis) -> bool:
-    """Whether the server has thrown keys away since it was whole: facts are missing. Raises RedisError."""
+    """Whether the server has thrown keys away since a rebuild began, or was emptied. Raises RedisError.
+
+    A rebuild writes EVICTIONS with its first step; where it is missing, so are facts.
+    """
     return int(cast("bytes | None", client.get(EVICTIONS)) or -1) != evictions(client)
 
 

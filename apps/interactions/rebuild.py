@@ -43,8 +43,7 @@ DERIVED = (
     b"o:active",
     b"o:moved",
 )
-# The moment, by Postgres's clock, before which everything is in. It stands from the first step of a rebuild
-# and is only ever moved: where it is missing, Valkey was emptied meanwhile.
+# The moment, by Postgres's clock, before which everything is in.
 BUILT = "o:built"
 MOST_TRIES = 10  # to be believed, while writes go on being missed
 
@@ -92,8 +91,8 @@ def rebuild() -> bool:
 def _can_catch_up(client: redis.Redis) -> bool:
     """The same server, that lost nothing since it was whole, and all that it missed is told again."""
     belief = online.current_belief()
-    is_whole = _marker(client) >= max(belief.lost_at, 1) and client.exists(BUILT)
-    return bool(is_whole) and belief.run_id == _run_id(client) and not online.has_evicted(client)
+    is_whole = _marker(client) >= max(belief.lost_at, 1) and not online.has_evicted(client)
+    return is_whole and belief.run_id == _run_id(client)
 
 
 def _catch_up(client: redis.Redis) -> bool:
@@ -107,7 +106,7 @@ def _catch_up(client: redis.Redis) -> bool:
 def _rebuild(client: redis.Redis) -> bool:
     generation = _start()
     started = time.monotonic()
-    client.delete(online.MARKER, BUILT)  # the reserve script refuses from here on; only a rebuild ends this
+    client.delete(online.MARKER)  # the reserve script refuses from here on; only a rebuild ends this
     run_id = _run_id(client)
     forget_all()
     _clear(client)
@@ -141,7 +140,7 @@ def _tell_until_believed(client: redis.Redis, whole: int, run_id: str) -> bool:
         tell_untold(all_rows=True)
         client.set(online.MARKER, belief.generation)
         # Looked at after the marker is there: whoever empties Valkey from here on takes the marker, too.
-        if _run_id(client) != run_id or not client.exists(BUILT) or online.has_evicted(client):
+        if _run_id(client) != run_id or online.has_evicted(client):
             return False
         if _believe(belief.generation, run_id):
             return True

@@ -78,7 +78,7 @@ PEOPLE = LineUp(
         Source(
             "pagerank",
             "Members whom a walk over connections and matches reaches most often.",
-            12,
+            0,
             people.pagerank,
         ),
         Source(

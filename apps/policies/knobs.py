@@ -22,6 +22,7 @@ RECIPROCITY_RULES = {
     "product": "Product: the chance that both say yes",
     "viewer_only": "Viewer only: the candidate has no say",
 }
+AS_WRITTEN = {"pagerank": "PageRank", "adamic_adar": "Adamic-Adar"}  # after people
 
 
 class Kind(StrEnum):
@@ -242,4 +243,4 @@ def _sources(kind: str) -> Iterator[tuple[str, str, int]]:
 
 
 def _words(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    return AS_WRITTEN.get(name) or name.replace("_", " ").capitalize()

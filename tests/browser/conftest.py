@@ -88,7 +88,7 @@ def browser() -> Iterator[Any]:
         os.environ.pop("DJANGO_ALLOW_ASYNC_UNSAFE", None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def demo() -> Iterator[Demo]:
     folder = Path(tempfile.mkdtemp(prefix="raya_recs-demo-"))
     folder.chmod(0o711)

@@ -108,14 +108,12 @@ def test_nothing_runs_in_a_real_page(live_server: Any, browser: Any) -> None:
     write(PAYLOADS)
     context = signed_in(browser, live_server.url, 1440, 1000)
     context.route(lambda url: not url.startswith(live_server.url), lambda route: route.abort())
-    ran = []
+    ran, page = [], context.new_page()
     for address in [*pages().values(), *addresses()[-20:]]:
-        page = context.new_page()
         page.goto(live_server.url + address, wait_until="load")
         say_why(page)
         if page.evaluate("window.__ran"):
             ran.append(address)
-        page.close()
     assert ran == []
 
 

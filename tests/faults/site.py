@@ -56,6 +56,7 @@ class Site:
             "REDIS_URL": servers.redis_url,
             "VAR_DIR": str(folder),
             "SNAPSHOT_DIR": str(self.snapshots),
+            "LEARN_EVERY_HOURS": "0",  # every refresh is a long one: there is time to kill it
         }
         self.env.pop("CELERY_BROKER_URL", None)
 

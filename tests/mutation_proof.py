@@ -2,18 +2,16 @@
 
 Each mutation is made in a copy of the tree, where the named test alone is run. It counts as caught when the
 test passes on the untouched copy and fails on the broken one by an assertion, not by an import error or a
-time-out. All runs share servers and one migrated database, as the tests of a whole run do.
+time-out.
 """
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from raya_recs.embedded import EmbeddedServers
 from tests.mutations import MUTATIONS, Mutation
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -24,15 +22,13 @@ def main(words: list[str]) -> int:
     """Prints a line per guard whose name holds all `words`; 1 when one is not guarded by its test."""
     missed, chosen = 0, [m for m in MUTATIONS if all(word in m.guard for word in words)]
     with tempfile.TemporaryDirectory(prefix="raya_recs-mutations-") as folder:
-        Path(folder).chmod(0o711)
-        copy = Path(folder) / "tree"
+        copy = Path(folder)
+        copy.chmod(0o711)
         _copy_tree(copy)
-        with EmbeddedServers(Path(folder) / "servers", durable=False) as servers:
-            os.environ |= {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
-            for mutation in chosen:
-                verdict = _verdict(copy, mutation)
-                missed += verdict != "caught"
-                print(f"{verdict:8}  {mutation.guard}\n          {mutation.test}", flush=True)
+        for mutation in chosen:
+            verdict = _verdict(copy, mutation)
+            missed += verdict != "caught"
+            print(f"{verdict:8}  {mutation.guard}\n          {mutation.test}", flush=True)
     print(f"{len(chosen) - missed} of {len(chosen)} guards are guarded")
     return int(missed > 0)
 
@@ -69,7 +65,7 @@ def _by_assertion(output: str) -> bool:
 
 def _run(copy: Path, test: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", "--reuse-db", test],
+        [sys.executable, "-m", "pytest", "-x", "-p", "no:cacheprovider", test],
         cwd=copy,
         capture_output=True,
         text=True,

@@ -31,8 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--minutes", type=float, default=0.5, help="how long one fault follows the other")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The public data sets are not part of the project: what needs them is skipped where they are not."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The public data sets are not part of the project: what needs them is skipped where they are not.
+
+    What is rare takes root, mounts or libfaketime, and minutes: it is run by option alone, and then fails
+    where a machine lacks one of these.
+    """
+    if not config.getoption("rare"):
+        for item in items:
+            if item.get_closest_marker("rare"):
+                item.add_marker(pytest.mark.skip(reason="asked for with --rare"))
     if not os.environ.get("RAYA_RECS_DATA"):
         for item in items:
             if item.get_closest_marker("data"):

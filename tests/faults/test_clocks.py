@@ -21,8 +21,7 @@ LIBRARIES = sorted(Path("/usr/lib").glob("**/faketime/libfaketimeMT.so.1"))
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.slow,
-    pytest.mark.skipif("not config.getoption('rare')", reason="asked for with --rare"),
-    pytest.mark.skipif(not LIBRARIES, reason="libfaketime is not here (Debian's package libfaketime)"),
+    pytest.mark.rare,
 ]
 
 
@@ -38,6 +37,7 @@ class OfTheMorning(Traffic):
 def test_a_clock_that_jumps_loses_no_event_shows_nobody_forbidden_and_lifts_no_cap(
     capped_site: Site, tmp_path: Path, step: str
 ) -> None:
+    assert LIBRARIES, "asked for with --rare, but Debian's package libfaketime is not installed"
     site, clock = capped_site, tmp_path / "clock"
     clock.write_text("+0\n")
     faked = {

@@ -16,7 +16,7 @@ from tests.faults.traffic import Traffic
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.slow,
-    pytest.mark.skipif("not config.getoption('rare')", reason="asked for with --rare"),
+    pytest.mark.rare,
 ]
 
 SECONDS = 6.0

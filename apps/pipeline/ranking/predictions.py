@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features import pairs
+from apps.pipeline.features.chances import FIXED
 from apps.pipeline.features.finite import finite
 from apps.pipeline.snapshot import Table
 
@@ -23,13 +24,7 @@ PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
         "affinity",
         "selectivity",
         "appeal",
-        "age_gap",
-        "age_gap_squared",
-        "distance_log",
-        "shared_interests",
-        "shared_skills",
-        "same_industry",
-        "complementary_crafts",
+        *FIXED,
     ),
     "place": ("affinity", "selectivity", "popularity", "curated", "distance_log", "price_band"),
 }

@@ -25,7 +25,8 @@ import requests
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-# A browser comes with the machine, not from the package index: `.ci/run` installs it, or says that it could not.
+# A browser comes with the machine, not from the package index: `.ci/run` installs it, or says that these
+# tests are skipped.
 IN_A_BROWSER = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine (apt-get install chromium)"),

@@ -18,6 +18,13 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "whoever changed is not shown as the snapshot knew them",
+        "apps/pipeline/filters/eligibility.py",
+        "return positions_in(request.stale, numbers) >= 0",
+        'return np.zeros(len(numbers), "?")',
+        "tests/pipeline/test_stale_rows.py",
+    ),
+    Mutation(
         "a Valkey that evicted keys is not believed",
         "apps/delivery/runtime.py",
         "if evicted:",

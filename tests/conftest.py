@@ -12,6 +12,8 @@ from django.conf import settings
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
+from apps.common import valkey
+from apps.delivery import truth
 from raya_recs.embedded import EmbeddedServers
 from tests.servers import stop_runtime
 
@@ -63,6 +65,14 @@ def no_runtime_meets_a_flush() -> Iterator[None]:
     yield
     if not connection.in_atomic_block:
         stop_runtime()
+
+
+@pytest.fixture
+def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists that are compared whole get the time they want: a starved machine narrows and degrades none."""
+    for ask in (valkey.ask, truth.ask):
+        monkeypatch.setattr(ask, "__kwdefaults__", (ask.__kwdefaults__ or {}) | {"seconds": 5.0})
+    monkeypatch.setattr(settings, "LIST_BUDGET_MS", 60_000)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def change(content: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def simulated(unhurried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(preparation, "seed_of", lambda _delivery: SEED)
     with override_settings(
         SNAPSHOT_DIR=tmp_path / "snapshots", VAR_DIR=tmp_path, MODEL_DIR=tmp_path / "models"
@@ -53,6 +54,17 @@ def simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         refresh()
         yield runtime(), [member_id(world, number) for number in range(MEMBERS)]
         runtimes.stop()
+
+
+def whole_list(member: str) -> dict[str, Any]:
+    """What is served, asked for again while a starved machine keeps this process from trusting the stores."""
+    for _ in range(5):
+        served = recommend(surface="dating", member=member, limit=LIMIT)
+        if not served["degraded"]:
+            break
+        time.sleep(1)
+    assert served["degraded"] == []
+    return served
 
 
 def test_the_preview_of_200_members_is_what_they_are_served_after_the_publish(
@@ -80,7 +92,7 @@ def test_the_preview_of_200_members_is_what_they_are_served_after_the_publish(
     )  # who is served is present
     with time_machine.travel(at, tick=False):
         for member, expected in previewed.items():
-            served = recommend(surface="dating", member=member, limit=LIMIT)
+            served = whole_list(member)
             assert served["items"] == expected["items"], member
     assert before["release"] != served["release"]
     plain = [

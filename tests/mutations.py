@@ -517,6 +517,21 @@ MUTATIONS = (
         "tests/pipeline/test_layout.py::test_the_bounds_of_a_block_hold_for_every_row",
     ),
     Mutation(
+        "a snapshot whose vectors are not what its manifest says is refused",
+        "apps/pipeline/snapshot.py",
+        "if column.dtype != (stored if name in VECTORS else dtype) or",
+        "if",
+        "tests/delivery/test_harmed_snapshots.py"
+        "::test_vectors_of_another_kind_are_refused_however_well_they_are_signed",
+    ),
+    Mutation(
+        "vectors that are stored as bfloat16 are decoded for whoever takes rows",
+        "apps/pipeline/snapshot.py",
+        "[rows]\n        return decoded(column) if name in VECTORS else column\n",
+        "[rows]\n        return column\n",
+        "tests/pipeline/test_run.py::test_vectors_stored_as_bfloat16_are_those_numbers_to_every_stage",
+    ),
+    Mutation(
         "a block is skipped only by rules that refuse everybody in it",
         "apps/pipeline/retrieval/scan.py",
         "youngest >= (who[W_AGE_MAX] + 1) * YEAR",

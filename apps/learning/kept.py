@@ -29,7 +29,7 @@ def keep_learnt(before: Snapshot, surface: str, table: Table, viewers: Table | N
         columns = {}
         for name in COLUMNS[table.kind]:
             column = np.empty_like(table[name])
-            column[known], column[strangers] = earlier[name][rows[known]], fresh[name]
+            column[known], column[strangers] = earlier.take(name, rows[known]), fresh[name]
             columns[name] = column
         return with_columns(table, columns)
 

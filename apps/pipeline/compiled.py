@@ -15,23 +15,28 @@ from typing import Any, TypeVar, cast
 
 from numba import njit, types
 
+from apps.pipeline.vectors import DTYPES
+
+VECTOR = "vector"
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def columns(*names: str) -> list[Any]:
     """Signatures of contiguous, read-only arrays; writable ones are taken as well.
 
-    `looks`: "f4:2" has two axes.
+    "f4:2" has two axes; "vector:2" holds vectors, in whichever way they are stored.
     """
-    return [_array(name) for name in names]
+    return [name if name.startswith(VECTOR) else _array(name) for name in names]
 
 
 def compiled(*arguments: Any, returns: str = "void", uses: Sequence[ModuleType] = ()) -> Callable[[F], F]:
     """Compiles for these arguments, whose names are numba's scalar types or arrays from `columns`.
 
+    A function that takes vectors is compiled once for each way of storing them, all of its vectors alike.
     `uses`: other files whose parts it calls; the cache is named by what stands in them, too.
     """
-    signature = getattr(types, returns)(*(getattr(types, a) if isinstance(a, str) else a for a in arguments))
+    stored = DTYPES.values() if any(str(argument).startswith(VECTOR) for argument in arguments) else ("",)
+    signatures = [getattr(types, returns)(*(_typed(a, dtype) for a in arguments)) for dtype in stored]
 
     def compile_now(function: F) -> F:
         options: dict[str, Any] = {
@@ -40,9 +45,9 @@ def compiled(*arguments: Any, returns: str = "void", uses: Sequence[ModuleType] 
         if uses:
             function.__qualname__ += f"_{_digest(uses)}"
         try:
-            return cast(F, njit(signature, cache=True, **options)(function))
+            return cast(F, njit(signatures, cache=True, **options)(function))
         except RuntimeError:  # no folder for a cache, as for a user without a home: compile in each process
-            return cast(F, njit(signature, **options)(function))
+            return cast(F, njit(signatures, **options)(function))
 
     return compile_now
 
@@ -63,6 +68,14 @@ def _digest(modules: Sequence[ModuleType]) -> str:
     """Of the text of these files."""
     text = b"".join(Path(str(module.__file__)).read_bytes() for module in modules)
     return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _typed(argument: Any, stored: str) -> Any:
+    if not isinstance(argument, str):
+        return argument
+    if argument.startswith(VECTOR):
+        return _array(argument.replace(VECTOR, stored))
+    return getattr(types, argument)
 
 
 def _array(name: str) -> Any:

@@ -20,8 +20,11 @@ import numpy.typing as npt
 
 from apps.pipeline.blocks import NO_BLOCKS, block_statistics
 from apps.pipeline.graph import Graph, empty_graph
+from apps.pipeline.vectors import DTYPES, VECTORS, decoded, encoded
 
 SCHEMA_VERSION = 2
+# By how the vectors are stored: whoever knows float32 alone refuses the other by its version.
+SCHEMAS = {"float32": SCHEMA_VERSION, "bfloat16": SCHEMA_VERSION + 1}
 MANIFEST = "manifest.json"
 LEARNT = ("selectivity", "appeal", "taste", "looks")  # columns that belong to a surface's models
 DIMENSIONS = 32  # of `taste` and of `looks`: 64 in all per member and surface
@@ -80,26 +83,41 @@ class SnapshotRefused(Exception):
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length. `kind` names its schema in COLUMNS."""
+    """Columns of equal length. `kind` names its schema in COLUMNS.
+
+    `columns` are as stored; vectors may be bfloat16 there (see apps.pipeline.vectors) and are float32 for
+    everybody who asks the table for a column or for rows.
+    """
 
     kind: str
     columns: Mapping[str, npt.NDArray[Any]]
 
     def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        return self.columns[name]
+        column = self.columns[name]
+        return decoded(column) if name in VECTORS else column
 
     def __len__(self) -> int:
         return len(self.columns["number"])
 
     def gather(self, rows: npt.NDArray[np.integer[Any]]) -> Table:
         """Copies these rows, in this order."""
-        return Table(self.kind, {name: column[rows] for name, column in self.columns.items()})
+        return Table(self.kind, {name: self.take(name, rows) for name in self.columns})
+
+    def take(self, name: str, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
+        """Copies one column of these rows; nothing but these rows is decoded."""
+        column = self.columns[name][rows]
+        return decoded(column) if name in VECTORS else column
 
     def concat(self, other: Table) -> Table:
         """These rows, then the other's."""
         if len(other) == 0:
             return self
-        return Table(self.kind, {n: np.concatenate([c, other.columns[n]]) for n, c in self.columns.items()})
+        return Table(self.kind, {n: np.concatenate([self[n], other[n]]) for n in self.columns})
+
+    def stored(self, vectors: str) -> Table:
+        """The same with its vectors in one of DTYPES."""
+        as_wanted = {n: encoded(self[n], vectors) for n in VECTORS if n in self.columns}
+        return Table(self.kind, {**self.columns, **as_wanted})
 
 
 def as_refreshed(table: Table, known: Table) -> Table:
@@ -235,24 +253,31 @@ def rows_in(row_of: npt.NDArray[np.int32], numbers: npt.NDArray[np.integer[Any]]
 
 
 def write_snapshot(
-    snapshot: Snapshot, folder: Path, *, beside: Mapping[str, npt.NDArray[Any]] | None = None
+    snapshot: Snapshot,
+    folder: Path,
+    *,
+    vectors: str = "float32",
+    beside: Mapping[str, npt.NDArray[Any]] | None = None,
 ) -> None:
     """Writes every array and, last, the manifest with a checksum per file. `folder` must not exist.
 
-    `beside`: arrays of the caller's own, by the names of their files, that are part of the whole.
+    `vectors`: one of DTYPES. `beside`: arrays of the caller's own, by the names of their files, that are part
+    of the whole.
     """
+    arrays = {**_arrays_of(snapshot, vectors), **(beside or {})}
     folder.mkdir(parents=True)
     checksums = {}
-    for name, array in {**_arrays_of(snapshot), **(beside or {})}.items():
+    for name, array in arrays.items():
         path = folder / f"{name}.npy"
         np.save(path, np.ascontiguousarray(array))
         checksums[name] = checksum_of(path)
-    (folder / MANIFEST).write_text(manifest_text(_manifest_of(snapshot, checksums)))
+    (folder / MANIFEST).write_text(manifest_text(_manifest_of(snapshot, vectors, checksums)))
 
 
-def _manifest_of(snapshot: Snapshot, checksums: Mapping[str, str]) -> dict[str, Any]:
+def _manifest_of(snapshot: Snapshot, vectors: str, checksums: Mapping[str, str]) -> dict[str, Any]:
     return {
-        "schema": SCHEMA_VERSION,
+        "schema": SCHEMAS[vectors],
+        "vectors": vectors,
         "id": snapshot.id,
         "created_at": snapshot.created_at,
         "markets": [dict(market) for market in snapshot.markets],
@@ -297,8 +322,9 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         text = (folder / MANIFEST).read_text()
         manifest: dict[str, Any] = json.loads(text)
-        if manifest["schema"] != SCHEMA_VERSION:
-            raise SnapshotRefused(f"{folder.name}: schema {manifest['schema']}, expected {SCHEMA_VERSION}")
+        vectors = manifest.get("vectors", "float32")  # unsaid: of a snapshot from before
+        if manifest["schema"] != SCHEMAS.get(vectors):
+            raise SnapshotRefused(f"{folder.name}: schema {manifest['schema']} with vectors in {vectors}")
         if manifest_text(manifest) != text:
             raise SnapshotRefused(f"{folder.name}: the manifest does not match its checksum")
         return manifest
@@ -324,12 +350,12 @@ def open_snapshot(folder: Path, *, verify: bool = True) -> Snapshot:
         raise SnapshotRefused(f"{folder.name}: {error}") from error
 
 
-def _arrays_of(snapshot: Snapshot) -> dict[str, npt.NDArray[Any]]:
+def _arrays_of(snapshot: Snapshot, vectors: str) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {}
     for key, data in snapshot.surfaces.items():
-        arrays |= {f"{key}.candidates.{n}": c for n, c in data.candidates.columns.items()}
+        arrays |= {f"{key}.candidates.{n}": c for n, c in data.candidates.stored(vectors).columns.items()}
         if data.viewers is not data.candidates:
-            arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.columns.items()}
+            arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.stored(vectors).columns.items()}
         arrays |= {f"{key}.models.{name}": array for name, array in data.arrays.items()}
     graphs = {"connections": snapshot.connections, "friends_places": snapshot.friends_places}
     graphs |= {f"pagerank.{key}": graph for key, graph in snapshot.pagerank.items()}
@@ -342,8 +368,15 @@ def _arrays_of(snapshot: Snapshot) -> dict[str, npt.NDArray[Any]]:
 
 
 def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]], folder: Path) -> Snapshot:
+    stored = DTYPES[manifest.get("vectors", "float32")]
+
     def table(prefix: str, kind: str) -> Table:
-        return Table(kind, {name: arrays[f"{prefix}.{name}"] for name in COLUMNS[kind]})
+        found = Table(kind, {name: arrays[f"{prefix}.{name}"] for name in COLUMNS[kind]})
+        for name, (dtype, shape) in COLUMNS[kind].items():
+            column = found.columns[name]
+            if column.dtype != (stored if name in VECTORS else dtype) or column.shape != (len(found), *shape):
+                raise ValueError(f"{prefix}.{name} is {column.dtype}{column.shape}")
+        return found
 
     def graph(name: str) -> Graph:
         if f"{name}.numbers" not in arrays:  # of a snapshot from before

@@ -44,7 +44,8 @@ def _check_numbers(data: SurfaceData, expected: I32) -> None:
 
 
 def _check_finite(key: str, table: Table) -> None:
-    for name, column in table.columns.items():
+    for name in table.columns:
+        column = table[name]
         if column.dtype.kind == "f":
             _require(bool(np.isfinite(column).all()), f"{key}: {name} is not finite everywhere")
 

@@ -191,7 +191,8 @@ def _make_active(row: SnapshotRow) -> None:
 def _write(snapshot: Snapshot, source: Source, folder: Path) -> None:
     """Everything in the folder is on disk before its name says that it is whole."""
     ids = [identifier_arrays(kind, *known) for kind, known in source.ids.items()]
-    write_snapshot(snapshot, folder, beside={name: array for arrays in ids for name, array in arrays.items()})
+    beside = {name: array for arrays in ids for name, array in arrays.items()}
+    write_snapshot(snapshot, folder, vectors=settings.SNAPSHOT_VECTORS, beside=beside)
     for file in folder.iterdir():
         with file.open("rb") as opened:
             os.fsync(opened.fileno())

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from raya_recs.env import BASE_DIR, env
-from raya_recs.settings.snapshots import storage_of
+from raya_recs.settings.snapshots import storage_of, vectors_of
 from raya_recs.settings.unfold import UNFOLD as UNFOLD
 
 PROCESS = env.str("RAYA_RECS_PROCESS", "all")
@@ -43,6 +43,7 @@ VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var")))
 SNAPSHOT_DIR = Path(env.str("SNAPSHOT_DIR", str(VAR_DIR / "snapshots")))
 # Where snapshots are published for other machines: nowhere, a folder that they share, or s3://bucket/folder.
 SNAPSHOT_STORE = env.str("SNAPSHOT_STORE", "")
+SNAPSHOT_VECTORS = vectors_of(env.str("SNAPSHOT_VECTORS", "float32"))  # as a refresh stores them
 LEARN_EVERY = timedelta(hours=env.float("LEARN_EVERY_HOURS", 6.0))  # refreshes between keep the models
 # What web processes granted, until it is in Postgres: shared by the web processes and workers of a machine.
 GRANTS_DIR = Path(env.str("GRANTS_DIR", str(VAR_DIR / "grants")))

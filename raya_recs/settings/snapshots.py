@@ -1,8 +1,19 @@
-"""Where snapshots are published, as an entry of STORAGES."""
+"""Where snapshots are published, as an entry of STORAGES, and how their vectors are stored."""
 
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
+
 from raya_recs.env import env
+
+VECTORS = ("float32", "bfloat16")
+
+
+def vectors_of(name: str) -> str:
+    """The same, when a snapshot can store vectors so. Raises ImproperlyConfigured."""
+    if name not in VECTORS:
+        raise ImproperlyConfigured(f"SNAPSHOT_VECTORS is {name!r}; it must be one of {', '.join(VECTORS)}.")
+    return name
 
 
 def storage_of(address: str) -> dict[str, Any]:

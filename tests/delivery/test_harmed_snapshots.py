@@ -11,7 +11,7 @@ import pytest
 
 from apps.common import metrics
 from apps.delivery.runtime import Runtime
-from apps.pipeline.snapshot import MANIFEST, SCHEMA_VERSION, manifest_text, read_manifest
+from apps.pipeline.snapshot import MANIFEST, SCHEMA_VERSION, SCHEMAS, manifest_text, read_manifest
 from apps.refresh import services
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from apps.surfaces.models import Market
@@ -134,11 +134,27 @@ def test_another_version_is_refused_however_well_it_is_signed(here: Runtime, ver
     assert here.world.snapshot.id == active
 
 
+@pytest.mark.parametrize("vectors", ["float16", "bfloat16"])
+def test_vectors_of_another_kind_are_refused_however_well_they_are_signed(
+    here: Runtime, vectors: str
+) -> None:
+    """One that nobody knows; and one that is known but not what the files hold."""
+    active = active_snapshot_id()
+    assert active is not None
+    folder = snapshot_folder(active)
+    manifest = read_manifest(folder)
+    other = {"vectors": vectors, "schema": SCHEMAS.get(vectors, SCHEMA_VERSION)}
+    (folder / MANIFEST).write_text(manifest_text(manifest | other))
+    here.poll(wait=True)
+    assert here.world.snapshot is not None
+    assert here.world.snapshot.id != active
+
+
 def test_a_manifest_says_what_is_in_the_snapshot(here: Runtime) -> None:
     assert here.world.snapshot is not None
     manifest = here.world.snapshot.manifest
     folder = snapshot_folder(here.world.snapshot.id)
-    assert manifest["schema"] == SCHEMA_VERSION
+    assert (manifest["schema"], manifest["vectors"]) == (SCHEMA_VERSION, "float32")
     assert manifest["created_at"] == here.world.snapshot.created_at
     assert {f"{name}.npy" for name in manifest["checksums"]} | {MANIFEST} == {
         path.name for path in folder.iterdir() if path.is_file()

@@ -76,6 +76,24 @@ def test_every_surface_is_replayed(ready: Runtime, surface: str) -> None:
     assert replay_delivery(delivered(surface)).same
 
 
+def test_lists_of_vectors_in_bfloat16_are_replayed_with_whom_an_edit_made_newer(
+    ready: Runtime, settings: Any
+) -> None:
+    settings.SNAPSHOT_VECTORS = "bfloat16"
+    refresh()
+    joins("gina")
+    patch_member("bea", {"age_min": 30})
+    patch_member("adam", {"age_max": 60})
+    ready.poll(wait=True)
+    assert ready.world.snapshot is not None
+    assert ready.world.snapshot.manifest["vectors"] == "bfloat16"
+    for surface in ("dating", "networking", "travel"):
+        row = delivered(surface, limit=10)
+        assert row.snapshot == ready.world.snapshot.id
+        assert len(row.candidates) == (2 if surface == "travel" else 6)
+        assert replay_delivery(row).same
+
+
 def test_rules_flags_experiments_and_what_was_switched_off_are_replayed_as_they_were(ready: Runtime) -> None:
     dates = {"starts_at": in_days(-1), "ends_at": in_days(20)}
 

@@ -14,6 +14,7 @@ from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import multiply
 from apps.pipeline.reranking import arrange, greedy
 from apps.pipeline.retrieval import scan
+from apps.pipeline.vectors import DTYPES
 
 ROOT = Path(compiled.__file__).parents[2]
 CODE = """
@@ -54,7 +55,7 @@ def test_read_only_and_writable_columns_are_both_taken():
 
 
 def test_nothing_is_compiled_by_a_request():
-    """One signature each, fixed when the module is imported: other arrays are refused, not compiled for."""
+    """Signatures are fixed when the module is imported: other arrays are refused, not compiled for."""
     kernels = (
         predicates.judge_members,
         predicates.judge_places,
@@ -70,7 +71,8 @@ def test_nothing_is_compiled_by_a_request():
         rules_loop.find_live,
     )
     for kernel in kernels:
-        assert len(kernel.signatures) == 1
+        takes_vectors = kernel in (scan.scan_members, scan.scan_places)
+        assert len(kernel.signatures) == (len(DTYPES) if takes_vectors else 1)
     with pytest.raises(TypeError):
         predicates.mark_rows(np.zeros(3, "i8"), np.zeros(3, "i4"), 0, 3, 1, np.zeros(3, "u1"))
 

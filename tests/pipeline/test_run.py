@@ -12,8 +12,18 @@ from apps.pipeline.filters import oracle
 from apps.pipeline.lineup import STAGES
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.run import run, warm
-from apps.pipeline.snapshot import open_snapshot, write_snapshot
+from apps.pipeline.signals import DEED, LIKED, PASSED, Signals
+from apps.pipeline.snapshot import (
+    MANIFEST,
+    SnapshotRefused,
+    manifest_text,
+    open_snapshot,
+    read_manifest,
+    surface_data,
+    write_snapshot,
+)
 from tests.pipeline.markets import (
+    NOW,
     member_table,
     people,
     random_members,
@@ -93,6 +103,72 @@ def test_a_snapshot_from_files_gives_the_same_list_as_one_in_memory(tmp_path):
         assert_same(
             run(request_for(snapshot, viewer, params=FULL)), run(request_for(opened, viewer, params=FULL))
         )
+
+
+def stored(snapshot, vectors):
+    """The same snapshot with the vectors of its only surface stored in this way."""
+    key, data = next(iter(snapshot.surfaces.items()))
+    viewers = None if data.viewers is data.candidates else data.viewers.stored(vectors)
+    again = surface_data(
+        key=key, kind=data.kind, eligibility=data.eligibility, candidates=data.candidates.stored(vectors),
+        viewers=viewers, n_markets=len(snapshot.markets), models=data.models, arrays=data.arrays,
+    )  # fmt: skip
+    return replace(snapshot, surfaces={key: again})
+
+
+@pytest.mark.parametrize("surface", ["dating", "networking", "travel"])
+def test_vectors_stored_as_bfloat16_are_those_numbers_to_every_stage(tmp_path, surface):
+    """Retrieval, features, session, diversity, reasons: the list is that of the same numbers in float32."""
+    if surface == "travel":
+        snapshot = snapshot_of(random_places(200, 3), surface=surface, viewers=random_members(40, 4))
+    else:
+        adults = {
+            "market": 0,
+            "gender": 1,
+            "seeking": 7,
+            "birth_date": 19960101,
+            "age_min": 18,
+            "age_max": 99,
+        }
+        members = random_members(300, 1, **adults, intents=0xFFFF, max_distance=0)
+        snapshot = snapshot_of(members, surface=surface, edges=[(1, 2), (2, 3), (2, 9)])
+    write_snapshot(snapshot, tmp_path / "half", vectors="bfloat16")
+    half = open_snapshot(tmp_path / "half")
+    assert half.surfaces[surface].candidates.columns["looks"].dtype == np.uint16
+    rounded = stored(half, "float32")
+    assert rounded.surfaces[surface].candidates.columns["looks"].dtype == np.float32
+    params = replace(FULL, lineup="places" if surface == "travel" else "people", session_reach=0.5)
+    newcomers = None if surface == "travel" else member_table([{"looks": vector(1.3)}], first_number=9000)
+    signals = Signals(decided=np.array([(5, LIKED, NOW - 60), (8, PASSED, NOW - 600)], DEED))
+    for viewer in (1, 7, 30):
+        ask = {"params": params, "signals": signals, "newcomers": newcomers, "liked_by": [5]}
+        lists = [run(request_for(one, viewer, **ask), detailed=True) for one in (half, rounded)]
+        assert_same(*lists)
+        assert viewer == 30 or len(lists[0].numbers) > 9
+
+
+def test_a_snapshot_that_says_otherwise_than_it_stores_is_refused(tmp_path):
+    for vectors in ("float32", "bfloat16"):
+        write_snapshot(market(), tmp_path / vectors, vectors=vectors)
+        manifest = read_manifest(tmp_path / vectors)
+        assert manifest["vectors"] == vectors
+        others = ("float16", "float32", "bfloat16", None, ["float32"])
+        for said in [(name, schema) for name in others for schema in (2, 3)]:
+            told = {"vectors": said[0], "schema": said[1]}
+            (tmp_path / vectors / MANIFEST).write_text(manifest_text(manifest | told))
+            if said == (vectors, manifest["schema"]):
+                open_snapshot(tmp_path / vectors)
+            else:
+                with pytest.raises(SnapshotRefused):
+                    open_snapshot(tmp_path / vectors)
+
+
+def test_a_snapshot_from_before_vectors_had_a_setting_is_read(tmp_path):
+    write_snapshot(market(), tmp_path / "s")
+    manifest = read_manifest(tmp_path / "s")
+    del manifest["vectors"]
+    (tmp_path / "s" / MANIFEST).write_text(manifest_text(manifest))
+    assert_same(run(request_for(market(), 7)), run(request_for(open_snapshot(tmp_path / "s"), 7)))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Between two learnings a refresh keeps the models: who is there is new, what was learnt of them is not."""
 
 from datetime import timedelta
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,11 @@ def test_what_was_learnt_stays_and_who_is_there_is_read_anew(people: dict[str, M
     assert learnt_predictions() == predicted
 
 
-def test_without_a_change_nothing_but_the_name_differs(people: dict[str, Member]) -> None:
+@pytest.mark.parametrize("vectors", ["float32", "bfloat16"])
+def test_without_a_change_nothing_but_the_name_differs(
+    people: dict[str, Member], settings: Any, vectors: str
+) -> None:
+    settings.SNAPSHOT_VECTORS = vectors
     services.refresh()
     before = opened()
     services.refresh(keep_models=A_DAY)
@@ -83,8 +88,25 @@ def test_without_a_change_nothing_but_the_name_differs(people: dict[str, Member]
             (data.viewers, after.surfaces[key].viewers),
         ):
             for name in table.columns:
-                assert np.array_equal(table[name], other[name]), (key, name)
+                assert np.array_equal(table.columns[name], other.columns[name]), (key, name)
+    assert before.surfaces["dating"].candidates["taste"].any()
     assert np.array_equal(before.friends_places.targets, after.friends_places.targets)
+
+
+def test_models_are_kept_when_vectors_are_stored_otherwise(people: dict[str, Member], settings: Any) -> None:
+    services.refresh()
+    learnt = opened().surfaces["dating"].candidates
+    settings.SNAPSHOT_VECTORS = "bfloat16"
+    services.refresh(keep_models=A_DAY)
+    half = opened().surfaces["dating"].candidates
+    assert half.columns["looks"].dtype == np.uint16
+    for name in ("taste", "looks"):
+        np.testing.assert_allclose(half[name], learnt[name], rtol=2**-8)
+    settings.SNAPSHOT_VECTORS = "float32"
+    services.refresh(keep_models=A_DAY)
+    again = opened().surfaces["dating"].candidates
+    assert again.columns["looks"].dtype == np.float32
+    assert np.array_equal(again["looks"], half["looks"])
 
 
 def test_decisions_are_not_read_while_the_models_are_kept(

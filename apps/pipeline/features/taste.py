@@ -56,7 +56,7 @@ def faded(at: npt.NDArray[Any], now: float, half_life: float) -> npt.NDArray[Any
 def _pull(request: Request, deeds: npt.NDArray[Any], strength: F32, half_life: float) -> F32:
     """[d] the sum of directions."""
     table = request.data.candidates
-    width = table["looks"].shape[1]
+    width = table.columns["looks"].shape[1]
     if not len(deeds):
         return np.zeros(width, "f4")
     weights = strength[deeds["what"]] * faded(deeds["at"], request.now, half_life)
@@ -64,7 +64,7 @@ def _pull(request: Request, deeds: npt.NDArray[Any], strength: F32, half_life: f
     counts = (weights != 0.0) & (rows >= 0)
     if not counts.any():
         return np.zeros(width, "f4")
-    looks = finite(np.asarray(table["looks"][rows[counts]], "f8"))
+    looks = finite(np.asarray(table.take("looks", rows[counts]), "f8"))
     lengths = np.sqrt(np.einsum("ij,ij->i", looks, looks))
     shares = weights[counts] / np.where(lengths > 0.0, lengths, 1.0)
     return np.asarray(np.einsum("i,ij->j", shares, looks), "f4")

@@ -56,15 +56,14 @@ class Eligible:
 
     def column(self, name: str) -> npt.NDArray[Any]:
         """One column [n] (or [n, d]) of everybody eligible."""
-        column = np.asarray(self.table[name])[self.rows]
+        column = self.table.take(name, self.rows)
         return np.concatenate([column, self.newcomers[name]]) if len(self.newcomers) else column
 
     def gather(self, positions: npt.NDArray[np.integer[Any]]) -> Table:
         """The rows at these positions (ascending) as a table."""
         split = int(np.searchsorted(positions, len(self.rows)))
         rows = self.rows[positions[:split]]
-        known = Table(self.table.kind, {n: np.asarray(c)[rows] for n, c in self.table.columns.items()})
-        return known.concat(self.newcomers.gather(positions[split:] - len(self.rows)))
+        return self.table.gather(rows).concat(self.newcomers.gather(positions[split:] - len(self.rows)))
 
     def find(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Position of each of `numbers`; -1 for those who are not eligible."""

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from apps.pipeline import blocks as of_blocks
+from apps.pipeline import vectors_loop
 from apps.pipeline.compiled import columns, compiled, part, tuple_of
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.predicates import (
@@ -47,6 +48,7 @@ from apps.pipeline.filters.predicates import (
     member_refusals,
     place_refusals,
 )  # fmt: skip
+from apps.pipeline.vectors_loop import as_float
 
 BLOCK = of_blocks.ROWS
 EXPONENT = 0x7F800000
@@ -138,8 +140,9 @@ SPAN = ("int64", "int64")
 @compiled(
     WHO, *SPAN, *columns("i4:2", "u1", "i4"),
     *columns("i2", "u1", "u1", "i4", "u1", "u1", "u2", "i2", "i2", "u2"),
-    *columns("i4", "i4", "f4", "f4", "f4"), *columns("f4:2", "f4:2"),
-    tuple_of("float64", 3), *columns("f4", "f4"), *OUT, returns="int64", uses=[predicates, of_blocks],
+    *columns("i4", "i4", "f4", "f4", "f4"), *columns("vector:2", "vector:2"),
+    tuple_of("float64", 3), *columns("f4", "f4"), *OUT, returns="int64",
+    uses=[predicates, of_blocks, vectors_loop],
 )  # fmt: skip
 def scan_members(
     who: Any, start: int, stop: int, blocks: Any, marks: Any, numbers: Any,
@@ -176,7 +179,7 @@ def scan_members(
             for j in range(np.uintp(found - before)):
                 i, fit = np.uintp(rows[np.uintp(before) + j]), np.float32(0.0)
                 for k in range(size):
-                    fit += looks[i, k] * sought_looks[k] + taste[i, k] * sought_taste[k]
+                    fit += as_float(looks[i, k]) * sought_looks[k] + as_float(taste[i, k]) * sought_taste[k]
                 fits[j] = fit
         for h in range(len(most)):
             if most[h] == 0:
@@ -203,8 +206,8 @@ def scan_members(
 
 @compiled(
     WHO, *SPAN, *columns("u1", "i4"), *columns("i2", "u1", "i2", "i2", "f4", "f4", "f4"),
-    *columns("f4:2"), tuple_of("float64", 2), *SPAN, *columns("f4"), *OUT,
-    returns="int64", uses=[predicates],
+    *columns("vector:2"), tuple_of("float64", 2), *SPAN, *columns("f4"), *OUT,
+    returns="int64", uses=[predicates, vectors_loop],
 )  # fmt: skip
 def scan_places(
     who: Any, start: int, stop: int, marks: Any, numbers: Any,
@@ -225,7 +228,7 @@ def scan_places(
         east, north = x[i] - from_x, y[i] - from_y
         fit = np.float32(0.0)
         for k in range(size):
-            fit += looks[i, k] * sought_looks[k]
+            fit += as_float(looks[i, k]) * sought_looks[k]
         of_columns = popularity[i] * terms[0] + price[i] * terms[1]
         for h in range(len(most)):
             if most[h] == 0 or (h == 2 and curated[i] <= floors[h]):

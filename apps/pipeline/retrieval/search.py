@@ -96,14 +96,15 @@ def _search(
         found = members(
             who, start, stop, blocks, marks, table["number"], *judged, table["joined_day"],
             table["active_hour"], table["selectivity"], table["appeal"], table["price"],
-            table["taste"], table["looks"], weights or (0.0, 0.0, 0.0), fit.looks, fit.taste, *out,
+            table.columns["taste"], table.columns["looks"], weights or (0.0, 0.0, 0.0), fit.looks,
+            fit.taste, *out,
         )  # fmt: skip
     else:
         places: Any = scan.scan_places
         found = places(
             who, start, stop, marks, table["number"], *judged, table["x"], table["y"], table["popularity"],
-            table["curated"], table["price"], table["looks"], weights or (0.0, 0.0), *starting_point(request),
-            fit.looks, *out,
+            table["curated"], table["price"], table.columns["looks"], weights or (0.0, 0.0),
+            *starting_point(request), fit.looks, *out,
         )  # fmt: skip
     sizes = dict(zip(names, kept.tolist(), strict=True))
     return Found(

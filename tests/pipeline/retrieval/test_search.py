@@ -14,7 +14,8 @@ from apps.pipeline.retrieval import oracle
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.fit import fit_of
 from apps.pipeline.retrieval.search import KEYS
-from apps.pipeline.snapshot import surface_data
+from apps.pipeline.snapshot import DIMENSIONS, surface_data
+from apps.pipeline.vectors import DTYPES, VECTORS
 from tests.pipeline.markets import (
     DAY,
     member_table,
@@ -26,22 +27,36 @@ from tests.pipeline.markets import (
 )
 
 SEEDS = st.integers(0, 10_000)
+STORED = st.sampled_from(list(DTYPES))
 CLOSE = 1e-4  # two fits this near are the same up to the order of summing
 
 
-def laid_out(snapshot):
-    """The same snapshot in the order of its surface."""
+def laid_out(snapshot, vectors="float32"):
+    """The same snapshot in the order of its surface, its vectors stored in this way."""
     key, data = next(iter(snapshot.surfaces.items()))
     ordered = surface_data(
         key=key,
         kind=data.kind,
         eligibility=data.eligibility,
-        candidates=in_order(data.candidates, data.eligibility),
+        candidates=in_order(data.candidates, data.eligibility).stored(vectors),
         viewers=None if data.viewers is data.candidates else data.viewers,
         n_markets=len(snapshot.markets),
         models=data.models,
     )
     return replace(snapshot, surfaces={key: ordered})
+
+
+def drawn(kind, n, seed):
+    """Vectors and terms of fit: as they come, a few values only, or some that are no numbers."""
+    random = np.random.default_rng(seed)
+    if kind == "ties":
+        few = {name: random.integers(0, 2, (n, 1)) * np.eye(1, DIMENSIONS) for name in VECTORS}
+        return {**few, "appeal": 0, "selectivity": 0, "price": 0}
+    columns = {name: random.normal(0, 0.4, (n, DIMENSIONS)) for name in VECTORS}
+    if kind == "no numbers":
+        for column in columns.values():
+            column[random.random((n, DIMENSIONS)) < 0.01] = random.choice([np.nan, np.inf, -np.inf])
+    return columns
 
 
 def assert_exact(request, most=40):
@@ -58,25 +73,46 @@ def assert_exact(request, most=40):
             continue
         keys = oracle.key_of(key, request, found.gather(np.arange(len(rows))), fit_of(request))
         np.testing.assert_allclose(keys[top], keys[best[key]], rtol=1e-5, atol=CLOSE)
+    return found.top("fit", most).tolist(), best["fit"].tolist()
 
 
 @pytest.mark.parametrize("surface", ["dating", "networking"])
-@given(seed=SEEDS, n=st.integers(1, 1200), market=st.integers(-1, 1), most=st.sampled_from([1, 40, 5000]))
-@settings(max_examples=40, deadline=None)
-def test_members_agree_with_the_oracle(surface, seed, n, market, most):
+@given(
+    seed=SEEDS,
+    n=st.integers(1, 1200),
+    market=st.integers(-1, 1),
+    most=st.sampled_from([1, 40, 5000]),
+    vectors=STORED,
+    kind=st.sampled_from(["as they come", "ties", "no numbers"]),
+    all_seen=st.sampled_from([False, False, False, True]),
+)
+@settings(max_examples=60, deadline=None)
+def test_members_agree_with_the_oracle(surface, seed, n, market, most, vectors, kind, all_seen):
     random = np.random.default_rng(seed)
-    snapshot = laid_out(snapshot_of(random_members(n, seed), surface=surface))
+    members = random_members(n, seed, **drawn(kind, n, seed))
+    snapshot = laid_out(snapshot_of(members, surface=surface), vectors)
     marked = random.integers(-3, n + 10, (2, 6))
+    seen = np.arange(1, n + 1) if all_seen else marked[0]
     viewer = int(random.integers(1, n + 1))
-    assert_exact(request_for(snapshot, viewer, market=market, excluded=marked[0], gone=marked[1]), most)
+    found, best = assert_exact(
+        request_for(snapshot, viewer, market=market, excluded=seen, gone=marked[1]), most
+    )
+    assert kind != "ties" or found == best, "equals by number"
+    assert not all_seen or found == []
 
 
-@given(seed=SEEDS, n=st.integers(1, 300), market=st.integers(-1, 1), x=st.sampled_from([-32768, 0, 32767]))
+@given(
+    seed=SEEDS,
+    n=st.integers(1, 300),
+    market=st.integers(-1, 1),
+    x=st.sampled_from([-32768, 0, 32767]),
+    vectors=STORED,
+)
 @settings(max_examples=40, deadline=None)
-def test_places_agree_with_the_oracle(seed, n, market, x):
+def test_places_agree_with_the_oracle(seed, n, market, x, vectors):
     viewers = member_table([{"x": x, "y": x, "taste": vector(0.5, -1.0)}])
     places = random_places(n, seed, x=np.random.default_rng(seed).choice([-32768, 5, 5, 32767], n))
-    snapshot = laid_out(snapshot_of(places, surface="travel", viewers=viewers))
+    snapshot = laid_out(snapshot_of(places, surface="travel", viewers=viewers), vectors)
     assert_exact(request_for(snapshot, 1, market=market, excluded=[3], gone=[5]))
 
 
@@ -98,10 +134,11 @@ def test_equal_keys_come_by_number_however_many_they_are():
         assert found.numbers[found.top(key, 30)].tolist() == list(range(2, 32)), key
 
 
-def test_a_fit_that_is_no_number_comes_last():
+@pytest.mark.parametrize("vectors", DTYPES)
+def test_a_fit_that_is_no_number_comes_last(vectors):
     looks = np.random.default_rng(0).normal(size=(300, 32))
     looks[::3], looks[1::3] = np.nan, np.inf
-    snapshot = everybody(300, looks=looks)
+    snapshot = laid_out(everybody(300, looks=looks), vectors)
     viewer = member_table([{"taste": vector(1.0, -1.0)}])
     found, _ = find_eligible(request_for(snapshot, viewer), {"fit": 299})
     top = found.gather(found.top("fit", 299))

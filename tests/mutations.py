@@ -25,6 +25,20 @@ MUTATIONS = (
         "tests/pipeline/test_stale_rows.py",
     ),
     Mutation(
+        "whoever travels is not shown at home",
+        "apps/refresh/build.py",
+        "table = placed(learnt.table, source.away) if is_people else learnt.table",
+        "table = learnt.table",
+        "tests/delivery/test_travellers.py::test_a_snapshot_alone_places_travellers_without_the_overlays_help",
+    ),
+    Mutation(
+        "a trip begins and ends by the date alone",
+        "apps/delivery/overlay.py",
+        "if since != today:",
+        "if False:",
+        "tests/delivery/test_travellers.py::test_the_date_alone_begins_and_ends_a_trip",
+    ),
+    Mutation(
         "a Valkey that evicted keys is not believed",
         "apps/delivery/runtime.py",
         "if evicted:",

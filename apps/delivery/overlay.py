@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from apps.common.changes import Position, changes_after, latest_position
 from apps.pipeline.contracts import NOBODY
 from apps.pipeline.snapshot import OF_REFRESH, Snapshot, Table, as_refreshed, empty_table, rows_in
 from apps.refresh.columns import member_table, place_table, shown_among
+from apps.refresh.whereabouts import moved_by_the_date, placed, travellers
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +33,10 @@ OVERLAP = timedelta(minutes=10)  # a transaction that began before the data cut-
 
 @dataclass(frozen=True)
 class Overlay:
-    """One consistent picture of the changes up to `position`."""
+    """One consistent picture of the changes up to `position`, and of who travels on `day`."""
 
     position: Position = field(default_factory=Position)
+    day: date = field(default_factory=clock.today)
     # By surface, by number: candidates, and viewers, whom the snapshot doesn't know or knows otherwise.
     newcomers: Mapping[str, Table] = field(default_factory=dict)
     viewers: Mapping[str, Table] = field(default_factory=dict)
@@ -45,7 +47,6 @@ class Overlay:
     erased: frozenset[int] = frozenset()
     numbers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by kind: the app's id to number
     ids: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    away: Mapping[int, int] = field(default_factory=dict)  # viewer to index of the market they travel in
 
     def viewer_row(self, surface: str, number: int) -> Table | None:
         """The one-row table of a viewer whom the snapshot doesn't know, or knows otherwise."""
@@ -62,22 +63,23 @@ class Overlay:
 
 
 def first_overlay(snapshot: Snapshot) -> Overlay:
-    """Everything that changed since the snapshot's data cut-off."""
-    position = latest_position()
-    since = datetime.fromtimestamp(snapshot.created_at, UTC) - OVERLAP
+    """Everything that changed since the snapshot's data cut-off, by the feed and by the date."""
+    position, today = latest_position(), clock.today()
+    cut_off = datetime.fromtimestamp(snapshot.created_at, UTC)
     sql = "SELECT DISTINCT split_part(kind, '.', 1), number FROM common_change WHERE created_at > %s"
-    changed = _by_kind(_rows(sql, [since]))
-    return replace(with_changes(Overlay(), snapshot, changed), position=position)
+    changed = _with_moved(_by_kind(_rows(sql, [cut_off - OVERLAP])), cut_off.date(), today)
+    return replace(with_changes(Overlay(), snapshot, changed), position=position, day=today)
 
 
 def followed(overlay: Overlay, snapshot: Snapshot) -> Overlay:
-    """The overlay with the changes that were committed since."""
-    changes = changes_after(overlay.position)
-    if not changes:
+    """The overlay with the changes that were committed since, and with trips that the date began or ended."""
+    changes, today = changes_after(overlay.position), clock.today()
+    if not changes and overlay.day == today:
         return overlay
-    last = Position(changes[-1].transaction, changes[-1].id)
     changed = _by_kind((change.kind.partition(".")[0], change.number) for change in changes)
-    return replace(with_changes(overlay, snapshot, changed), position=last)
+    last = Position(changes[-1].transaction, changes[-1].id) if changes else overlay.position
+    changed = _with_moved(changed, overlay.day, today)
+    return replace(with_changes(overlay, snapshot, changed), position=last, day=today)
 
 
 def with_changes(overlay: Overlay, snapshot: Snapshot, changed: Mapping[str, set[int]]) -> Overlay:
@@ -89,22 +91,10 @@ def with_changes(overlay: Overlay, snapshot: Snapshot, changed: Mapping[str, set
     return overlay
 
 
-def travellers(snapshot: Snapshot, numbers: Iterable[int] | None = None) -> dict[int, int]:
-    """Who draws from another market today: a trip, else the current market. `numbers`: of these alone."""
-    index = {market.get("id"): i for i, market in enumerate(snapshot.markets)}
-    asked = {"all": numbers is None, "numbers": list(numbers or ()), "today": clock.today()}
-    current = _rows(
-        "SELECT number, current_market_id FROM members_member "
-        "WHERE current_market_id IS NOT NULL AND current_market_id IS DISTINCT FROM home_market_id "
-        "AND (%(all)s OR number = ANY(%(numbers)s))",
-        asked,
-    )
-    trips = _rows(
-        "SELECT member_id, market_id FROM members_trip WHERE %(today)s BETWEEN starts_on AND ends_on "
-        "AND (%(all)s OR member_id = ANY(%(numbers)s))",
-        asked,
-    )
-    return {number: index[market] for number, market in (*current, *trips) if market in index}
+def _with_moved(changed: dict[str, set[int]], since: date, today: date) -> dict[str, set[int]]:
+    if since != today:
+        changed.setdefault("member", set()).update(moved_by_the_date(since, today))
+    return changed
 
 
 def _reread(overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int]) -> Overlay:
@@ -126,7 +116,6 @@ def _reread(overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int]) 
         viewers=_viewers(overlay, snapshot, numbers, table),
         barred=(overlay.barred - numbers) | (numbers - _numbers_of(table)),
         erased=(overlay.erased - numbers) | (numbers - ids.keys()),
-        away=_without(overlay.away, numbers) | travellers(snapshot, numbers),
     )
 
 
@@ -181,10 +170,6 @@ def _others(before: I32 | None, changed: set[int]) -> I32:
     return NOBODY if before is None else before[~np.isin(before, list(changed))]
 
 
-def _without(away: Mapping[int, int], numbers: set[int]) -> dict[int, int]:
-    return {number: market for number, market in away.items() if number not in numbers}
-
-
 def _positions(table: Table, numbers: set[int]) -> npt.NDArray[np.intp]:
     return np.flatnonzero(np.isin(table["number"], list(numbers)))
 
@@ -194,7 +179,10 @@ def _table(snapshot: Snapshot, kind: str, numbers: Iterable[int]) -> Table:
     if not wanted:
         return empty_table(kind)
     given: dict[str, Any] = {"markets": snapshot.markets, "vocabulary": snapshot.vocabulary}
-    return member_table(wanted, who="active", **given) if kind == "member" else place_table(wanted, **given)
+    if kind == "place":
+        return place_table(wanted, **given)
+    away = travellers(snapshot.markets, clock.today(), wanted)
+    return placed(member_table(wanted, who="active", **given), away)
 
 
 def _embedded(snapshot: Snapshot, surface: str, table: Table) -> Table:

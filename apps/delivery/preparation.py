@@ -136,7 +136,7 @@ def prepare(
     surface, killed = compiled(content).surface(question.surface), world.killed
     moment = now if question.at is None else question.at
     met = words_of_viewer(world, runtime.words, question.surface, surface.rules, row)
-    market = _market_index(world, question, number, row)
+    market = _market_index(world, question, row)
     assigned = surface.assign(
         viewer=question.member,
         number=number,
@@ -192,7 +192,7 @@ def prepare(
 def market_key(prepared: Prepared) -> str:
     """The label of the market drawn from."""
     assert prepared.world.snapshot is not None
-    index = _market_index(prepared.world, prepared.question, prepared.viewer, prepared.row)
+    index = _market_index(prepared.world, prepared.question, prepared.row)
     return market_label(index, prepared.world.snapshot.markets[index]["key"] if index >= 0 else "")
 
 
@@ -234,7 +234,7 @@ def request_of(prepared: Prepared) -> Request:
         limit=question.limit,
         now=prepared.now if question.at is None else question.at,
         seed=seed_of(prepared.delivery) if question.seed is None else question.seed,
-        market=_market(world, question, prepared.viewer),
+        market=_market(world, question),
         only=_only(world, kind, question.candidates),
         newcomers=world.overlay.newcomers.get(question.surface),
         stale=world.overlay.stale.get(question.surface, NOBODY),
@@ -270,7 +270,7 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
         slate = run(request)
     if len(capped) and len(slate.numbers) < question.limit:
         prepared.payload["capped_before"] = len(find_eligible(request)[0]) - slate.eligible
-    market = _market_index(prepared.world, question, prepared.viewer, prepared.row)
+    market = _market_index(prepared.world, question, prepared.row)
     assert prepared.world.snapshot is not None
     prepared.payload.update(
         {
@@ -323,19 +323,19 @@ def _adopt(runtime: Runtime, member: str) -> int | None:
     return number
 
 
-def _market(world: World, question: Question, viewer: int) -> int:
-    """Index of the market asked for, else of where the viewer travels; -1: home."""
+def _market(world: World, question: Question) -> int:
+    """Index of the market asked for; -1: where the viewer is."""
     assert world.snapshot is not None
     if question.market is None:
-        return world.overlay.away.get(viewer, -1)
+        return -1
     index = world.snapshot.market_index(question.market)
     if index < 0:
         raise Problem(f"There is no market {question.market}.", code="unknown_market", field="market")
     return index
 
 
-def _market_index(world: World, question: Question, viewer: int, row: Table) -> int:
-    asked = _market(world, question, viewer)
+def _market_index(world: World, question: Question, row: Table) -> int:
+    asked = _market(world, question)
     return asked if asked >= 0 else int(row["market"][0])
 
 

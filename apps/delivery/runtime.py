@@ -29,7 +29,7 @@ from apps.delivery.capped import read_capped
 from apps.delivery.crowd import followed as followed_crowd
 from apps.delivery.health import counts
 from apps.delivery.latency import Latency
-from apps.delivery.overlay import Overlay, first_overlay, followed, travellers, with_changes
+from apps.delivery.overlay import Overlay, first_overlay, followed, with_changes
 from apps.delivery.prices import newer_prices
 from apps.delivery.rules import OverlayWords
 from apps.delivery.world import World
@@ -46,7 +46,6 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 BELIEF_SECONDS = 0.15
 BELIEF_WAIT = 0.4
-TRAVEL_SECONDS = 30.0
 HEAL_SECONDS = 1.0
 SOON = masks.WORTH_FETCHING  # rows times conditions that a poll evaluates itself
 LONGEST_REST = 60.0  # seconds between two tries of a snapshot that is refused
@@ -67,7 +66,6 @@ class Runtime:
         self._stop = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
         self._live_mark: tuple[Any, ...] | None = None
-        self._travel_at = 0.0
         self._healed_at = 0.0
         self._refused = ("", 0, 0.0)  # a snapshot, how often it was refused in a row, when to try it again
         self._said = ""
@@ -206,8 +204,7 @@ class Runtime:
         except SnapshotRefused as error:
             self._refuse(snapshot_id, error)
             return
-        overlay = replace(first_overlay(snapshot), away=travellers(snapshot))
-        self._swap(snapshot=snapshot, identifiers=identifiers, overlay=overlay)
+        self._swap(snapshot=snapshot, identifiers=identifiers, overlay=first_overlay(snapshot))
         log.info("Serving snapshot %s", snapshot_id)
 
     def _refuse(self, snapshot_id: str, error: SnapshotRefused) -> None:
@@ -224,11 +221,7 @@ class Runtime:
             snapshot, overlay = self.world.snapshot, self.world.overlay
             if snapshot is None:
                 return
-            overlay = followed(overlay, snapshot)
-            if time.monotonic() - self._travel_at > TRAVEL_SECONDS:
-                overlay = replace(overlay, away=travellers(snapshot))
-                self._travel_at = time.monotonic()
-            self._set_overlay(snapshot, overlay)
+            self._set_overlay(snapshot, followed(overlay, snapshot))
 
     def _set_overlay(self, snapshot: Snapshot, overlay: Overlay) -> None:
         """Unless another snapshot came meanwhile, with an overlay of its own."""

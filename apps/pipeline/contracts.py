@@ -67,7 +67,7 @@ class Request:
     seed: int
     market: int = (
         -1
-    )  # index of the market the viewer draws from (home, or where they travel); -1: viewer's home
+    )  # index of the market the viewer draws from when it is not the one they are in; -1: that one
     only: I32 | None = None  # rank these numbers and nobody else (sources are skipped)
     newcomers: Table | None = None
     # overlay: candidates of this surface's kind, any market, by number, whom the snapshot does not know, or

@@ -33,14 +33,14 @@ DIMENSIONS = 32  # of `taste` and of `looks`: 64 in all per member and surface
 # vocabulary.
 MEMBER_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "number": ("i4", ()),
-    "market": ("i2", ()),  # home market; -1: none
+    "market": ("i2", ()),  # where they are: home, or where they travel; -1: nowhere
     "gender": ("u1", ()),  # one bit
     "seeking": ("u1", ()),  # bits of the genders this member looks for
     "birth_date": ("i4", ()),  # yyyymmdd, so that an age is exact: (today - birth_date) // 10000; 0: unknown
     "age_min": ("u1", ()),
     "age_max": ("u1", ()),
     "intents": ("u2", ()),  # bits of INTENTS; a member who names none has all bits set
-    "x": ("i2", ()),  # east of the market's centre, in units of 10 m, from the snapped cell
+    "x": ("i2", ()),  # east of the market's centre, in units of 10 m, from the snapped cell; see pairs.MIDDLE
     "y": ("i2", ()),  # north of the market's centre, in units of 10 m
     "max_distance": ("u2", ()),  # kilometres; 0: no limit
     "industries": ("u8", ()),

@@ -36,7 +36,7 @@ class Asked:
 
 WORDS: Mapping[str, Mapping[str, Asked]] = {
     "member": {
-        "market": Asked("Market", "The market they live in."),
+        "market": Asked("Market", "The market they are in: home, or where they travel."),
         "age": Asked("Age", "Full years, on the day of the snapshot.", "years"),
         "days_since_joined": Asked("Membership", "Days since they joined.", "days"),
         "hours_since_active": Asked("Last active", "Hours since they were active.", "hours"),

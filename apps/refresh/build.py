@@ -30,6 +30,7 @@ from apps.pipeline.layout import in_order
 from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, surface_data
 from apps.pipeline.vocabulary import partner_masks
 from apps.refresh import columns, reading
+from apps.refresh.whereabouts import placed, travellers
 from apps.surfaces.models import Surface
 from apps.surfaces.selectors import active_surfaces
 
@@ -59,8 +60,9 @@ class Source:
     surfaces: Mapping[str, Surface]
     markets: Sequence[Mapping[str, Any]]
     vocabulary: Mapping[str, tuple[str, ...]]
-    shown: Table  # members who may be shown
+    shown: Table  # members who may be shown, at home: there they decided what is learnt from
     viewers: Table  # members who may look: hidden ones too
+    away: Mapping[int, int]  # by number the market in which a member is who travels
     places: Table
     behaviour: Behaviour | None  # None: the models of an earlier snapshot are kept
     saves: tuple[I32, I32]  # who, and which place
@@ -94,6 +96,7 @@ def read_source(until: datetime, previous: columns.Vocabulary | None, kept: Snap
             vocabulary=words,
             shown=active.gather(np.flatnonzero(shown)),
             viewers=active,
+            away=travellers(markets, today),
             places=columns.place_table(markets=markets, vocabulary=words, today=today),
             behaviour=None if kept else _behaviour(surfaces, until),
             saves=reading.saves(until),
@@ -206,12 +209,15 @@ def _pagerank(source: Source, surface: Surface, matches: tuple[I32, I32]) -> Gra
 
 
 def _surface_data(source: Source, surface: Surface, learnt: Learnt) -> SurfaceData:
+    """Who travels is laid where they are: shown there, and not at home."""
+    is_people, viewers = surface.kind == "member", learnt.viewers
+    table = placed(learnt.table, source.away) if is_people else learnt.table
     return surface_data(
         key=surface.key,
         kind=surface.kind,
         eligibility=surface.eligibility,
-        candidates=in_order(learnt.table, surface.eligibility),
-        viewers=learnt.viewers,
+        candidates=in_order(table, surface.eligibility),
+        viewers=None if viewers is None else placed(viewers, source.away),
         n_markets=len(source.markets),
         models=learnt.models,
         arrays=learnt.arrays,

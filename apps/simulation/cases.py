@@ -14,6 +14,7 @@ import numpy as np
 
 from apps.common.errors import Unprocessable
 from apps.pipeline.contracts import Request, Viewer
+from apps.pipeline.features.pairs import is_visiting
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.snapshot import Snapshot
@@ -64,8 +65,10 @@ def open_bench(truth: Truth, surface: str) -> Bench:
 
 
 def choose_viewers(bench: Bench, count: int) -> list[int]:
-    """Numbers of random members who may be shown, the same ones each time."""
-    numbers = np.sort(np.asarray(bench.snapshot.surfaces[bench.surface].viewers["number"]))
+    """Numbers of random members who may be shown, the same ones each time; of people those at home."""
+    viewers = bench.snapshot.surfaces[bench.surface].viewers
+    at_home = ~is_visiting(viewers) | (bench.kind != "member")
+    numbers = np.sort(np.asarray(viewers["number"])[at_home])
     numbers = numbers[numbers < len(bench.members)]
     numbers = numbers[bench.members[numbers] >= 0]
     numbers = numbers[bench.truth.members.shown[bench.members[numbers]]]
@@ -116,9 +119,12 @@ def _case(bench: Bench, request: Request, ties: Ties) -> Case:
     found, _ = find_eligible(request)
     eligible = found.gather(np.arange(len(found)))
     me = np.full(len(eligible), bench.members[request.viewer.number])
-    # Others than this world's members may share the database: they are nobody to be judged.
+    # Others than this world's members may share the database, and the truth knows people at home alone: they
+    # are nobody to be judged.
     numbers = np.asarray(eligible["number"])
     known = numbers < len(bench.targets)
+    if bench.kind == "member":
+        known &= ~is_visiting(eligible)
     known[known] = bench.targets[numbers[known]] >= 0
     if not known.all():
         request = replace(request, only=np.sort(numbers[known]))

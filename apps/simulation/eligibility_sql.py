@@ -15,22 +15,30 @@ from django.db import connection
 
 TOLERANCE = 0.01  # of a distance, plus 0.1 km: the pipeline measures in the plane of a market
 
-# Where a cell's centre lies: 13 bits of column, rows of 0.045 degrees, columns of about 5 km.
-_POINTS = """
+# Who is where: on a trip (of several on the one that no other began after), in another market than home, or
+# at home. And the point: away the centre of the market; at home that of the cell, of which 13 bits are the
+# column, rows are 0.045 degrees and columns about 5 km.
+_PLACES = """
+person AS (
+    SELECT m.*, coalesce(trip.market_id, m.current_market_id, m.home_market_id) AS pool
+    FROM members_member m LEFT JOIN (
+        SELECT member_id, market_id FROM members_trip t
+        WHERE t.starts_on <= %(today)s AND t.ends_on >= %(today)s AND NOT EXISTS (
+            SELECT 1 FROM members_trip u
+            WHERE u.starts_on <= %(today)s AND u.ends_on >= %(today)s
+              AND u.member_id = t.member_id AND (u.starts_on, u.id) > (t.starts_on, t.id))
+    ) trip ON trip.member_id = m.number
+),
 place_of(number, latitude, longitude) AS (
     SELECT number, latitude, -180 + ((home_cell & 8191) + 0.5) * 360.0
            / greatest(1, floor(360 * cos(radians(latitude)) / 0.045))
     FROM (SELECT number, home_cell, -90 + ((home_cell >> 13) + 0.5) * 0.045 AS latitude
-          FROM members_member WHERE home_cell IS NOT NULL) cells
+          FROM person WHERE home_cell IS NOT NULL AND pool = home_market_id) cells
+    UNION ALL
+    SELECT p.number, k.latitude, k.longitude
+    FROM person p JOIN surfaces_market k ON k.id = p.pool WHERE p.pool IS DISTINCT FROM p.home_market_id
 )"""
-_VIEWERS = """
-viewer AS (
-    SELECT m.*, coalesce(
-        (SELECT t.market_id FROM members_trip t WHERE t.member_id = m.number
-         AND %(today)s BETWEEN t.starts_on AND t.ends_on ORDER BY t.starts_on, t.id LIMIT 1),
-        m.current_market_id, m.home_market_id) AS pool
-    FROM members_member m WHERE m.external_id = ANY(%(viewers)s)
-)"""
+_VIEWERS = "viewer AS (SELECT * FROM person WHERE external_id = ANY(%(viewers)s))"
 _SHOWN = (
     "shown(viewer_id, candidate_id) AS (SELECT * FROM unnest(%(viewers)s::text[], %(candidates)s::text[]))"
 )
@@ -38,7 +46,7 @@ _HAVERSINE = """2 * 6371.0088 * asin(sqrt(least(1,
     power(sin(radians(pc.latitude - pv.latitude) / 2), 2)
     + cos(radians(pv.latitude)) * cos(radians(pc.latitude))
     * power(sin(radians(pc.longitude - pv.longitude) / 2), 2))))"""
-_WITHIN = """(v.pool <> v.home_market_id OR {who}.max_distance_km IS NULL
+_WITHIN = """({who}.max_distance_km IS NULL
     OR {distance} <= {who}.max_distance_km * (1 + %(slack)s) + 10 * %(slack)s)"""
 _INTENTS = """EXISTS (SELECT 1 FROM unnest(%(intents)s::text[]) AS intent
     WHERE (cardinality(v.intents) = 0 OR intent = ANY(v.intents))
@@ -63,7 +71,7 @@ PEOPLE = {
     "active": "c.status = 'active'",
     "visible": "c.visibility = 'visible' AND c.stopped_at IS NULL",
     "adult": _ADULT.format(who="c"),
-    "same market": "c.home_market_id = v.pool",
+    "same market": "c.pool = v.pool",
     "intents meet": _INTENTS,
     "near enough for the viewer": _WITHIN.format(who="v", distance=_HAVERSINE),
     "near enough for the candidate": _WITHIN.format(who="c", distance=_HAVERSINE),
@@ -120,7 +128,7 @@ def violations(question: Question, pairs: Sequence[tuple[str, str]]) -> list[Vio
     broken = ", ".join(
         f"CASE WHEN ({rule}) THEN NULL ELSE '{name}' END" for name, rule in question.rules.items()
     )
-    sql = f"""WITH {_POINTS}, {_VIEWERS}, {_SHOWN}
+    sql = f"""WITH {_PLACES}, {_VIEWERS}, {_SHOWN}
         SELECT s.viewer_id, s.candidate_id, CASE WHEN c.number IS NULL OR v.number IS NULL THEN ARRAY['known']
                ELSE array_remove(ARRAY[{broken}], NULL) END
         FROM shown s LEFT JOIN viewer v ON v.external_id = s.viewer_id
@@ -132,17 +140,17 @@ def violations(question: Question, pairs: Sequence[tuple[str, str]]) -> list[Vio
 def eligible_counts(question: Question, viewers: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Per viewer how many could be shown: with every distance read strictly, and read generously."""
     condition = " AND ".join(f"({rule})" for rule in question.rules.values())
-    home = "market_id" if question.eligibility == "travel" else "home_market_id"
-    sql = f"""WITH {_POINTS}, {_VIEWERS}
+    where = "market_id" if question.eligibility == "travel" else "pool"
+    sql = f"""WITH {_PLACES}, {_VIEWERS}
         SELECT v.external_id, count(*) FROM viewer v
-        JOIN {_table(question)} c ON c.{home} = v.pool {_points(question)}
+        JOIN {_table(question)} c ON c.{where} = v.pool {_points(question)}
         WHERE {condition} GROUP BY v.external_id"""
     strict, generous = (dict(_rows(sql, question, slack, viewers, ())) for slack in (-TOLERANCE, TOLERANCE))
     return {viewer: (strict.get(viewer, 0), generous.get(viewer, 0)) for viewer in viewers}
 
 
 def _table(question: Question) -> str:
-    return "places_place" if question.eligibility == "travel" else "members_member"
+    return "places_place" if question.eligibility == "travel" else "person"
 
 
 def _points(question: Question) -> str:

@@ -1,6 +1,5 @@
 """Who joined, left or changed since the snapshot, as this process sees it after its next poll."""
 
-from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,7 +11,7 @@ from apps.common.changes import latest_position, record_changes
 from apps.common.geo import cell_of
 from apps.common.models import Change
 from apps.delivery import overlay
-from apps.delivery.overlay import Overlay, first_overlay, followed, travellers
+from apps.delivery.overlay import Overlay, first_overlay, followed
 from apps.delivery.runtime import Runtime
 from apps.delivery.services import recommend
 from apps.delivery.world import World
@@ -103,7 +102,6 @@ def test_who_travels_draws_from_where_they_are(serving: Runtime, market: Market)
     paris = make_market("paris", (48.85, 2.35))
     refresh()
     changed("adam", current_market=paris)
-    serving._travel_at = 0.0
     serving.poll(wait=True)
     assert shown_to("adam", "travel") == set()
 
@@ -223,7 +221,7 @@ def eligible_to(world: World, surface: str, viewer: int) -> list[int] | None:
     request = Request(
         snapshot=world.snapshot, surface=surface, params=PipelineParams(lineup="people"), limit=10, seed=1,
         viewer=Viewer(row, excluded=np.array(sorted(blocked_numbers(viewer)), "i4")),
-        now=clock.now().timestamp(), market=world.overlay.away.get(viewer, -1),
+        now=clock.now().timestamp(),
         newcomers=world.overlay.newcomers.get(surface), stale=world.overlay.stale.get(surface, NOBODY),
         gone=world.overlay.gone_sorted.get("member", NOBODY),
     )  # fmt: skip
@@ -260,13 +258,13 @@ def test_10_000_changes_before_during_and_after_a_refresh_come_to_what_a_fresh_s
 
     refresh(progress=meanwhile)
     new = active()
-    loaded = replace(first_overlay(new), away=travellers(new))
+    loaded = first_overlay(new)
     change(numbers, markets, turn=2)
     assert Change.objects.count() - before >= 10_000
     worlds = [World(snapshot=s, overlay=caught_up(o, s)) for s, o in ((old, overlaid), (new, loaded))]
     refresh()
     last = active()
-    fresh = World(snapshot=last, overlay=Overlay(away=travellers(last)))
+    fresh = World(snapshot=last, overlay=Overlay())
 
     draw, shown, found = np.random.default_rng(1), last.surfaces["dating"].viewers["number"], 0
     for viewer in draw.choice(shown, 40, replace=False).tolist():

@@ -147,11 +147,37 @@ def test_connected_members_are_not_shown() -> None:
     assert broken() == {"not connected"}
 
 
-def test_a_trip_moves_the_viewer_and_suspends_distance() -> None:
+def trip(market: str, first: int = 0, last: int = 0) -> TripBody:
+    return TripBody(
+        market=market, starts_on=TODAY + timedelta(days=first), ends_on=TODAY + timedelta(days=last)
+    )
+
+
+@pytest.mark.parametrize("who", ["ana", "rui"])
+def test_a_trip_moves_either_side_to_the_middle_of_the_market(who: str) -> None:
     pair({"max_distance_km": 5}, home=PORTO, max_distance_km=5)
     assert {"same market", "near enough for the viewer"} <= broken()
-    trip = TripBody(market="porto", starts_on=TODAY, ends_on=TODAY + timedelta(days=3))
-    set_trips("ana", [trip])
+    set_trips(who, [trip("porto" if who == "ana" else "lisbon")])
+    assert broken() == set()
+    assert eligible_counts(question(), ["ana", "rui"]) == {"ana": (1, 1), "rui": (1, 1)}
+
+
+def test_who_travels_is_not_at_home_and_is_measured_from_the_middle() -> None:
+    pair({"max_distance_km": 30}, max_distance_km=30)
+    set_trips("rui", [trip("porto")])
+    assert {"same market", "near enough for the candidate"} <= broken()
+    assert eligible_counts(question(), ["ana", "rui"]) == {"ana": (0, 0), "rui": (0, 0)}
+    member("ana", home={"latitude": 41.55, "longitude": -8.61, "market": "porto"})  # 44.5 km from its middle
+    assert broken() == {"near enough for the viewer", "near enough for the candidate"}
+
+
+def test_of_trips_at_once_the_one_that_began_last_counts_and_those_of_other_days_do_not() -> None:
+    pair(home=PORTO)
+    set_trips("ana", [trip("porto", -9, -1), trip("porto", 1, 9)])
+    assert "same market" in broken()
+    set_trips("ana", [trip("porto", -1, 1), trip("lisbon", -5, 5)])
+    assert broken() == set()
+    set_trips("rui", [trip("lisbon", -3, 0), trip("porto", -2, 2)])
     assert broken() == set()
 
 

@@ -22,6 +22,10 @@ LIKE_MODEL: Mapping[str, Mapping[str, Any]] = {
     "place": {"intercept": -1.0, "weights": {"affinity": 1.0, "popularity": 0.5}},
 }
 
+# Where in a market's plane (10 m units) those stand who travel there. 14 m off its centre: next to never is
+# that the centre of a home cell, so whoever stands here is known as a visitor.
+MIDDLE = (1, 1)
+
 
 def like_model(data: SurfaceData) -> Mapping[str, Any]:
     """The surface's learnt model of a like, or a plain one that still ranks."""
@@ -42,8 +46,16 @@ def age_gap(source: Table, target: Table) -> F32:
     return np.where(known, gap, 0.0).astype("f4")
 
 
+def is_visiting(members: Table) -> npt.NDArray[np.bool_]:
+    """[n] who stands in the middle of a market for want of a home in it."""
+    return np.asarray((members["x"] == MIDDLE[0]) & (members["y"] == MIDDLE[1]))
+
+
 def kilometres(source: Table, target: Table) -> F32:
-    """Distance in the plane of a market both call home; NaN for two who have no common plane."""
+    """Distance in the plane of a market both are in; NaN for two who have no common plane.
+
+    Whoever travels counts as in the middle of the market.
+    """
     east = source["x"].astype("f4") - target["x"]
     north = source["y"].astype("f4") - target["y"]
     distance = np.hypot(east, north) * np.float32(0.01)

@@ -58,7 +58,7 @@ def some(count: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def closeness(request: Request, pool: Pool) -> npt.NDArray[Any]:
-    """1 here, 1/2 at 10 km; NaN for a viewer who draws from a market that is not home."""
+    """1 here, 1/2 at 10 km; NaN for a viewer who looks at another market than theirs."""
     return 1.0 / (1.0 + pairs.kilometres(request.viewer.row, pool.table) / 10.0)
 
 

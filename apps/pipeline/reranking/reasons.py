@@ -106,10 +106,14 @@ def _counts(counts: npt.NDArray[np.float32], *, at_least: int) -> list[str | Non
 
 
 def _buckets(request: Request, table: Table) -> list[str | None]:
-    """The smallest named distance that holds each; None further away, or for a viewer away from home."""
-    if market_of(request) != int(request.viewer.row["market"][0]):
+    """The smallest named distance that holds each; None further away, and where one of the two is away from
+    home: nobody knows in which part of a market a visitor stays."""
+    viewer = request.viewer.row
+    if market_of(request) != int(viewer["market"][0]) or pairs.is_visiting(viewer)[0]:
         return [None] * len(table)
-    distance = pairs.kilometres(request.viewer.row, table)
+    distance = pairs.kilometres(viewer, table)
+    if table.kind == "member":
+        distance = np.where(pairs.is_visiting(table), np.float32(np.inf), distance)
     bucket = np.searchsorted(np.array(DISTANCES, "f4"), distance)
     names = [*(str(kilometres) for kilometres in DISTANCES), None]
     return [names[b] for b in bucket.tolist()]

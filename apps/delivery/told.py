@@ -60,15 +60,16 @@ def told_by(request: Request, capped: I32, ranked: I32 = NOBODY) -> Told:
     viewer, data = request.viewer, request.data
     is_known = 0 <= viewer.number < len(data.viewer_row_of) and data.viewer_row_of[viewer.number] >= 0
     row = without_refreshed(viewer.row, np.zeros(1, "i8")) if is_known else viewer.row
+    newcomers = _newcomers(request)
     return Told(
         excluded=viewer.excluded,
         liked_by=viewer.liked_by,
         capped=capped,
         gone=_that_matter(request, request.gone),
         only=request.only,
-        stale=_that_matter(request, request.stale),
+        stale=_stale(request, newcomers),
         viewer=None if is_known and not viewer.is_fresh else row,
-        newcomers=_newcomers(request),
+        newcomers=newcomers,
         signals=viewer.signals,
         crowd=crowd_of(ranked, viewer.signals, hour_of(request.now)),
     )
@@ -169,6 +170,12 @@ def _that_matter(request: Request, numbers: I32) -> I32:
     start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
     near = np.isin(numbers, request.snapshot.connections.neighbours(request.viewer.number))
     return numbers[(rows >= start) & (rows < stop) | near]
+
+
+def _stale(request: Request, newcomers: Table | None) -> I32:
+    """With whoever came to the viewer's market, of whom the snapshot has a row in another one."""
+    came = NOBODY if newcomers is None else np.intersect1d(request.stale, newcomers["number"])
+    return np.union1d(_that_matter(request, request.stale), came)
 
 
 def _refilled(table: Table, known: Table, row_of: I32) -> Table:

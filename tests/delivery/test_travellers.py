@@ -7,6 +7,7 @@ import time_machine
 
 from apps.common import clock
 from apps.common.geo import cell_of
+from apps.delivery.replay import replay_delivery
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.services import explain, recommend
 from apps.interactions.copier import copy_deliveries
@@ -218,7 +219,7 @@ def test_no_list_says_how_near_a_visitor_is(site: Runtime) -> None:
         assert "km" not in reasons[0]
 
 
-def test_lists_with_a_traveller_name_the_market(site: Runtime, paris: Market) -> None:
+def test_lists_with_a_traveller_name_the_market_and_are_replayed(site: Runtime, paris: Market) -> None:
     travel("bea")
     site.poll()
     given = {name: recommend(surface="dating", member=name, limit=5) for name in ("bea", "hal", "adam")}
@@ -226,6 +227,8 @@ def test_lists_with_a_traveller_name_the_market(site: Runtime, paris: Market) ->
     rows = {name: Delivery.objects.get(id=answer["delivery"]) for name, answer in given.items()}
     assert rows["bea"].market == rows["hal"].market == paris.pk
     assert number("bea") in rows["hal"].candidates
+    for name, row in rows.items():
+        assert replay_delivery(row).same, name
 
 
 def test_of_trips_at_once_the_one_that_began_last_counts(paris: Market) -> None:

@@ -103,7 +103,12 @@ def test_retrieval_is_measured_beside_numpy_and_finds_all_that_numpy_finds(
     assert found["ratio_to_numpy_50k"] is None
     assert 400 <= (found["eligible_5k_10pct"] or 0) <= 600
     assert found["p50_ms_5k_1pct"] is not None
-    assert [folder.name for folder in (tmp_path / "bench").iterdir()] == ["pool-5000-1"]
+    assert found["p50_ms_5k_1pct_bfloat16"] is not None
+    assert (found["ratio_to_bound_5k_80pct_bfloat16"] or 0) > 0
+    whole, half = (found[f"bound_mb_5k_80pct{name}"] or 0 for name in ("", "_bfloat16"))
+    assert 0.48 < half / whole < 0.70, "64 numbers of 2 bytes instead of 4, beside the other columns"
+    folders = {folder.name for folder in (tmp_path / "bench").iterdir()}
+    assert folders == {"pool-5000-1-float32", "pool-5000-1-bfloat16"}
 
 
 def test_a_paced_day_is_judged_by_rolling_hours_after_the_first() -> None:
@@ -170,6 +175,8 @@ def test_a_refresh_is_measured_by_step_whole_and_after_a_few_changes(
     assert all((found[name] or 0) > 0 for name in named)
     columns = 334  # bytes of a member's columns; each file adds a header
     assert columns <= (found["bytes_per_member"] or 0) < columns + 23 * 128 / MEMBERS + 1
+    assert found["bytes_per_member_float32"] == found["bytes_per_member"]
+    assert found["bytes_per_member_bfloat16"] == (found["bytes_per_member"] or 0) - 128
 
 
 @pytest.mark.slow

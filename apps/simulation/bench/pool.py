@@ -41,16 +41,16 @@ WORDS = {
 }
 
 
-def pool_of_size(members: int, base: Path, *, seed: int = 1) -> Snapshot:
+def pool_of_size(members: int, base: Path, *, vectors: str = "float32", seed: int = 1) -> Snapshot:
     """The snapshot of one market under `base`, built when it is not there or not whole."""
-    folder = base / f"pool-{members}-{seed}"
+    folder = base / f"pool-{members}-{seed}-{vectors}"
     try:
         return open_snapshot(folder, verify=False)
     except SnapshotRefused:
         shutil.rmtree(folder, ignore_errors=True)
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    write_snapshot(_snapshot(members, seed), unfinished)
+    write_snapshot(_snapshot(members, seed), unfinished, vectors=vectors)
     unfinished.rename(folder)
     return open_snapshot(folder, verify=False)
 

@@ -16,12 +16,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection, transaction
 
 from apps.common.changes import record_changes
-from apps.pipeline.snapshot import open_snapshot
+from apps.pipeline.snapshot import DIMENSIONS, open_snapshot
+from apps.pipeline.vectors import DTYPES, VECTORS
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import snapshot_folder
 from apps.simulation.bench.market import ensure_market_of
@@ -91,7 +93,8 @@ def _change() -> int:
 def _sizes() -> dict[str, float]:
     """Bytes on disk per member: of one surface of members, and of what all surfaces share."""
     row = _active()
-    surfaces = open_snapshot(snapshot_folder(row.id), verify=False).surfaces.values()
+    snapshot = open_snapshot(snapshot_folder(row.id), verify=False)
+    surfaces = snapshot.surfaces.values()
     of_members = [data for data in surfaces if data.kind == "member"]
     surface_bytes = sum(_bytes(f"{data.key}.*", row.id) for data in of_members)
     place_bytes = sum(_bytes(f"{data.key}.*", row.id) for data in surfaces if data.kind != "member")
@@ -99,9 +102,17 @@ def _sizes() -> dict[str, float]:
     beside = _bytes("**/*", row.id) - surface_bytes - place_bytes
     return {
         "bytes_per_member": surface_bytes / rows,
+        **_as_if_stored(surface_bytes / rows, snapshot.manifest["vectors"]),
         "bytes_beside_per_member": beside / max(len(data.candidates) for data in of_members),
         "snapshot_gib": row.bytes / 2**30,
     }
+
+
+def _as_if_stored(bytes_per_member: float, vectors: str) -> dict[str, float]:
+    """The same for each way of storing vectors: files differ by the size of these numbers, and by nothing
+    else."""
+    size = {name: len(VECTORS) * DIMENSIONS * np.dtype(dtype).itemsize for name, dtype in DTYPES.items()}
+    return {f"bytes_per_member_{name}": bytes_per_member - size[vectors] + size[name] for name in DTYPES}
 
 
 def _bytes(pattern: str, snapshot_id: str) -> int:

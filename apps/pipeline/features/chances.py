@@ -13,17 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, Pool, Request
+from apps.pipeline.features.between import BETWEEN
 from apps.pipeline.features.finite import finite
 
 EDGE = 1e-6  # a probability stays this far from 0 and 1
-FIXED = (  # pair features that no behaviour moves: what they were when a label began, they are today
-    "age_gap",
-    "age_gap_squared",
-    "distance_log",
-    "shared_interests",
-    "shared_skills",
-    "same_industry",
-    "complementary_crafts",
+FIXED = tuple(  # pair features that no behaviour moves
+    feature.name for feature in BETWEEN["member"] if feature.source == "profile"
 )
 
 Features = Mapping[str, F32]

@@ -1,4 +1,4 @@
-"""Every feature a policy can weigh in the ranking, declared once: name, plain sentence, how to compute it.
+"""Every feature a policy can weigh in the ranking, declared once: name, sentence, source, how to compute it.
 
 Takes a request and a pool, gives one float32 per candidate, most between 0 and 1 so that weights compare.
 The knobs in the admin are made from this table. A feature adds to the score; it never decides who may be
@@ -29,13 +29,14 @@ HOURS_TO_HALF = 72.0  # of "activity"
 class Feature:
     """One named number per candidate.
 
-    `default` stands where it can't be computed; `weight` is where its knob starts. `learnt`: the
-    model without which it says nothing.
+    `source`: of features.sources. `default` stands where it can't be computed; `weight` is where its knob
+    starts. `learnt`: the model without which it says nothing.
     """
 
     name: str
     sentence: str
     compute: Callable[[Request, Pool], npt.NDArray[Any]]
+    source: str
     default: float = 0.0
     weight: float = 0.0
     dtype: str = "f4"
@@ -97,18 +98,21 @@ FATIGUE = Feature(
     "fatigue",
     "How often the viewer saw the candidate without acting: one half for once, three quarters for twice.",
     recent.fatigue,
+    source="moment",
     weight=-0.1,
 )
 REPLY = Feature(
     "reply",
     "The chance that the two talk once they match: one writes, and is answered within 72 hours.",
     chance("reply"),
+    source="behaviour",
     learnt="reply",
 )
 STAYS = Feature(
     "stays",
     "The chance that the viewer is active again in days 8 to 28 after meeting the candidate.",
     chance("stays"),
+    source="behaviour",
     learnt="stays",
 )
 MEMBER_FEATURES = (
@@ -116,6 +120,7 @@ MEMBER_FEATURES = (
         "affinity",
         "How well the candidate fits what the viewer has liked; one half is average.",
         lambda request, pool: logistic(pairs.dots(request.viewer.row["taste"], pool.table["looks"])),
+        source="behaviour",
         default=0.5,
         learnt="like",
     ),
@@ -123,6 +128,7 @@ MEMBER_FEATURES = (
         "reverse_affinity",
         "How well the viewer fits what the candidate has liked; one half is average.",
         lambda request, pool: logistic(pairs.dots(pool.table["taste"], request.viewer.row["looks"])),
+        source="behaviour",
         default=0.5,
         learnt="like",
     ),
@@ -130,6 +136,7 @@ MEMBER_FEATURES = (
         "selectivity",
         "How freely the candidate gives likes; one half is average.",
         lambda request, pool: logistic(pool.table["selectivity"]),
+        source="behaviour",
         default=0.5,
         learnt="like",
     ),
@@ -137,6 +144,7 @@ MEMBER_FEATURES = (
         "appeal",
         "How freely others like the candidate; one half is average.",
         lambda request, pool: logistic(pool.table["appeal"]),
+        source="behaviour",
         default=0.5,
         learnt="like",
     ),
@@ -146,32 +154,43 @@ MEMBER_FEATURES = (
         lambda request, pool: np.minimum(
             np.log1p(np.maximum(pool.table["popularity"], 0.0)) / np.log1p(100.0), 1.0
         ),
+        source="events",
     ),
     Feature(
-        "activity", "How recently the candidate was active: 1 now, one half after three days.", _activity
+        "activity",
+        "How recently the candidate was active: 1 now, one half after three days.",
+        _activity,
+        source="events",
     ),
     Feature(
         "shared_interests",
         "Interests both have: one half for one, three quarters for two.",
         _shared("interests"),
+        source="profile",
     ),
     Feature(
-        "shared_skills", "Skills both have: one half for one, three quarters for two.", _shared("skills")
+        "shared_skills",
+        "Skills both have: one half for one, three quarters for two.",
+        _shared("skills"),
+        source="profile",
     ),
     Feature(
         "same_industry",
         "1 when both work in the same industry.",
         lambda request, pool: request.viewer.row["industries"] & pool.table["industries"] != 0,
+        source="profile",
     ),
     Feature(
         "complementary_crafts",
         "Crafts of the candidate that complete the viewer's: one half for one.",
         _complementary,
+        source="profile",
     ),
     Feature(
         "mutual_connections",
         "Connections both share, visible to both: one half for one.",
         lambda request, pool: some(mutual_counts(request, pool)),
+        source="graph",
     ),
     Feature(
         "adamic_adar",
@@ -179,36 +198,49 @@ MEMBER_FEATURES = (
         lambda request, pool: some(
             pairs.look_up(pool.table["number"], request.mutual.numbers, request.mutual.adamic_adar)
         ),
+        source="graph",
     ),
     Feature(
         "pagerank",
         "How often a walk from the viewer over connections and matches comes by; 1 for the nearest.",
         lambda request, pool: pairs.look_up(pool.table["number"], *request.near),
+        source="graph",
     ),
-    Feature("closeness", "How near they live: 1 in the same cell, one half at 10 km.", closeness),
+    Feature(
+        "closeness", "How near they live: 1 in the same cell, one half at 10 km.", closeness, source="profile"
+    ),
     Feature(
         "age_closeness",
         "How near their ages are: 1 when equal, one half seven years apart.",
         lambda request, pool: np.exp2(-np.abs(pairs.age_gap(request.viewer.row, pool.table)) / 7.0),
+        source="profile",
     ),
-    Feature("newcomer", "1 for a candidate who joined today, falling to 0 over two weeks.", _newcomer),
+    Feature(
+        "newcomer",
+        "1 for a candidate who joined today, falling to 0 over two weeks.",
+        _newcomer,
+        source="profile",
+    ),
     FATIGUE,
     Feature(
         "inbox_load",
         "How full the candidate's inbox is, by unread likes now: 1 when full. Below 0, others come first.",
         recent.inbox_load,
+        source="moment",
         weight=-0.05,
     ),
     Feature(
         "presence",
         "1 for a candidate who was recently active, as of this second.",
         recent.presence,
+        source="moment",
         weight=0.02,
     ),
     Feature(
         "less_like_this",
         "How much a candidate shares what the viewer asked less of: that far away, of that industry.",
         recent.less_like_this,
+        source="moment",
         weight=-0.2,
     ),
     REPLY,
@@ -220,24 +252,33 @@ PLACE_FEATURES = (
         "taste",
         "How well the place is liked, and fits the viewer; one half is average.",
         lambda request, pool: logistic(pairs.dots(request.viewer.row["taste"], pool.table["looks"])),
+        source="behaviour",
         default=0.5,
         learnt="like",
     ),
-    Feature("closeness", "How near the place is to the viewer's home: one half at 10 km.", closeness),
+    Feature(
+        "closeness",
+        "How near the place is to the viewer's home: one half at 10 km.",
+        closeness,
+        source="profile",
+    ),
     Feature(
         "popularity",
         "Saves and visits in 90 days, on a log scale; 1 from 1,000.",
         lambda request, pool: np.clip(pool.table["popularity"] / np.log1p(1000.0), 0.0, 1.0),
+        source="events",
     ),
     Feature(
         "curated",
         "1 at the top of a curated list, one half at its second place; 0 in none.",
         lambda request, pool: pool.table["curated"],
+        source="lists",
     ),
     Feature(
         "friends_saved",
         "Connections of the viewer who saved the place: one half for one.",
         lambda request, pool: some(friends_saved_counts(request, pool)),
+        source="graph",
     ),
     Feature(
         "affordable",
@@ -245,6 +286,7 @@ PLACE_FEATURES = (
         lambda request, pool: np.where(
             pool.table["price_band"] > 0, (4.0 - pool.table["price_band"]) / 3.0, 0.5
         ),
+        source="profile",
     ),
     FATIGUE,
 )

@@ -83,7 +83,7 @@ def test_a_broken_feature_costs_its_adjustment_and_is_told(monkeypatch):
     def broken(request, pool):
         raise ZeroDivisionError
 
-    feature = registry.Feature("activity", "Broken.", broken, default=0.25)
+    feature = registry.Feature("activity", "Broken.", broken, "events", default=0.25)
     monkeypatch.setitem(registry.FEATURES["member"], "activity", feature)
     snapshot, _ = people(ann={}, bob={})
     request = request_for(snapshot, 1, params=PipelineParams(weights={"activity": 1.0}))

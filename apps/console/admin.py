@@ -60,7 +60,7 @@ class DeliveryAdmin(LargeInspectAdmin):
         return None if number_of(term) is None else term
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        return super().get_queryset(request).defer("viewer_state")
+        return super().get_queryset(request).defer("viewer_state", "features")
 
     def attach(self, rows: list[Any]) -> None:
         names = names_of([("member", row.viewer) for row in rows])

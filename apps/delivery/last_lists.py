@@ -88,4 +88,5 @@ def only_those(slate: Slate, stays: npt.NDArray[np.bool_]) -> Slate:
         eligible=slate.eligible,
         trace=slate.trace,
         caps=slate.caps[kept] if len(slate.caps) else slate.caps,
+        served=slate.served,
     )

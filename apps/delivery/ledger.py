@@ -32,7 +32,7 @@ _NUMBERS = {
 # ARGV: generation, limit, caps (packed <u2 daily, <u2 hourly: once for all, or per candidate), now (s),
 #   hold for (s), candidates (packed <i4), payload, viewer state, digest of the request's parameters (empty:
 #   no request id), what to keep as the viewer's last list (empty: what is there stays), exposures run out
-#   after (s), tag of the delivery, viewer.
+#   after (s), tag of the delivery, viewer, what the list was made of (empty: it is not logged).
 # Whoever another list of this viewer holds already is left out: two requests at once show nobody twice.
 # A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed the cap.
 # For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it.
@@ -113,7 +113,7 @@ end
 if kept_count > 0 and ARGV[10] ~= '' then redis.call('SET', KEYS[8], ARGV[10], 'EX', %(last)d) end
 local shown = table.concat(kept)
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', '%(most)d', '*', 'p', ARGV[7], 's', ARGV[8], 'k', shown,
-           'g', gone_count, 'c', capped_count)
+           'g', gone_count, 'c', capped_count, 'f', ARGV[14])
 if ARGV[9] ~= '' then
   redis.call('SET', KEYS[7], struct.pack('<I2I2I2', kept_count, gone_count, capped_count) .. ARGV[9] .. shown
              .. ARGV[7], 'EX', %(seconds)d)
@@ -172,6 +172,7 @@ class Order:
     request_key: str = ""
     request_digest: bytes = b""
     last_list: bytes = b""
+    features: bytes = b""
 
 
 def reserve(order: Order) -> Reservation:
@@ -202,7 +203,8 @@ def keys_and_args(order: Order) -> tuple[list[str], list[Any]]:
     numbers = np.ascontiguousarray(order.candidates, "<i4").tobytes()
     args = [order.generation, order.limit, _caps(order), repr(order.now), order.hold_seconds, numbers]
     args += [order.payload, order.viewer_state, order.request_digest, order.last_list]
-    return keys, [*args, wait_seconds(order.hold_seconds), order.delivery.bytes[8:], order.viewer]
+    args += [wait_seconds(order.hold_seconds), order.delivery.bytes[8:], order.viewer, order.features]
+    return keys, args
 
 
 def _caps(order: Order) -> bytes:

@@ -27,6 +27,7 @@ from apps.delivery.runtime import Runtime
 from apps.delivery.state import DAY, I32, NOBODY, ViewerState, read_state, with_facts
 from apps.delivery.told import inputs_of, pack, told_by
 from apps.delivery.world import World
+from apps.interactions.served import is_logged
 from apps.pipeline.contracts import Request, Slate, Viewer
 from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.ranking.matching import meets, words_of_numbers
@@ -243,6 +244,7 @@ def request_of(prepared: Prepared) -> Request:
         pacing=prepared.pacing,
         reserve=RESERVE,
         widths=prepared.widths,
+        logs_features=not question.dry_run and is_logged(prepared.delivery),
     )
 
 

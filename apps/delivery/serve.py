@@ -33,6 +33,7 @@ from apps.delivery.state import I32, ViewerState, is_in, with_facts
 from apps.delivery.tally import Tally
 from apps.delivery.world import World
 from apps.interactions.grants import grant_file
+from apps.interactions.served import pack
 from apps.pipeline.contracts import Slate
 from apps.releases.params import release_for
 
@@ -196,6 +197,7 @@ def _reserved(
         request_key=question.request_key,
         request_digest=question.digest if question.request_key else b"",
         last_list=_to_keep(prepared, slate, payload),
+        features=pack(slate.served),
     )
     reservation = ledger.reserve(order)
     if reservation.answered is not None:  # another request with this id was faster
@@ -253,7 +255,14 @@ def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any], told:
         lost = gone | blocked
         kept = np.flatnonzero(~lost & ~has_cap)[: prepared.question.limit].tolist()
         capped = int((has_cap & ~lost).sum())
-        row = delivery_of(payload, kept, gone=int(lost.sum()), capped=capped, viewer_state=told)
+        row = delivery_of(
+            payload,
+            kept,
+            gone=int(lost.sum()),
+            capped=capped,
+            viewer_state=told,
+            features=pack(slate.served),
+        )
         truth.ask(lambda: store([row]))
     except truth.TruthAway:
         return answer_of(prepared.world, payload | {"degraded": ["safety_unavailable"]}, [])

@@ -22,6 +22,7 @@ from apps.common.valkey import background_client
 from apps.interactions.erasure import without_erased
 from apps.interactions.models import Delivery
 from apps.interactions.partitions import ensure_partitions
+from apps.interactions.served import unpack
 
 log = logging.getLogger(__name__)
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -61,7 +62,13 @@ def store(rows: list[Delivery]) -> None:
 
 
 def delivery_of(
-    payload: Mapping[str, Any], kept: list[int], *, gone: int, capped: int, viewer_state: bytes
+    payload: Mapping[str, Any],
+    kept: list[int],
+    *,
+    gone: int,
+    capped: int,
+    viewer_state: bytes,
+    features: bytes = b"",
 ) -> Delivery:
     """The row of a payload, of whose candidates the positions `kept` were shown, in that order."""
     columns = {name: [payload[name][i] for i in kept] for name in PER_CANDIDATE}
@@ -79,6 +86,7 @@ def delivery_of(
         trace=trace,
         **said,
         **columns,
+        **unpack(features),
     )
 
 
@@ -104,6 +112,7 @@ def _read(client: redis.Redis, entry: Entry) -> Delivery | None:
             gone=int(fields[b"g"]),
             capped=int(fields[b"c"]),
             viewer_state=fields.get(b"s", b""),
+            features=fields.get(b"f", b""),
         )
     except (KeyError, ValueError, IndexError, TypeError) as error:
         log.error("A delivery can't be read and is set aside: %r", error)

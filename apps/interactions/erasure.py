@@ -2,9 +2,9 @@
 
 What goes: the member's row, trips and edges; every event and kept fact of what they did or was done to them;
 their relationships, both ways; deliveries to them. In deliveries to others their number becomes 0 (nobody),
-so that the columns still agree. What stays: event ids without content (an id is never used twice), and the
-number with the time of the erasure, which masks old snapshots. Others' packed viewer states may hold the
-number, which is nobody's; those that hold a newcomer's row go.
+so that the columns still agree, and what was computed of them becomes zeros. What stays: event ids without
+content (an id is never used twice), and the number with the time of the erasure, which masks old snapshots.
+Others' packed viewer states may hold the number, which is nobody's; those that hold a newcomer's row go.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from django.db import connection, transaction
 from apps.common import clock
 from apps.interactions.bonds import ERASING
 from apps.interactions.models import Delivery
+from apps.interactions.served import NOBODY, without
 from apps.members.models import Erasure
 from apps.members.selectors import numbers_of, unknown_member
 from apps.members.services import remove_member
 from apps.surfaces.models import Surface
 
-NOBODY = 0
 OVERLAP = timedelta(hours=1)  # longer than the first masking takes
 _EVENTS = """
 DELETE FROM interactions_event
@@ -38,12 +38,18 @@ _STATEMENTS = (
     "WHERE actor = %(number)s OR (target = %(number)s AND target_kind = 'member')",
     "DELETE FROM interactions_delivery WHERE viewer = %(number)s",
 )
+_ROW = "4 * cardinality(feature_names)"  # bytes of one candidate's features
 _MASK = f"""
 UPDATE interactions_delivery SET candidates = array_replace(candidates, %(number)s, {NOBODY}),
     viewer_state = CASE WHEN inputs -> 'newcomers' @> to_jsonb(%(number)s::integer) THEN NULL
-        ELSE viewer_state END
+        ELSE viewer_state END,
+    features = CASE WHEN %(number)s = ANY(feature_numbers) THEN overlay(features
+        PLACING decode(repeat('00', {_ROW}), 'hex')
+        FROM {_ROW} * (array_position(feature_numbers, %(number)s) - 1) + 1) ELSE features END,
+    feature_numbers = array_replace(feature_numbers, %(number)s, {NOBODY})
 WHERE served_at >= %(since)s
-    AND (%(number)s = ANY(candidates) OR inputs -> 'newcomers' @> to_jsonb(%(number)s::integer))
+    AND (%(number)s = ANY(candidates) OR inputs -> 'newcomers' @> to_jsonb(%(number)s::integer)
+        OR %(number)s = ANY(feature_numbers))
     AND surface IN (SELECT key FROM surfaces_surface WHERE kind = 'member')
 """
 
@@ -83,7 +89,7 @@ def without_erased(deliveries: Sequence[Delivery]) -> list[Delivery]:
     """Deliveries that were on their way at an erasure, as it would have left them. In a transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [ERASING])
-    numbers = {number for row in deliveries for number in (row.viewer, *row.candidates, *_new_in(row))}
+    numbers = {number for row in deliveries for number in _named_in(row)}
     erased = set(Erasure.objects.filter(number__in=numbers).values_list("number", flat=True))
     if not erased:
         return list(deliveries)
@@ -92,9 +98,14 @@ def without_erased(deliveries: Sequence[Delivery]) -> list[Delivery]:
     for row in kept:
         if row.surface not in of_places:
             row.candidates = [NOBODY if number in erased else number for number in row.candidates]
+            without(row, erased)
             if erased.intersection(_new_in(row)):
                 row.viewer_state = None
     return kept
+
+
+def _named_in(row: Delivery) -> list[int]:
+    return [row.viewer, *row.candidates, *_new_in(row), *(row.feature_numbers or [])]
 
 
 def _new_in(row: Delivery) -> list[int]:

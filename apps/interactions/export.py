@@ -8,8 +8,9 @@ from typing import Any
 from django.db.models import Q
 
 from apps.interactions.models import Delivery, Event, Relationship
-from apps.members.models import Connection, Member, Trip
+from apps.members.models import Connection, EarlierProfile, Member, Trip
 from apps.members.selectors import member_body, member_by_id
+from apps.surfaces.models import Market
 
 
 def member_export(external_id: str) -> dict[str, Any]:
@@ -22,11 +23,25 @@ def member_export(external_id: str) -> dict[str, Any]:
     ids = dict(
         Member.objects.filter(number__in=[n for n in targets if n]).values_list("number", "external_id")
     )
+    markets: dict[int | None, str] = {market.pk: market.key for market in Market.objects.all()}
     return {
         "member": member_body(member),
         "trips": [
             {"market": trip.market.key, "starts_on": str(trip.starts_on), "ends_on": str(trip.ends_on)}
             for trip in Trip.objects.filter(member=member).select_related("market")
+        ],
+        "earlier_profiles": [
+            {
+                "until": one.until.isoformat(),
+                "birth_date": one.birth_date and one.birth_date.isoformat(),
+                "home_market": markets.get(one.home_market_id),
+                "home_cell": one.home_cell,
+                "industries": one.industries,
+                "crafts": one.crafts,
+                "skills": one.skills,
+                "interests": one.interests,
+            }
+            for one in EarlierProfile.objects.filter(member=member).order_by("until")
         ],
         "connections": [
             {"with": edge.b.external_id if edge.a_id == member.pk else edge.a.external_id, "kind": edge.kind}

@@ -201,6 +201,10 @@ class Delivery(models.Model):
     hold_seconds = models.IntegerField(db_default=1800)
     counted = models.BooleanField(db_default=True)  # False: answered without the ledger
     price_version = models.BigIntegerField(db_default=0)  # of the pacing prices that were subtracted
+    # Of a share of deliveries (served.py): what the best of its pool were judged by, float32 by number.
+    feature_names = ArrayField(models.TextField(), null=True)
+    feature_numbers = ArrayField(models.IntegerField(), null=True)
+    features = models.BinaryField(null=True)
     copied_at = models.DateTimeField(db_default=Now())
 
     class Meta:

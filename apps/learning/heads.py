@@ -5,7 +5,7 @@ reply  label: of two who matched, one wrote and was answered within 72 hours of 
 stays  label: a viewer who decided about a candidate did anything in days 8 to 28 after that day.
        Censored: decisions younger than 28 days, and so all of members younger than that. Features: what
        behaviour does not move.
-What is censored is left out, not counted as no. Profiles are those of today: they keep no history. It says
+What is censored is left out, not counted as no. Profiles are those of the label's moment (as_of.py). It says
 what goes along with an answer or with staying, not what brings it about.
 """
 
@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.learning import quality
+from apps.learning.as_of import Past
 from apps.learning.decisions import Decisions, decisions_of, split_by_time
-from apps.learning.like_model import Model, Partners, fit_like_model, measure
-from apps.learning.rankers import pairs_of
+from apps.learning.like_model import Model, fit_like_model, measure
 from apps.pipeline.contracts import F32, I32
 from apps.pipeline.features.chances import ASKED_WITH, like_probability
 from apps.pipeline.snapshot import Table
@@ -61,9 +61,7 @@ def came_back(decisions: Decisions, rows: I32, days: npt.NDArray[Any], *, now: f
     return replace(decisions, liked=back)
 
 
-def fit_heads(
-    past: Table, since: int, outcomes: Outcomes, partners: Partners
-) -> tuple[dict[str, Model], dict[str, Any]]:
+def fit_heads(past: Past, since: int, outcomes: Outcomes) -> tuple[dict[str, Model], dict[str, Any]]:
     """Models and reports by name. `past`: the members, with what was learnt of decisions up to `since`."""
     after = outcomes.replies.take(outcomes.replies.at > since)  # what the features know happened before
     models: dict[str, Model] = {}
@@ -71,22 +69,22 @@ def fit_heads(
     for name, labels in (("reply", after), ("stays", outcomes.stays)):
         labels = _sample(labels)
         fitted, last = split_by_time(labels, FITTED)
-        judged = fit_like_model(_asked(name, past, fitted, partners), fitted.liked, penalty=PENALTY)
+        judged = fit_like_model(_asked(name, past, fitted), fitted.liked, penalty=PENALTY)
         if judged is None or last.liked.all() or not last.liked.any():
             continue
-        features = _asked(name, past, last, partners)
+        features = _asked(name, past, last)
         report[name] = measure(features, last.liked, judged) | {
             "yes": float(last.liked.mean()),
-            "by_group": _by_group(past, last, like_probability(features, judged)),
+            "by_group": _by_group(past.sources, last, like_probability(features, judged)),
         }
-        final = fit_like_model(_asked(name, past, labels, partners), labels.liked, penalty=PENALTY)
+        final = fit_like_model(_asked(name, past, labels), labels.liked, penalty=PENALTY)
         if final is not None:
             models[name] = final
     return models, report
 
 
-def _asked(name: str, past: Table, some: Decisions, partners: Partners) -> Mapping[str, F32]:
-    forward, backward = pairs_of(past, past, some, partners)
+def _asked(name: str, past: Past, some: Decisions) -> Mapping[str, F32]:
+    forward, backward = past.features(some)
     assert backward is not None
     return ASKED_WITH[name](forward, backward)
 

@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.learning.as_of import NOTHING_EARLIER, NOTHING_SERVED, Earlier, Past, ServedPairs
 from apps.learning.decisions import Decisions, split_by_time
 from apps.learning.heads import NO_OUTCOMES, Outcomes, fit_heads
 from apps.learning.like_model import MOST, Partners
-from apps.learning.rankers import fit_rankers, pairs_of
-from apps.learning.representation import represent_members, with_columns
+from apps.learning.rankers import fit_rankers
+from apps.learning.representation import Representation, represent_members, with_columns
+from apps.pipeline.contracts import F32
 from apps.pipeline.features.tower import profile_matrix
 from apps.pipeline.snapshot import Table
 
@@ -46,13 +48,19 @@ def learn_members(
     today: int,
     partners: Partners = None,
     outcomes: Outcomes = NO_OUTCOMES,
+    before: Earlier = NOTHING_EARLIER,
+    served: ServedPairs = NOTHING_SERVED,
 ) -> Learnt:
-    """Learns one surface. Decisions are by row of `table`; without any, profiles and defaults stand."""
+    """Learns one surface. Decisions are by row of `table`; without any, profiles and defaults stand.
+
+    `before`: profiles that those of `table` replaced; `served`: features that were logged with lists.
+    """
     profiles = profile_matrix(table, "member", today=today)
     earlier, later = split_by_time(decisions, EARLIER)
-    past = with_columns(table, represent_members(earlier, profiles).columns)
-    ranked = fit_rankers(_sample(later), lambda some: pairs_of(past, past, some, partners), "like")
-    heads, said = fit_heads(past, int(earlier.at.max(initial=0)), outcomes, partners)
+    people = rows_then(table, before, represent_members(earlier, profiles), profiles, today)
+    past = Past(people, people, (len(table), len(table)), (before, before), served, partners)
+    ranked = fit_rankers(_sample(later), past.features, "like")
+    heads, said = fit_heads(past, int(earlier.at.max(initial=0)), outcomes)
     models = {**ranked.models, **heads}
     everything = represent_members(decisions, profiles)
     columns: dict[str, npt.NDArray[Any]] = {
@@ -70,10 +78,21 @@ def learn_members(
             "likes": likes,
             "mean_log_odds": everything.mean,
             "models": sorted(models),
+            "earlier_profiles": len(before),
+            "served_pairs": len(served.source),
             **ranked.report,
             **said,
         },
     )
+
+
+def rows_then(table: Table, before: Earlier, found: Representation, profiles: F32, today: int) -> Table:
+    """Rows of today and then earlier ones, with what a block of decisions tells of them."""
+    present = with_columns(table, found.columns)
+    if not len(before):
+        return present
+    change = profile_matrix(before.table, "member", today=today) - profiles[before.row]
+    return present.concat(with_columns(before.table, found.of_earlier(before.row, change)))
 
 
 def _sample(decisions: Decisions) -> Decisions:

@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.learning.as_of import NOTHING_EARLIER, NOTHING_SERVED, Earlier, PairsOf, Past, ServedPairs
 from apps.learning.content import Target, fit_map
 from apps.learning.decisions import Decisions, decisions_of, split_by_time
-from apps.learning.members import EARLIER, Learnt
+from apps.learning.members import EARLIER, Learnt, rows_then
 from apps.learning.pair_map import fit_pair_map, moved, residuals
-from apps.learning.rankers import PairsOf, Rankers, fit_rankers, pairs_of
-from apps.learning.representation import with_columns
-from apps.learning.shrinkage import fit_effects, log_odds, unshrunk
+from apps.learning.rankers import Rankers, fit_rankers
+from apps.learning.representation import Representation, with_columns
+from apps.learning.shrinkage import counts, fit_effects, log_odds, unshrunk
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.tower import profile_matrix
 from apps.pipeline.snapshot import DIMENSIONS, Table
@@ -44,16 +45,21 @@ def learn_places(
     shown: Decisions,
     popularity: npt.NDArray[Any],
     today: int,
+    before: Earlier = NOTHING_EARLIER,
+    served: ServedPairs = NOTHING_SERVED,
 ) -> Learnt:
-    """Learns one surface. `saves` are all liked, `shown` are impressions; by row of viewers and places."""
+    """Learns one surface. `saves` are all liked, `shown` are impressions; by row of viewers and places.
+
+    `before`: profiles that those of viewers replaced; `served`: features that were logged with lists.
+    """
     places = with_columns(places, {"popularity": popularity})
     pairs = _with_other_class(places, saves, shown)
     profiles = tuple(profile_matrix(table, table.kind, today=today) for table in (viewers, places))
-    ranked = _rankers(places, viewers, pairs, *profiles)
+    ranked = _rankers(places, viewers, pairs, profiles, before, served, today)
     of_viewers, of_places, content = _represent(pairs, *profiles)
     return Learnt(
         table=with_columns(places, of_places),
-        viewers=with_columns(viewers, of_viewers),
+        viewers=with_columns(viewers, of_viewers.columns),
         content=content,
         models=ranked.models,
         arrays=ranked.arrays,
@@ -61,7 +67,7 @@ def learn_places(
     )
 
 
-def _represent(pairs: Decisions, viewers: F32, places: F32) -> tuple[Columns, Columns, Columns]:
+def _represent(pairs: Decisions, viewers: F32, places: F32) -> tuple[Representation, Columns, Columns]:
     """Columns of viewers and of places, and the tower's maps; both sides by their profiles."""
     plain = fit_effects(pairs, len(viewers), len(places), k=K)
     selectivity, appeal = (
@@ -89,10 +95,13 @@ def _represent(pairs: Decisions, viewers: F32, places: F32) -> tuple[Columns, Co
         "place_looks_weights": np.column_stack([fit.looks, appeal]),
         "selectivity_weights": selectivity,
     }
-    of_viewers = {
-        "taste": np.column_stack([taste, np.ones(len(taste))]),
-        "selectivity": effects.selectivity,
-    }
+    decided = counts(pairs.source, len(viewers))
+    of_viewers = Representation(
+        {"taste": np.column_stack([taste, np.ones(len(taste))]), "selectivity": effects.selectivity},
+        content,
+        effects.mean,
+        {"taste": decided / (decided + OWN), "selectivity": effects.selectivity_reliability},
+    )
     return of_viewers, {"looks": np.column_stack([looks, effects.appeal])}, content
 
 
@@ -112,15 +121,27 @@ def _dots(taste: F32, looks: F32, pairs: Decisions) -> F32:
 
 
 def _rankers(
-    places: Table, viewers: Table, pairs: Decisions, viewer_profiles: F32, place_profiles: F32
+    places: Table,
+    viewers: Table,
+    pairs: Decisions,
+    profiles: tuple[F32, ...],
+    before: Earlier,
+    served: ServedPairs,
+    today: int,
 ) -> Rankers:
     """Fitted on the later pairs, with features from the earlier ones."""
     earlier, later = split_by_time(pairs, EARLIER)
-    of_viewers, of_places, _ = _represent(earlier, viewer_profiles, place_profiles)
-    past_viewers, past_places = with_columns(viewers, of_viewers), with_columns(places, of_places)
+    of_viewers, of_places, _ = _represent(earlier, *profiles)
+    past = Past(
+        rows_then(viewers, before, of_viewers, profiles[0], today),
+        with_columns(places, of_places),
+        (len(viewers), len(places)),
+        (before, NOTHING_EARLIER),
+        served,
+    )
 
     def features(some: Decisions) -> PairsOf:
-        found, _ = pairs_of(past_viewers, past_places, some, None)
+        found, _ = past.features(some)
         return {name: found[name] for name in MODEL}, None
 
     return fit_rankers(later, features, "save")

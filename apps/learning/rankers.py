@@ -13,18 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.learning.as_of import PairsOf
 from apps.learning.decisions import Decisions, split_by_time
 from apps.learning.heavy_model import HeavyModel, compare, fit_heavy_model
-from apps.learning.like_model import Model, Partners, features_of, fit_like_model, measure
+from apps.learning.like_model import Model, fit_like_model, measure
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.chances import like_probability
 from apps.pipeline.ranking.heavy import with_interactions
-from apps.pipeline.ranking.predictions import both_ways
-from apps.pipeline.snapshot import Table
 
 FITTED = 0.5  # of the decisions fit the models that the report measures on the rest
-
-PairsOf = tuple[Mapping[str, F32], Mapping[str, F32] | None]  # features, and with the roles swapped
 
 
 @dataclass(frozen=True)
@@ -34,14 +31,6 @@ class Rankers:
     models: Mapping[str, Any] = field(default_factory=dict)
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     report: Mapping[str, Any] = field(default_factory=dict)
-
-
-def pairs_of(sources: Table, targets: Table, some: Decisions, partners: Partners) -> PairsOf:
-    """Pair features [n] of each decision; in both directions where the targets are members too."""
-    if targets.kind == "place":
-        return features_of(sources, targets, some, partners), None
-    source, target = sources.gather(some.source), targets.gather(some.target)
-    return both_ways(source, target, kind="member", partners=partners)
 
 
 def fit_rankers(decisions: Decisions, features: Callable[[Decisions], PairsOf], name: str) -> Rankers:

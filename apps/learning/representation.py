@@ -7,7 +7,7 @@ is the same rule for a member who joined today and for one who was always there.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from apps.learning.content import Target, fit_map, fit_maps
 from apps.learning.decisions import Decisions
 from apps.learning.factors import factorise
 from apps.learning.shrinkage import Effects, K, counts, fit_effects, unshrunk
-from apps.pipeline.contracts import F32
+from apps.pipeline.contracts import F32, I32
 from apps.pipeline.snapshot import Table
 
 Content = Mapping[str, npt.NDArray[Any]]  # by name, without the surface
@@ -26,11 +26,24 @@ BLEND = 10.0  # decisions at which an embedding is half behaviour
 
 @dataclass(frozen=True)
 class Representation:
-    """Columns for the rows of a table, and the maps that give them to anybody else."""
+    """Columns for the rows of a table, and the maps that give them to anybody else.
 
-    columns: Mapping[str, F32]
+    `behaviour` [n] by column: how much of it a row's own decisions tell; the rest is its profile's.
+    """
+
+    columns: Mapping[str, npt.NDArray[Any]]
     content: Content
     mean: float
+    behaviour: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+
+    def of_earlier(self, rows: I32, change: F32) -> dict[str, npt.NDArray[Any]]:
+        """The columns of these rows under other profiles: `change` [m, d] is that profile minus theirs."""
+        result: dict[str, npt.NDArray[Any]] = {}
+        for name, column in self.columns.items():
+            told = change @ self.content[f"{name}_weights"]
+            rest = 1.0 - self.behaviour[name][rows]
+            result[name] = column[rows] + (rest[:, None] if told.ndim > 1 else rest) * told
+        return result
 
 
 def represent_members(
@@ -67,7 +80,13 @@ def represent_members(
         "looks": blended(looks, profiles @ content["looks_weights"], received, blend),
         **_effect_columns(effects),
     }
-    return Representation(columns, content, effects.mean)
+    behaviour = {
+        "taste": given / (given + blend),
+        "looks": received / (received + blend),
+        "selectivity": effects.selectivity_reliability,
+        "appeal": effects.appeal_reliability,
+    }
+    return Representation(columns, content, effects.mean, behaviour)
 
 
 def with_columns(table: Table, columns: Mapping[str, npt.NDArray[Any]]) -> Table:

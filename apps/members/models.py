@@ -119,6 +119,27 @@ class Member(models.Model):
         return f"{self.display_name} ({self.external_id})"
 
 
+class EarlierProfile(models.Model):
+    """What a profile said until it was edited: the facts that features are made of, and nothing else.
+
+    A trigger writes it. Learning joins it to what was decided before the edit; it goes with its member.
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    member = models.ForeignKey(Member, on_delete=models.CASCADE, related_name="+", db_column="number")
+    until = models.DateTimeField(db_default=Now())
+    birth_date = models.DateField(null=True)
+    home_market_id = models.IntegerField(null=True)
+    home_cell = models.IntegerField(null=True)
+    industries = ArrayField(models.CharField(max_length=40))
+    crafts = ArrayField(models.CharField(max_length=40))
+    skills = ArrayField(models.CharField(max_length=40))
+    interests = models.JSONField()
+
+    def __str__(self) -> str:
+        return f"{self.member_id} until {self.until:%Y-%m-%d}"
+
+
 class Trip(models.Model):
     """Where a member will be: on these days they draw from that market and are shown there."""
 

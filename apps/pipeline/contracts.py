@@ -82,6 +82,7 @@ class Request:
     pacing: Pacing | None = None  # the pacer's part of the price
     reserve: int = 40  # how many more to return in order, for backfill by the guard
     widths: Widths = FULL  # narrower where time is short
+    logs_features: bool = False  # the slate says what the best were judged by
 
     @property
     def data(self) -> SurfaceData:
@@ -129,6 +130,15 @@ def empty_pool(kind: str) -> Pool:
 
 
 @dataclass(frozen=True)
+class Served:
+    """What candidates were judged by: row i of `values` [n, names] is of numbers[i]."""
+
+    names: tuple[str, ...]
+    numbers: I32
+    values: F32
+
+
+@dataclass(frozen=True)
 class Slate:
     """The answer: candidates in order, the first `limit` to be shown, the rest a reserve for backfill.
 
@@ -148,6 +158,7 @@ class Slate:
         default_factory=lambda: NOBODY
     )  # everybody who was scored: a replay needs their signals
     caps: I32 = field(default_factory=lambda: NO_CAPS)  # [n, 2] exposures in a day and in an hour; 0: no cap
+    served: Served | None = None  # only where the request asked for it
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from apps.pipeline.params import FULL
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import effects, words_of
 from apps.pipeline.ranking.score import parts_of, score_pool, signals_in
+from apps.pipeline.ranking.served import served_of
 from apps.pipeline.reranking import random_order
 from apps.pipeline.reranking.order import Order, by_score
 from apps.pipeline.reranking.reasons import reasons_of
@@ -119,6 +120,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
         pool=pool if trace.detailed else None,
         ranked=pool.table["number"],
         caps=caps_of(request, np.ascontiguousarray(words), len(table)),
+        served=served_of(request, pool, kept) if request.logs_features else None,
     )
 
 

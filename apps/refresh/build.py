@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.learning.as_of import Earlier, ServedPairs
 from apps.learning.decisions import Decisions, decisions_of
 from apps.learning.graphs import connections_graph, friends_places_graph
 from apps.learning.heads import Outcomes, came_back
@@ -50,6 +51,8 @@ class Behaviour:
     matches: Mapping[str, tuple[I32, I32]]  # by surface of members
     answers: Mapping[str, Found]  # the same: whether those who matched talked
     active_days: Found
+    served: Mapping[str, Found]  # by surface: features of decided pairs, as they were logged
+    earlier: Found  # facts of members' profiles until they were edited
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,7 @@ def read_source(until: datetime, previous: columns.Vocabulary | None, kept: Snap
             viewers=active,
             away=travellers(markets, today),
             places=columns.place_table(markets=markets, vocabulary=words, today=today),
-            behaviour=None if kept else _behaviour(surfaces, until),
+            behaviour=None if kept else _behaviour(surfaces, until, markets, words),
             saves=reading.saves(until),
             connections=reading.visible_connections(),
             blocks=reading.blocks(),
@@ -169,6 +172,8 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
             today=today,
             partners=partners,
             outcomes=_outcomes(source, decisions, behaviour.answers[surface.key], behaviour.active_days),
+            before=_earlier(source.shown, behaviour.earlier),
+            served=_served(source.shown, source.shown, behaviour.served[surface.key]),
         )
     shown = behaviour.impressions[surface.key]
     return learn_places(
@@ -178,7 +183,24 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
         shown=_by_row(shown, source.viewers, source.places, np.zeros(len(shown["actor"]), "?")),
         popularity=_place_popularity(source, found, behaviour.visits),
         today=today,
+        before=_earlier(source.viewers, behaviour.earlier),
+        served=_served(source.viewers, source.places, behaviour.served[surface.key]),
     )
+
+
+def _earlier(present: Table, found: Found) -> Earlier:
+    """Rows as they were before an edit: of what is kept no more, today's stands."""
+    rows = rows_of(present["number"], found["number"])
+    here = np.flatnonzero(rows >= 0)
+    facts = {name: column[here] for name, column in found.items() if name not in ("number", "until")}
+    return Earlier(with_columns(present.gather(rows[here]), facts), rows[here], found["until"][here])
+
+
+def _served(sources: Table, targets: Table, found: Found) -> ServedPairs:
+    source, target = rows_of(sources["number"], found["actor"]), rows_of(targets["number"], found["target"])
+    here = np.flatnonzero((source >= 0) & (target >= 0))
+    logged = {name: column[here] for name, column in found.items() if name not in ("actor", "target", "at")}
+    return ServedPairs(source[here], target[here], found["at"][here], logged)
 
 
 def _outcomes(source: Source, decisions: Decisions, answers: Found, active: Found) -> Outcomes:
@@ -261,7 +283,9 @@ def _activity(until: datetime, kept: Snapshot | None) -> Found:
     }
 
 
-def _behaviour(surfaces: Mapping[str, Surface], until: datetime) -> Behaviour:
+def _behaviour(
+    surfaces: Mapping[str, Surface], until: datetime, markets: columns.Markets, words: columns.Vocabulary
+) -> Behaviour:
     places = [key for key, surface in surfaces.items() if surface.kind == "place"]
     return Behaviour(
         decisions={key: reading.decisions_on(key, s.kind, until) for key, s in surfaces.items()},
@@ -270,6 +294,8 @@ def _behaviour(surfaces: Mapping[str, Surface], until: datetime) -> Behaviour:
         matches={key: reading.matches_on(key, until) for key in surfaces if key not in places},
         answers={key: reading.answers_on(key, until) for key in surfaces if key not in places},
         active_days=reading.active_days(until),
+        served={key: reading.served_on(key, surface.kind, until) for key, surface in surfaces.items()},
+        earlier=columns.earlier_profiles(until, markets=markets, vocabulary=words),
     )
 
 

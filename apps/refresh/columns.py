@@ -7,7 +7,7 @@ columns stay zero: apps.learning and the content tower fill them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,13 @@ SELECT m.number, m.home_market_id, m.home_cell, m.gender, m.seeking, m.intents,
        floor(extract(epoch FROM m.joined_at) / 86400)::int,
        coalesce(floor(extract(epoch FROM m.last_active_at) / 3600)::int, 0)
 FROM members_member m WHERE {condition} ORDER BY m.number
+"""
+# The facts that a profile held until it was edited.
+_EARLIER = """
+SELECT e.number, floor(extract(epoch FROM e.until))::bigint, e.home_market_id, e.home_cell,
+       coalesce(to_char(e.birth_date, 'YYYYMMDD')::int, 0), e.industries, e.crafts, e.skills,
+       ARRAY(SELECT key FROM jsonb_each(e.interests) WHERE value <> '0')
+FROM members_earlierprofile e WHERE e.until <= %(until)s ORDER BY e.number, e.until
 """
 _PLACES = """
 SELECT p.number, p.market_id, p.cell, p.category, p.tags, coalesce(p.price_band, 0), p.is_open,
@@ -124,9 +131,29 @@ def member_table(
         "active_hour": fields[15],
     }
     given |= dict(zip(("birth_date", "age_min", "age_max", "max_distance"), fields[6:10], strict=True))
-    for name, sets in zip(("industries", "crafts", "skills", "interests"), fields[10:14], strict=True):
-        given[name] = word_masks(sets, vocabulary.get(name, ()))
+    given |= _masks(fields[10:14], vocabulary)
     return table_from_columns("member", given, len(rows))
+
+
+def earlier_profiles(until: datetime, *, markets: Markets, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The facts of profiles that were edited, as columns of a member table; number, and until (seconds)."""
+    rows = _rows(_EARLIER, {"until": until})
+    fields = list(zip(*rows, strict=True)) if rows else [()] * 9
+    x, y, market = _positions(fields[2], fields[3], markets)
+    return {
+        "number": np.array(fields[0], "i4"),
+        "until": np.array(fields[1], "i8"),
+        "x": x,
+        "y": y,
+        "market": market,
+        "birth_date": np.array(fields[4], "i4"),
+        **_masks(fields[5:9], vocabulary),
+    }
+
+
+def _masks(sets: Sequence[Any], vocabulary: Vocabulary) -> dict[str, npt.NDArray[np.uint64]]:
+    names = ("industries", "crafts", "skills", "interests")
+    return {name: word_masks(each, vocabulary.get(name, ())) for name, each in zip(names, sets, strict=True)}
 
 
 def shown_among(numbers: Iterable[int], today: date | None = None) -> set[int]:

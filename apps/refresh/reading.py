@@ -61,6 +61,26 @@ _ACTIVE_DAYS = """
 SELECT DISTINCT actor, floor(extract(epoch FROM occurred_at) / 86400)::int AS day FROM interactions_event
 WHERE type <> 'impression' AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s
 """
+_LOGGED = """FROM interactions_delivery d
+WHERE d.features IS NOT NULL AND d.surface = %(surface)s
+    AND d.served_at BETWEEN %(until)s - interval '90 days' AND %(until)s"""
+_LAYOUTS = f"SELECT d.feature_names {_LOGGED} GROUP BY 1 ORDER BY max(d.served_at) DESC"
+# A pair's features as the latest list logged them: of members who were decided about within a day of it, of
+# places that were in it.
+_SERVED = f"""
+SELECT DISTINCT ON (d.viewer, one.number) d.viewer, one.number,
+    floor(extract(epoch FROM d.served_at))::bigint,
+    substr(d.features, (one.place::int - 1) * %(width)s + 1, %(width)s)
+FROM (SELECT d.* {_LOGGED} AND d.feature_names = %(names)s) d
+CROSS JOIN LATERAL unnest(d.feature_numbers) WITH ORDINALITY AS one(number, place)
+WHERE one.number > 0 AND CASE %(kind)s WHEN 'place' THEN one.number = ANY(d.candidates) ELSE EXISTS (
+    SELECT FROM interactions_relationship r WHERE r.actor = d.viewer AND r.target = one.number
+        AND r.target_kind = 'member' AND r.surface = d.surface
+        AND r.state IN ('liked', 'matched', 'unmatched', 'passed')
+        AND r.decided_at BETWEEN d.served_at AND least(d.served_at + interval '1 day', %(until)s)
+) END
+ORDER BY d.viewer, one.number, d.served_at DESC
+"""
 _CONNECTIONS = "SELECT a_id, b_id FROM members_connection WHERE visible AND kind <> 'contact'"
 _MATCHES = """
 SELECT actor, target FROM interactions_relationship
@@ -111,6 +131,38 @@ def impressions_on(surface: str, until: datetime) -> Columns:
     """actor, target, at (seconds): places shown in the last 90 days."""
     columns = {"actor": "int", "target": "int", "at": "bigint"}
     return _in_order(many_columns_of(_IMPRESSIONS, columns, {"surface": surface, "until": until}))
+
+
+def served_on(surface: str, kind: str, until: datetime) -> Columns:
+    """actor, target, at (seconds), and by logged name the features of pairs as they were served (float32).
+
+    Of members those decided about within a day, of places those shown; each pair as its latest list had it.
+    """
+    given: dict[str, Any] = {"surface": surface, "kind": kind, "until": until}
+    parts = []
+    with connection.cursor() as cursor:
+        cursor.execute(_LAYOUTS, given)
+        for (names,) in cursor.fetchall():  # a build that declares other features logs others
+            cursor.execute(_SERVED, given | {"names": names, "width": 4 * len(names)})
+            parts.append((names, cursor.fetchall()))
+    return _together([part for part in parts if part[1]])
+
+
+def _together(parts: Sequence[tuple[Sequence[str], Sequence[tuple[int, int, int, bytes]]]]) -> Columns:
+    """Rows of several lay-outs as columns; NaN where one does not have a name."""
+    rows = [row for _, some in parts for row in some]
+    found: Columns = {
+        name: np.array([row[i] for row in rows], dtype)
+        for i, (name, dtype) in enumerate((("actor", "i4"), ("target", "i4"), ("at", "i8")))
+    }
+    found |= {name: np.full(len(rows), np.nan, "f4") for names, _ in parts for name in names}
+    start = 0
+    for names, some in parts:
+        values = np.frombuffer(b"".join(row[3] for row in some), "<f4").reshape(len(some), len(names))
+        for name, column in zip(names, values.T, strict=True):
+            found[name][start : start + len(some)] = column
+        start += len(some)
+    return found
 
 
 def last_activity(since: datetime, until: datetime) -> Columns:

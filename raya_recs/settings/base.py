@@ -202,6 +202,9 @@ KEPT_MONTHS = {
     "interactions_delivery": env.int("DELIVERIES_KEPT_MONTHS", 0),
 }
 
+# Of how many deliveries the features are logged that their lists were made of, for training.
+SERVED_FEATURES_SHARE = env.float("SERVED_FEATURES_SHARE", 0.01)
+
 # From a call's arrival to its list; where more would pass, it is ranked narrower (apps/delivery/latency.py).
 LIST_BUDGET_MS = env.int("LIST_BUDGET_MS", 100)
 

@@ -17,7 +17,7 @@ from apps.interactions.models import Delivery, Event, EventKey, Relationship, Un
 from apps.interactions.services import erase_member
 from apps.members.bodies import ConnectionBody, TripBody
 from apps.members.models import Erasure, Member
-from apps.members.services import put_connection, set_trips
+from apps.members.services import patch_member, put_connection, set_trips
 from tests.interactions.world import NOW, bar, event, people, relationships, send, undo
 
 pytestmark = pytest.mark.django_db
@@ -46,10 +46,12 @@ def rows_with(number: int) -> dict[str, int]:
     columns = {
         "interactions_event": "actor = %(n)s OR (target = %(n)s AND target_kind = 'member')",
         "interactions_relationship": "actor = %(n)s OR (target = %(n)s AND target_kind = 'member')",
-        "interactions_delivery": "viewer = %(n)s OR (%(n)s = ANY(candidates) AND surface <> 'travel')",
+        "interactions_delivery": "viewer = %(n)s "
+        "OR (%(n)s = ANY(candidates || feature_numbers) AND surface <> 'travel')",
         "interactions_undone": "actor = %(n)s",
         "members_member": "number = %(n)s",
         "members_trip": "member_id = %(n)s",
+        "members_earlierprofile": "number = %(n)s",
         "members_connection": "a_id = %(n)s OR b_id = %(n)s",
     }
     found = {}
@@ -70,6 +72,7 @@ def test_nothing_is_left_of_an_erased_member() -> None:
     put_connection("ann", "bob", ConnectionBody())
     day = {"market": "london", "starts_on": "2026-07-01", "ends_on": "2026-07-09"}
     set_trips("ann", [TripBody.model_validate(day)])
+    patch_member("ann", {"crafts": ["acting"]})  # what the profile said before is kept
     mine, theirs, old = (
         delivery(ann, "dating", [bob]),
         delivery(bob, "dating", [cat, ann]),

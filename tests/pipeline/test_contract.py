@@ -15,6 +15,7 @@ from apps.pipeline.filters import eligibility
 from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.score import score_pool
+from apps.pipeline.ranking.served import LIKES, LIKES_BACK, RANKED, names_of, served_of
 from apps.pipeline.reranking.order import by_score
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import SurfaceRules, live_rules
@@ -145,6 +146,44 @@ def test_the_score_is_one_finite_number_per_row_in_any_order(lineup, case):
         assert column.dtype == np.float32
         assert np.all(np.isfinite(column))
         np.testing.assert_array_equal(getattr(again, name), column[shuffled])
+
+
+@pytest.mark.parametrize("lineup", LINEUPS)
+def test_what_is_said_of_a_candidate_does_not_depend_on_who_else_is_there(lineup):
+    """Score, chances and each declared feature, of each candidate of a list alone as among all the others."""
+    request = request_of(lineup, "many")
+    pool = pool_of(request)
+    names = ("p", "q", "score")
+    together = [getattr(pool, name) for name in names] + list(pool.features.values())
+    assert set(pool.features) == set(LINEUPS[lineup].features)
+    for row in range(0, len(pool), 7):
+        alone = Pool(pool.table.gather(np.array([row])), pool.sources[[row]])
+        one, _ = score_pool(request, alone)
+        of_one = [getattr(one, name) for name in names] + list(one.features.values())
+        for name, column, found in zip((*names, *pool.features), together, of_one, strict=True):
+            assert found[0] == column[row], name
+
+
+@pytest.mark.parametrize("case", ["many", "few", "nobody"])
+@pytest.mark.parametrize("scored", [True, False])
+@pytest.mark.parametrize("lineup", LINEUPS)
+def test_what_is_logged_is_every_declared_feature_of_the_best(lineup, scored, case):
+    """Of a pool in random order too, which nobody scored."""
+    request = request_of(lineup, case)
+    best = pool_of(request)
+    pool = best if scored else Pool(best.table, best.sources, p=best.p, q=best.q, score=0 * best.score)
+    kept = np.arange(len(pool))[::-1][:15]
+    served = served_of(request, pool, kept)
+    assert served.names == names_of(LINEUPS[lineup].kind)
+    assert served.values.shape == (len(served.numbers), len(served.names))
+    assert served.numbers[: len(kept)].tolist() == pool.table["number"][kept].tolist()
+    assert len(set(served.numbers.tolist())) == min(max(RANKED, len(kept)), len(pool))
+    at = np.array([best.table["number"].tolist().index(one) for one in served.numbers.tolist()], "i8")
+    expected = dict(best.features)
+    for before, side in zip((LIKES, LIKES_BACK), best.pairs, strict=True):
+        expected |= {before + name: column for name, column in (side or {}).items()}
+    for name, column in zip(served.names, served.values.T, strict=True):
+        np.testing.assert_array_equal(column, expected[name][at], err_msg=name)
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -91,7 +91,7 @@ def rows_then(table: Table, before: Earlier, found: Representation, profiles: F3
     present = with_columns(table, found.columns)
     if not len(before):
         return present
-    change = profile_matrix(before.table, "member", today=today) - profiles[before.row]
+    change = profile_matrix(before.table, table.kind, today=today) - profiles[before.row]
     return present.concat(with_columns(before.table, found.of_earlier(before.row, change)))
 
 

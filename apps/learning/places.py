@@ -45,12 +45,12 @@ def learn_places(
     shown: Decisions,
     popularity: npt.NDArray[Any],
     today: int,
-    before: Earlier = NOTHING_EARLIER,
+    before: tuple[Earlier, Earlier] = (NOTHING_EARLIER, NOTHING_EARLIER),
     served: ServedPairs = NOTHING_SERVED,
 ) -> Learnt:
     """Learns one surface. `saves` are all liked, `shown` are impressions; by row of viewers and places.
 
-    `before`: profiles that those of viewers replaced; `served`: features that were logged with lists.
+    `before`: what those of viewers and of places replaced; `served`: features that were logged with lists.
     """
     places = with_columns(places, {"popularity": popularity})
     pairs = _with_other_class(places, saves, shown)
@@ -58,7 +58,7 @@ def learn_places(
     ranked = _rankers(places, viewers, pairs, profiles, before, served, today)
     of_viewers, of_places, content = _represent(pairs, *profiles)
     return Learnt(
-        table=with_columns(places, of_places),
+        table=with_columns(places, of_places.columns),
         viewers=with_columns(viewers, of_viewers.columns),
         content=content,
         models=ranked.models,
@@ -67,7 +67,7 @@ def learn_places(
     )
 
 
-def _represent(pairs: Decisions, viewers: F32, places: F32) -> tuple[Representation, Columns, Columns]:
+def _represent(pairs: Decisions, viewers: F32, places: F32) -> tuple[Representation, Representation, Columns]:
     """Columns of viewers and of places, and the tower's maps; both sides by their profiles."""
     plain = fit_effects(pairs, len(viewers), len(places), k=K)
     selectivity, appeal = (
@@ -95,14 +95,20 @@ def _represent(pairs: Decisions, viewers: F32, places: F32) -> tuple[Representat
         "place_looks_weights": np.column_stack([fit.looks, appeal]),
         "selectivity_weights": selectivity,
     }
-    decided = counts(pairs.source, len(viewers))
+    given, received = counts(pairs.source, len(viewers)), counts(pairs.target, len(places))
     of_viewers = Representation(
         {"taste": np.column_stack([taste, np.ones(len(taste))]), "selectivity": effects.selectivity},
         content,
         effects.mean,
-        {"taste": decided / (decided + OWN), "selectivity": effects.selectivity_reliability},
+        {"taste": given / (given + OWN), "selectivity": effects.selectivity_reliability},
     )
-    return of_viewers, {"looks": np.column_stack([looks, effects.appeal])}, content
+    of_places = Representation(
+        {"looks": np.column_stack([looks, effects.appeal])},
+        {"looks_weights": content["place_looks_weights"]},
+        effects.mean,
+        {"looks": received / (received + OWN)},
+    )
+    return of_viewers, of_places, content
 
 
 def _by_behaviour(
@@ -125,7 +131,7 @@ def _rankers(
     viewers: Table,
     pairs: Decisions,
     profiles: tuple[F32, ...],
-    before: Earlier,
+    before: tuple[Earlier, Earlier],
     served: ServedPairs,
     today: int,
 ) -> Rankers:
@@ -133,10 +139,10 @@ def _rankers(
     earlier, later = split_by_time(pairs, EARLIER)
     of_viewers, of_places, _ = _represent(earlier, *profiles)
     past = Past(
-        rows_then(viewers, before, of_viewers, profiles[0], today),
-        with_columns(places, of_places),
+        rows_then(viewers, before[0], of_viewers, profiles[0], today),
+        rows_then(places, before[1], of_places, profiles[1], today),
         (len(viewers), len(places)),
-        (before, NOTHING_EARLIER),
+        before,
         served,
     )
 

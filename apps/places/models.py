@@ -50,6 +50,22 @@ class Place(models.Model):
         return self.name
 
 
+class EarlierPlace(models.Model):
+    """What a place was until it was edited: the facts that features are made of. A trigger writes it."""
+
+    id = models.BigAutoField(primary_key=True)
+    place = models.ForeignKey(Place, on_delete=models.CASCADE, related_name="+", db_column="number")
+    until = models.DateTimeField(db_default=Now())
+    market_id = models.IntegerField()
+    cell = models.IntegerField()
+    category = models.CharField(max_length=40)
+    tags = ArrayField(models.CharField(max_length=40))
+    price_band = models.PositiveSmallIntegerField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.place_id} until {self.until:%Y-%m-%d}"
+
+
 class CuratedList(models.Model):
     """Ordered, dated, with an owner."""
 

@@ -52,7 +52,7 @@ class Behaviour:
     answers: Mapping[str, Found]  # the same: whether those who matched talked
     active_days: Found
     served: Mapping[str, Found]  # by surface: features of decided pairs, as they were logged
-    earlier: Found  # facts of members' profiles until they were edited
+    earlier: Mapping[str, Found]  # by kind: facts of members and places until they were edited
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
             today=today,
             partners=partners,
             outcomes=_outcomes(source, decisions, behaviour.answers[surface.key], behaviour.active_days),
-            before=_earlier(source.shown, behaviour.earlier),
+            before=_earlier(source.shown, behaviour.earlier["member"]),
             served=_served(source.shown, source.shown, behaviour.served[surface.key]),
         )
     shown = behaviour.impressions[surface.key]
@@ -183,7 +183,10 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
         shown=_by_row(shown, source.viewers, source.places, np.zeros(len(shown["actor"]), "?")),
         popularity=_place_popularity(source, found, behaviour.visits),
         today=today,
-        before=_earlier(source.viewers, behaviour.earlier),
+        before=(
+            _earlier(source.viewers, behaviour.earlier["member"]),
+            _earlier(source.places, behaviour.earlier["place"]),
+        ),
         served=_served(source.viewers, source.places, behaviour.served[surface.key]),
     )
 
@@ -295,7 +298,10 @@ def _behaviour(
         answers={key: reading.answers_on(key, until) for key in surfaces if key not in places},
         active_days=reading.active_days(until),
         served={key: reading.served_on(key, surface.kind, until) for key, surface in surfaces.items()},
-        earlier=columns.earlier_profiles(until, markets=markets, vocabulary=words),
+        earlier={
+            "member": columns.earlier_profiles(until, markets=markets, vocabulary=words),
+            "place": columns.earlier_places(until, markets=markets, vocabulary=words),
+        },
     )
 
 

@@ -60,6 +60,11 @@ FROM places_place p LEFT JOIN (
 ) c ON c.place_id = p.number
 WHERE {condition} ORDER BY p.number
 """
+_EARLIER_PLACES = """
+SELECT e.number, floor(extract(epoch FROM e.until))::bigint, e.market_id, e.cell, e.category, e.tags,
+       coalesce(e.price_band, 0)
+FROM places_earlierplace e WHERE e.until <= %(until)s ORDER BY e.number, e.until
+"""
 _WORDS = {
     "industries": "SELECT unnest(industries) AS word FROM members_member m WHERE {shown}",
     "crafts": "SELECT unnest(crafts) AS word FROM members_member m WHERE {shown}",
@@ -173,19 +178,40 @@ def place_table(
     rows = _read(_PLACES, "p.visibility = 'visible' AND p.stopped_at IS NULL", "p", numbers, today)
     fields = list(zip(*rows, strict=True)) if rows else [()] * 8
     x, y, market = _positions(fields[1], fields[2], markets)
-    categories = {word: i for i, word in enumerate(vocabulary.get("categories", ())[:WORDS])}
     given: dict[str, Any] = {
         "number": fields[0],
         "market": market,
         "x": x,
         "y": y,
-        "category": [categories.get(word, NO_CATEGORY) for word in fields[3]],
+        "category": _categories(fields[3], vocabulary),
         "tags": word_masks(fields[4], vocabulary.get("tags", ())),
         "price_band": fields[5],
         "is_open": fields[6],
         "curated": fields[7],
     }
     return table_from_columns("place", given, len(rows))
+
+
+def earlier_places(until: datetime, *, markets: Markets, vocabulary: Vocabulary) -> dict[str, Any]:
+    """The facts of places that were edited, as columns of a place table; number, and until (seconds)."""
+    rows = _rows(_EARLIER_PLACES, {"until": until})
+    fields = list(zip(*rows, strict=True)) if rows else [()] * 7
+    x, y, market = _positions(fields[2], fields[3], markets)
+    return {
+        "number": np.array(fields[0], "i4"),
+        "until": np.array(fields[1], "i8"),
+        "x": x,
+        "y": y,
+        "market": market,
+        "category": np.array(_categories(fields[4], vocabulary), "u1"),
+        "tags": word_masks(fields[5], vocabulary.get("tags", ())),
+        "price_band": np.array(fields[6], "u1"),
+    }
+
+
+def _categories(words: Iterable[str], vocabulary: Vocabulary) -> list[int]:
+    known = {word: i for i, word in enumerate(vocabulary.get("categories", ())[:WORDS])}
+    return [known.get(word, NO_CATEGORY) for word in words]
 
 
 def intent_bits(words: Iterable[str]) -> int:

@@ -6,13 +6,14 @@ import pytest
 from apps.learning.as_of import LONGEST, Earlier, Past, ServedPairs
 from apps.learning.decisions import decisions_of
 from apps.learning.members import learn_members
+from apps.learning.places import learn_places
 from apps.learning.representation import with_columns
 from apps.pipeline.features.between import BETWEEN
 from apps.pipeline.ranking.predictions import both_ways
 from apps.pipeline.ranking.served import LIKES, LIKES_BACK
-from apps.pipeline.snapshot import table_from_columns
+from apps.pipeline.snapshot import Table, table_from_columns
 from apps.pipeline.vocabulary import partner_masks
-from tests.learning.worlds import NOW, TODAY, two_camps
+from tests.learning.worlds import DAY, NOW, TODAY, two_camps
 from tests.pipeline.markets import VOCABULARY, random_members
 
 PARTNERS = partner_masks(VOCABULARY["crafts"])
@@ -110,6 +111,30 @@ def test_an_edit_today_changes_nothing_that_is_learnt_of_pairs_decided_before():
     for model in models[1:]:
         assert model["weights"]["complementary_crafts"] == pytest.approx(weight, rel=0.25)
     assert abs(plain["weights"]["complementary_crafts"]) < abs(weight) / 2  # today's half edits hide it
+
+
+def test_a_place_is_what_it_was_when_it_was_saved() -> None:
+    """The dear were saved; then prices were shuffled. Of places as they were, the price still says so."""
+    rng = np.random.default_rng(3)
+    viewers, places = 150, 80
+    price = rng.integers(1, 5, places)
+    source, target = np.nonzero(rng.random((viewers, places)) < 0.03 * price[None, :] ** 2)
+    saves = decisions_of(source, target, np.ones(len(source)), NOW - rng.random(len(source)) * 30 * DAY)
+    numbers = {"number": np.arange(1, places + 1), "market": 0}
+    then = table_from_columns("place", {**numbers, "price_band": price}, places)
+    today = table_from_columns("place", {**numbers, "price_band": rng.permutation(price)}, places)
+    edited = Earlier(then, np.arange(places, dtype="i4"), np.full(places, int(NOW), "i8"))
+
+    def weight(table: Table, before: Earlier) -> float:
+        learnt = learn_places(
+            table, table_from_columns("member", {"number": np.arange(1, viewers + 1)}, viewers), saves,
+            shown=decisions_of([], [], []), popularity=np.zeros(places), today=TODAY,
+            before=(Earlier(), before),
+        )  # fmt: skip
+        return float(learnt.models["like"]["weights"]["price_band"])
+
+    unedited = weight(then, Earlier())
+    assert abs(weight(today, edited) - unedited) < 0.5 * abs(weight(today, Earlier()) - unedited)
 
 
 def test_nothing_is_kept_of_nobody():

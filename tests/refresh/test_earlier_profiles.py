@@ -10,9 +10,10 @@ from apps.learning.as_of import Earlier
 from apps.members.models import EarlierProfile, Member
 from apps.members.services import patch_member
 from apps.pipeline.snapshot import Table
+from apps.places.models import Place
 from apps.refresh import columns
 from apps.refresh.build import _earlier
-from tests.refresh.rows import TODAY, make_market, make_member
+from tests.refresh.rows import TODAY, make_market, make_member, make_place
 
 pytestmark = pytest.mark.django_db
 
@@ -68,6 +69,23 @@ def test_only_an_edit_of_such_a_fact_is_kept_whatever_path_it_takes() -> None:
         cursor.execute("UPDATE members_member SET skills = '{juggling}'")
     kept = EarlierProfile.objects.order_by("id").values_list("member", "crafts", "skills")
     assert list(kept) == [(ann.number, ["acting"], []), (ann.number, ["writing"], [])]
+
+
+def test_every_edited_fact_of_a_place_is_what_it_was() -> None:
+    london, paris = make_market(), make_market("paris", (48.86, 2.35))
+    bar = make_place("bar", london, category="bar", tags=["quiet"], price_band=2)
+    markets, words = columns.market_entries(), {"categories": ("bar", "cafe"), "tags": ("quiet", "loud")}
+    before = columns.place_table(markets=markets, vocabulary=words, today=TODAY)
+    Place.objects.filter(pk=bar.pk).update(is_open=False, name="The Bar")  # no such fact
+    Place.objects.filter(pk=bar.pk).update(
+        category="cafe", tags=["loud"], price_band=None, market=paris, cell=geo.cell_of(48.8, 2.3)
+    )
+    today = columns.place_table(markets=markets, vocabulary=words, today=TODAY)
+    until = clock.now() + timedelta(hours=1)
+    found = _earlier(today, columns.earlier_places(until, markets=markets, vocabulary=words))
+    assert len(found) == 1
+    for name, column in found.table.columns.items():
+        assert column.tolist() == (today if name == "is_open" else before)[name].tolist(), name
 
 
 def test_of_a_member_who_is_kept_no_more_nothing_is_joined() -> None:

@@ -469,8 +469,8 @@ MUTATIONS = (
     Mutation(
         "a killed flag is off",
         "apps/releases/dealing.py",
-        "now < self.ends_at or self.switch in killed:\n            return False",
-        "now < self.ends_at:\n            return False",
+        "now < one.ends_at and one.switch not in killed",
+        "now < one.ends_at",
         "tests/delivery/test_flags.py::test_values_have_their_types_and_a_killed_flag_is_off_at_once",
     ),
     Mutation(

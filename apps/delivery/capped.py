@@ -48,7 +48,7 @@ class Capped:
 
     def _over_now(self, request: Request) -> I32:
         numbers = np.ascontiguousarray(self.records["number"])
-        caps = caps_of(request, self._words_of(request, numbers), len(numbers))
+        caps = caps_of(request, self._words_of(request, numbers), np.arange(len(numbers)))
         cap = caps[np.arange(len(numbers)), self.records["hourly"]]
         return np.unique(numbers[(cap > 0) & (cap <= self.records["cap"])])
 

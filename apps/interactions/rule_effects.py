@@ -13,12 +13,17 @@ MOST_DELIVERIES = 2000  # the latest
 COUNTED = ("deliveries", "touched", "shown", "ranked", "places")
 
 _EFFECTS = """
-SELECT rule.key, count(*), sum((rule.value ->> 0)::bigint), sum((rule.value ->> 1)::bigint),
+SELECT rule.key, count(*), sum(rule.pool::bigint), sum(rule.shown::bigint),
     sum((stage ->> 'received')::bigint), sum(latest.places)
 FROM (SELECT trace, cardinality(candidates) AS places FROM interactions_delivery
       WHERE surface = %s AND served_at >= %s ORDER BY served_at DESC LIMIT %s) AS latest,
-     jsonb_array_elements(latest.trace) AS stage, jsonb_each(stage -> 'rules') AS rule
-WHERE stage ->> 'stage' = 'rules'
+     jsonb_array_elements(latest.trace) AS stage,
+     ROWS FROM (
+         jsonb_array_elements_text(stage -> 'rules' -> 'keys'),
+         jsonb_array_elements_text(stage -> 'rules' -> 'pool'),
+         jsonb_array_elements_text(stage -> 'rules' -> 'shown')
+     ) AS rule (key, pool, shown)
+WHERE stage ->> 'stage' = 'rules' AND rule.pool <> '0'
 GROUP BY rule.key
 """
 

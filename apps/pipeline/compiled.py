@@ -82,6 +82,7 @@ def _array(name: str) -> Any:
     dtype, _, axes = name.partition(":")
     writable = dtype.startswith("=")
     numpy_names = {
+        "?": types.boolean,
         "u1": types.uint8,
         "u2": types.uint16,
         "i2": types.int16,

@@ -64,7 +64,7 @@ def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
         heavy=heavy,
     )
     words = words_of(request, one.table)
-    daily, hourly = caps_of(request, words, 1)[0].tolist()
+    daily, hourly = caps_of(request, words, np.zeros(1, "i8"))[0].tolist()
     features = {}
     for name, column in pool.features.items():
         value, weight = float(column[i]), weight_of(request, name)

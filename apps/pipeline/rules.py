@@ -240,5 +240,5 @@ def live_rules(
         live = rules.of_kind("cap") | rules.of_kind("cooldown")
     for i, spec in enumerate(rules.in_order if dead else ()):
         live[i] &= spec.key not in dead
-    find_live(rules.times, rules.viewers, rules.traits.view("u1"), met, now, live.view("u1"), counts)
+    find_live(rules.times, rules.viewers, rules.traits, met, now, live, counts)
     return LiveRules(rules, live, dict(zip(TRAITS, counts.tolist(), strict=True)), masks, newcomers)

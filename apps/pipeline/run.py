@@ -108,7 +108,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
     if touched:
         trace.add("rules", len(pool), len(pool), rules=touched)
     table = pool.table.gather(kept)
-    words = pool.words[:, kept] if pool.words.size else words_of(request, table)
+    words, rows = (pool.words, kept) if pool.words.size else (words_of(request, table), np.arange(len(kept)))
     return Slate(
         numbers=table["number"],
         scores=pool.score[kept],
@@ -119,7 +119,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
         trace=trace,
         pool=pool if trace.detailed else None,
         ranked=pool.table["number"],
-        caps=caps_of(request, np.ascontiguousarray(words), len(table)),
+        caps=caps_of(request, words, rows),
         served=served_of(request, pool, kept) if request.logs_features else None,
     )
 

@@ -1,14 +1,16 @@
 """Flags and experiments as they are decided for one viewer after another: hashes, dates, conditions as bits.
 
 Takes what a content says of them and the viewer's places in [0, 1), gives on or off and the variant. Plain
-Python numbers: for twenty flags that is quicker than arrays. Keeps nothing but the places of markets.
+Python numbers: for twenty flags that is quicker than arrays. Keeps nothing but the places of markets. Dates
+and switches are looked at once for all viewers of a moment.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from apps.common.hashing import share_of
@@ -34,8 +36,10 @@ class Flag:
 
     def is_on(self, number: int, place: float, met: int, now: float, killed: frozenset[str]) -> bool:
         """In the order of apps.policies.flags.DECIDED_BY. `met`: bits of the conditions met."""
-        if not self.starts_at <= now < self.ends_at or self.switch in killed:
-            return False
+        return is_open(self, now, killed) and self.has(number, place, met)
+
+    def has(self, number: int, place: float, met: int) -> bool:
+        """While it is open."""
         if number in self.allowed:
             return True
         return place < self.share and (not self.segments or bool(self.segments & met))
@@ -58,12 +62,8 @@ class Experiment:
     by_market: bool
     _markets: dict[str, tuple[float, float]] = field(default_factory=dict, repr=False)
 
-    def variant(
-        self, where: tuple[float, float], market: str | None, met: int, now: float, killed: frozenset[str]
-    ) -> int:
-        """Which variant, -1 for who is not in it. `where`: the member's place, in the hash and the layer."""
-        if not self.starts_at <= now < self.ends_at or self.switch in killed:
-            return -1
+    def variant(self, where: tuple[float, float], market: str | None, met: int) -> int:
+        """Which variant while it is open; -1: not in it. `where`: the places in the hash and the layer."""
         if self.audience and not self.audience & met:
             return -1
         if self.by_market:
@@ -80,6 +80,37 @@ class Experiment:
             place, in_layer = places(self.seeds, market).tolist()
             found = self._markets[market] = (place, in_layer)
         return found
+
+
+def is_open(one: Flag | Experiment, now: float, killed: frozenset[str]) -> bool:
+    """Whether it has begun, has not ended and was not switched off."""
+    return one.starts_at <= now < one.ends_at and one.switch not in killed
+
+
+@dataclass(frozen=True)
+class Dealt:
+    """What is open from `since` to before `until`, each with its place among all of its sort."""
+
+    since: float
+    until: float
+    killed: frozenset[str]
+    flags: tuple[tuple[int, Flag], ...]
+    experiments: tuple[tuple[int, Experiment], ...]
+
+
+def dealt_at(
+    flags: Sequence[Flag], experiments: Sequence[Experiment], now: float, killed: frozenset[str]
+) -> Dealt:
+    """What is open now, and for how long this stays so."""
+    everything: list[Flag | Experiment] = [*flags, *experiments]
+    moments = [moment for one in everything for moment in (one.starts_at, one.ends_at)]
+    return Dealt(
+        max((moment for moment in moments if moment <= now), default=-inf),
+        min((moment for moment in moments if moment > now), default=inf),
+        killed,
+        tuple((i, flag) for i, flag in enumerate(flags) if is_open(flag, now, killed)),
+        tuple((i, one) for i, one in enumerate(experiments) if is_open(one, now, killed)),
+    )
 
 
 class Conditions:

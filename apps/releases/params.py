@@ -24,7 +24,16 @@ from apps.policies.fields import seconds
 from apps.policies.older import brought_up
 from apps.policies.schema import put
 from apps.policies.segments import expanded
-from apps.releases.dealing import Conditions, Experiment, Flag, experiment_of, experiment_seeds, flag_of
+from apps.releases.dealing import (
+    Conditions,
+    Dealt,
+    Experiment,
+    Flag,
+    dealt_at,
+    experiment_of,
+    experiment_seeds,
+    flag_of,
+)
 from apps.releases.selectors import LiveRow
 
 LINEUP_OF = {lineup.kind: lineup.name for lineup in LINEUPS.values()}
@@ -64,7 +73,9 @@ class CompiledSurface:
     seeds: Seeds  # the hold-out's, the flags', then per experiment its own and its layer's
     by_market: Mapping[str, Mapping[str, Any]]
     salts: Mapping[str, str]  # of the flags
+    off: Mapping[str, str]  # what is said of the flags when none is on
     _params: dict[Assignment, PipelineParams] = field(default_factory=dict, repr=False)
+    _dealt: list[Dealt] = field(default_factory=list, repr=False)  # the one of the last moment asked about
 
     def assign(
         self,
@@ -81,21 +92,28 @@ class CompiledSurface:
         by_market = self.by_market.get(market or "", NOTHING)
         if where[0] < share_of(self.policy.get("random_share", 0.0)):
             return Assigned(self._with(dict(by_market), random_order=True), {})
-        bits = int.from_bytes(met.tobytes(), "little")
-        overrides, said = dict(by_market), {}
-        for flag, place in zip(self.flags, where[1:], strict=False):
-            on = flag.is_on(number, place, bits, now, killed)
-            said[flag.key] = "on" if on else "off"
-            if on:
+        bits, dealt = int.from_bytes(met.tobytes(), "little"), self._dealt_at(now, killed)
+        overrides, said = dict(by_market), dict(self.off)
+        for i, flag in dealt.flags:
+            if flag.has(number, where[1 + i], bits):
+                said[flag.key] = "on"
                 overrides |= flag.said["overrides"]
         salts, at = dict(self.salts), 1 + len(self.flags)
-        for i, one in enumerate(self.experiments):
-            chosen = one.variant((where[at + 2 * i], where[at + 2 * i + 1]), market, bits, now, killed)
+        for i, one in dealt.experiments:
+            chosen = one.variant((where[at + 2 * i], where[at + 2 * i + 1]), market, bits)
             if chosen >= 0:
                 variant = one.said["variants"][chosen]
                 said[one.key], salts[one.key] = variant["key"], one.salt
                 overrides |= variant["overrides"]
         return Assigned(self._with(overrides), {**said, "salts": salts} if said else {})
+
+    def _dealt_at(self, now: float, killed: frozenset[str]) -> Dealt:
+        for dealt in self._dealt:
+            if dealt.since <= now < dealt.until and dealt.killed == killed:
+                return dealt
+        dealt = dealt_at(self.flags, self.experiments, now, killed)
+        self._dealt[:] = [dealt]
+        return dealt
 
     def _with(self, overrides: dict[str, Any], *, random_order: bool = False) -> PipelineParams:
         """The policy so turned, built once. In the order of apps.policies.order.VALUE_ORDER."""
@@ -236,6 +254,7 @@ def _compile_surface(
         seeds=pack(seeds),
         by_market=policy.get("markets", {}),
         salts={flag.key: flag.said["salt"] for flag in flags},
+        off={flag.key: "off" for flag in flags},
     )
 
 

@@ -271,8 +271,11 @@ class PeopleAtWork(Walk):
         if self.attempt("review", may, services.review_emergency, row, **said):
             del self.model.unreviewed[number]
 
-    @deed(often=2, switch=SWITCHES, who=ANYBODY)
-    def switch_off(self, switch: tuple[str, str], who: str) -> None:
+    @deed(often=2, switch=SWITCHES, who=ANYBODY, lift=EITHER)
+    def switch_off(self, switch: tuple[str, str], who: str, lift: bool) -> None:
+        if lift and self.model.off:  # a walk may have this deed and not the other
+            self._lift(min(self.model.off), who)
+            return
         may = who in self.model.editors and self.model.can_be_switched(*switch)
         said = {"actor": self.user(who), "reason": "Complaints"}
         if self.attempt("switch off", may, services.switch_off, *switch, **said):
@@ -280,8 +283,9 @@ class PeopleAtWork(Walk):
 
     @deed(switch=SWITCHES, who=ANYBODY)
     def lift(self, switch: tuple[str, str], who: str) -> None:
-        if switch not in self.model.off:
-            switch = min(self.model.off, default=switch)
+        self._lift(switch if switch in self.model.off else min(self.model.off, default=switch), who)
+
+    def _lift(self, switch: tuple[str, str], who: str) -> None:
         if self.attempt("lift", who in self.model.editors, services.lift, *switch, actor=self.user(who)):
             happened["lifted"] += switch in self.model.off
             self.model.off.discard(switch)

@@ -25,7 +25,7 @@ def multiplier_of(request: Request, words: U64, n: int) -> F64 | None:
     from apps.pipeline.ranking.multiply import multiply
 
     book, product = rules.rules, np.empty(n, "f8")
-    multiply(words, rules.live.view("u1"), book.conditions, book.factors, LOWEST, HIGHEST, product)
+    multiply(words, rules.live, book.conditions, book.factors, LOWEST, HIGHEST, product)
     return product
 
 

@@ -5,6 +5,8 @@ Takes a request and rows, gives words of bits; counts how many rows each rule to
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Pool, Request
@@ -63,15 +65,18 @@ def meets(words: U64, condition: int, n: int) -> Mask:
     return np.asarray((bits & np.uint64(1)) == 1)
 
 
-def effects(request: Request, pool: Pool, shown: I64) -> dict[str, list[int]]:
-    """Rule -> how many candidates of the pool it is about, and how many of those at the rows `shown`."""
+def effects(request: Request, pool: Pool, shown: I64) -> dict[str, Any]:
+    """How many candidates of the pool each rule is about, and how many of those at the rows `shown`.
+
+    As columns (`keys` of all rules, `pool`, `shown`), which cost a tenth of a mapping by rule; a rule that is
+    not live is about nobody.
+    """
     live = request.rules
     if live is None or not live.counts["rules"]:
         return {}
     words = pool.words if pool.words.size else words_of(request, pool.table)
     among, there = _counts(live, words, pool.table["number"], shown).tolist()
-    counted = zip(live.rules.keys, among, there, strict=True)
-    return {key: [touched, head] for key, touched, head in counted if touched}
+    return {"keys": live.rules.keys, "pool": among, "shown": there}
 
 
 def _counts(live: LiveRules, words: U64, numbers: I32, shown: I64) -> I64:
@@ -79,7 +84,7 @@ def _counts(live: LiveRules, words: U64, numbers: I32, shown: I64) -> I64:
     from apps.pipeline.ranking.multiply import count_met
 
     counts = np.zeros((2, len(live.live)), "i8")
-    count_met(words, len(numbers), shown, live.live.view("u1"), live.rules.conditions, counts)
+    count_met(words, len(numbers), shown, live.live, live.rules.conditions, counts)
     for i in live.rules.pin_rows if live.counts["pin"] else ():
         if live.live[i]:
             pins = live.rules.in_order[i].pins

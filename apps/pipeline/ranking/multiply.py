@@ -12,7 +12,7 @@ import numpy as np
 from apps.pipeline.compiled import columns, compiled
 
 
-@compiled(*columns("u8:2", "u1", "i4", "f8"), "float64", "float64", *columns("=f8"))
+@compiled(*columns("u8:2", "?", "i4", "f8"), "float64", "float64", *columns("=f8"))
 def multiply(
     words: Any, live: Any, conditions: Any, factors: Any, lowest: float, highest: float, product: Any
 ) -> None:
@@ -47,7 +47,7 @@ def gather_words(words: Any, row_of: Any, numbers: Any, out: Any) -> int:
     return unknown
 
 
-@compiled(*columns("u8:2"), "int64", *columns("i8", "u1", "i4", "=i8:2"))
+@compiled(*columns("u8:2"), "int64", *columns("i8", "?", "i4", "=i8:2"))
 def count_met(words: Any, n: int, shown: Any, live: Any, conditions: Any, counts: Any) -> None:
     """Writes how many of n candidates meet each live rule's condition, and how many of those `shown` do."""
     one = np.uint64(1)
@@ -67,16 +67,19 @@ def count_met(words: Any, n: int, shown: Any, live: Any, conditions: Any, counts
         counts[0, r], counts[1, r] = found, there
 
 
-@compiled(*columns("u8:2", "u1", "i4:2", "i4", "=i4:2"))
-def tighten(words: Any, live: Any, limits: Any, conditions: Any, caps: Any) -> None:
-    """Lowers `caps` [n, 2] to the tightest of the [rules, 2] limits that a candidate meets; 0: none."""
+@compiled(*columns("u8:2", "i8", "?", "i4:2", "i4", "=i4:2"))
+def tighten(words: Any, rows: Any, live: Any, limits: Any, conditions: Any, caps: Any) -> None:
+    """Lowers `caps` [rows, 2] to the tightest of the [rules, 2] limits of live rules for each; 0: none.
+
+    Candidate i stands in column rows[i] of `words`.
+    """
     for r in range(len(conditions)):
         condition = conditions[r]
-        if not live[r]:
+        if not live[r] or (limits[r, 0] <= 0 and limits[r, 1] <= 0):
             continue
         word, bit = max(condition, 0) >> 6, max(condition, 0) & 63
         for i in range(len(caps)):
-            if condition < 0 or (words[word, i] >> bit) & 1:
+            if condition < 0 or (words[word, rows[i]] >> bit) & 1:
                 for k in range(2):
                     limit = limits[r, k]
                     if limit > 0 and (caps[i, k] == 0 or limit < caps[i, k]):

@@ -116,16 +116,17 @@ def limit_share(most: int, met: Any, at: Any, taken: Any, out: Any) -> bool:
 
 
 @compiled(
-    *columns("u8:2", "i8", "i4", "i4", "i4", "u1", "i4", "i4", "f8", "i4", "i4", "=i4", "=i4"),
+    *columns("u8:2", "i8", "i4", "i4", "i4", "?", "i8", "i4", "i4", "f8", "i4", "i4", "=i4", "=i4"),
     returns="int64",
 )
 def arrange(
-    words: Any, positions: Any, numbers: Any, pins: Any, pin_places: Any, live: Any, kinds: Any,
+    words: Any, positions: Any, numbers: Any, pins: Any, pin_places: Any, live: Any, rules: Any, kinds: Any,
     conditions: Any, shares: Any, slot_starts: Any, slots: Any, at: Any, line: Any,
 ) -> int:  # fmt: skip
     """Writes the places that rules gave into `at` (-1: none) and the whole list into `line`.
 
-    Pins come first, for they win; then the rules in order. Returns how many of the end are kept out.
+    Pins come first, for they win; then the steps in order, step r if its rule, rules[r], is live. Returns how
+    many of the end are kept out.
     """
     n, places = len(positions), len(at)
     taken, out, met = np.zeros(n, np.uint8), np.zeros(n, np.uint8), np.zeros(n, np.uint8)
@@ -137,7 +138,7 @@ def arrange(
         while place < places and at[place] >= 0:
             place += 1
         for i in range(n):
-            if place < places and numbers[i] == pins[p] and not taken[i]:
+            if place < places and numbers[positions[i]] == pins[p] and not taken[i]:
                 hold(i, place, at, taken)
                 break
     in_line = np.empty((len(words), n), np.uint64)
@@ -146,7 +147,7 @@ def arrange(
             in_line[w, i] = words[w, positions[i]]
     last = lay_out(at, taken, out, line)
     for r in range(len(kinds)):
-        if not live[r]:
+        if not live[rules[r]]:
             continue
         tell_who_meets(in_line, conditions[r], met)
         changed = False

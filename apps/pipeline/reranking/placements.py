@@ -22,6 +22,7 @@ from apps.pipeline.reranking.order import Order
 from apps.pipeline.rules import U64, RuleSpec, SurfaceRules
 
 SLOTS, AT_LEAST, AT_MOST = 0, 1, 2  # as in arrange.py
+NO_PINS: tuple[I32, I32] = (np.zeros(0, "i4"), np.zeros(0, "i4"))
 
 
 def place(request: Request, pool: Pool, order: Order) -> Order:
@@ -33,16 +34,16 @@ def place(request: Request, pool: Pool, order: Order) -> Order:
     from apps.pipeline.reranking.arrange import arrange
 
     steps = steps_of(rules.rules)
-    live = rules.live[steps.rule]
-    pins, places = _pins(rules.pins)
+    pins, places = _pins(rules.pins) if rules.pins else NO_PINS
     at, line = np.empty(length, "i4"), np.empty(len(order), "i4")
     last = arrange(
         pool.words if pool.words.size else words_of(request, pool.table),
         order.positions,
-        pool.table["number"][order.positions],
-        np.array(pins, "i4"),
-        np.array(places, "i4"),
-        live.view("u1"),
+        pool.table["number"],
+        pins,
+        places,
+        rules.live,
+        steps.rule,
         steps.kind,
         steps.condition,
         steps.share,
@@ -106,7 +107,7 @@ def steps_of(rules: SurfaceRules) -> Steps:
     )
 
 
-def _pins(specs: Sequence[RuleSpec]) -> tuple[list[int], list[int]]:
+def _pins(specs: Sequence[RuleSpec]) -> tuple[I32, I32]:
     """Numbers in order, and where each rule's first of them stands; -1: after the one before."""
     pins: list[int] = []
     places: list[int] = []
@@ -114,4 +115,4 @@ def _pins(specs: Sequence[RuleSpec]) -> tuple[list[int], list[int]]:
         for i, number in enumerate(spec.pins):
             pins.append(number)
             places.append(max(spec.position, 1) - 1 if i == 0 else -1)
-    return pins, places
+    return np.array(pins, "i4"), np.array(places, "i4")

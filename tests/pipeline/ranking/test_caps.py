@@ -16,7 +16,7 @@ TABLE = MARKET.surfaces["dating"].candidates
 
 def caps(*specs, **params):
     request = request_for(MARKET, 1, rules=live(MARKET, *specs), params=PipelineParams(**params))
-    found = caps_of(request, words_of(request, TABLE), len(TABLE))
+    found = caps_of(request, words_of(request, TABLE), np.arange(len(TABLE)))
     return dict(zip(TABLE["number"].tolist(), found.tolist(), strict=True))
 
 
@@ -42,7 +42,7 @@ def test_numbers_nobody_knows_meet_no_condition():
         MARKET, 1, rules=rules, newcomers=member_table([{"number": 70, "interests": CLIMBING}])
     )
     numbers = np.array([2, 3, 70, 9999], "i4")
-    found = caps_of(request, words_of_numbers(request, numbers), 4)
+    found = caps_of(request, words_of_numbers(request, numbers), np.arange(4))
     assert found.tolist() == [[5, 0], [0, 0], [5, 0], [0, 0]]
 
 

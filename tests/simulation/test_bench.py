@@ -161,7 +161,9 @@ def test_a_warm_recommendation_asks_postgres_nothing_and_valkey_twice(
     assert (found["requests_on_swap"] or 0) > 0
     named = ["cpu_ratio_light", "rps_light", "p99_ms_light", "private_mb"]
     assert all((found[name] or 0) > 0 for name in named)
-    assert [found[f"{name}_heavy"] for name in ("cpu_ratio", "rps", "p99_ms")] == [None, None, None]
+    assert all((found[f"{name}_heavy"] or 0) > 0 for name in ("cpu_ratio", "rps", "p99_ms"))
+    assert (found["looked_at_again_light"], found["looked_at_again_networking"]) == (0, 0)
+    assert 0 < (found["looked_at_again_heavy"] or 0) <= 120
 
 
 @pytest.mark.slow

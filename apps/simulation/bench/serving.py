@@ -2,8 +2,9 @@
 
 Every viewer has about a tenth of their market to choose from, and seen and held lists of the asked lengths,
 renewed before each round. Rules, flags and experiments are live on both surfaces. Rounds take turns, so that
-a busy machine disturbs all alike. A closed loop gives cost and throughput; waiting is of an open loop at
-60 % of that, once undisturbed and once while another snapshot becomes active.
+a busy machine disturbs all alike: the empty view, both surfaces, and one of them once more under a release
+that lets the heavy ranker look at the best 120. A closed loop gives cost and throughput; waiting is of an
+open loop at 60 % of that, once undisturbed and once while another snapshot becomes active.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
+from urllib.request import Request as Call
 from urllib.request import urlopen
 
 import numpy as np
@@ -29,14 +31,16 @@ from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import runtime
 from apps.pipeline.contracts import Request, Viewer
 from apps.pipeline.lineup import PEOPLE
-from apps.pipeline.params import PipelineParams
+from apps.pipeline.params import FULL, PipelineParams
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.snapshot import Snapshot
 from apps.refresh.masks import ensure_masks_of_active
 from apps.refresh.services import activate_snapshot
 from apps.releases.models import Release
-from apps.releases.publishing import publish_revision
+from apps.releases.publishing import publish_revision, roll_back
+from apps.releases.selectors import live_release
 from apps.releases.services import start_revision
+from apps.simulation.bench.heavy import ensure_heavy
 from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import paired_cost
 from apps.simulation.bench.processes import cpu_seconds, drive, granian, private_mb
@@ -45,6 +49,7 @@ from apps.simulation.bench.servers import asked_of_stores, valkey_cpu_seconds
 
 LIGHT = "dating"  # the surface of the figures that name none
 SURFACES = (LIGHT, "networking")
+HEAVY = "heavy"  # the rounds on LIGHT with a second look
 ELIGIBLE = 0.10  # of the market, wanted
 VIEWERS, PAIRED = 2000, 600
 SEEN_HOURS_AGO = 24
@@ -54,6 +59,8 @@ FOLLOW_SECONDS = 20.0
 EASE = 0.6  # of the throughput, in the open loop
 AROUND_SWAP = 10.0  # seconds
 COUNTS, COUNTING_TRIES = 3, 10
+NO_HURRY_MS = "60000"  # nobody is ranked narrower for want of time: figures are of the full path
+LOOKED_AT = 200  # deliveries of a round, to see whom its rankers looked at
 ROUND = (
     "cpu_ms",
     "workers_cpu_ms",
@@ -103,6 +110,15 @@ class Asked:
 
 
 @dataclass(frozen=True)
+class Releases:
+    """Without any rule; with those of the plan; the same with a second look on LIGHT."""
+
+    plain: Release
+    light: Release
+    heavy: Release
+
+
+@dataclass(frozen=True)
 class Server:
     """A server under test, and how the driver asks it."""
 
@@ -125,6 +141,23 @@ class Server:
         cpu = {"workers_cpu_ms": workers, "valkey_cpu_ms": valkey, "cpu_ms": workers + valkey}
         return seen | {name: took * per_request for name, took in cpu.items()}
 
+    def follow(self, release: Release, path: str) -> None:
+        """Makes a release live. CommandError when a worker doesn't serve it in time."""
+        if live_release().number != release.number:
+            roll_back(release, actor=None, note="For a benchmark")
+        deadline = time.monotonic() + FOLLOW_SECONDS
+        while (served := self._releases(path)) != {release.number}:
+            if time.monotonic() > deadline:
+                raise CommandError(f"The workers serve releases {served}, not {release.number}.")
+            time.sleep(0.2)
+
+    def _releases(self, path: str) -> set[int]:
+        found = set()
+        for _ in range(8):
+            with urlopen(Call(f"http://127.0.0.1:{self.port}{path}", headers=dict(self.headers))) as answer:
+                found.add(orjson.loads(answer.read())["release"])
+        return found
+
     def snapshots(self) -> set[str]:
         """What the workers serve, as far as they were met."""
         found = set()
@@ -138,6 +171,7 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
     """Figures by name; None for what was not measured."""
     ensure_market_of(plan.members, say)
     snapshots = ensure_snapshots(2, say)
+    ensure_heavy(snapshots, LIGHT, say)
     snapshot = runtime().world.snapshot
     assert snapshot is not None
     asked = [_asked(snapshot, surface) for surface in SURFACES]
@@ -158,36 +192,56 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         ) as (empty_port, empty_pid),
         granian(
             "raya_recs.wsgi:application",
-            env={**common, "RAYA_RECS_PROCESS": "api"},
+            env={**common, "RAYA_RECS_PROCESS": "api", "LIST_BUDGET_MS": NO_HURRY_MS},
             workers=plan.workers,
             ready_path="/health/ready",
         ) as (port, pid),
     ):
         empty, serving = Server(empty_port, empty_pid, plan, {}), Server(port, pid, plan, key)
-        rounds = _rounds(empty, serving, snapshot, asked, say)
+        rounds = _rounds(empty, serving, snapshot, asked, releases, say)
         figures = _figures(rounds, asked)
+        around = min(AROUND_SWAP, 4 * plan.seconds)
+        paths, rate = asked[0].paths(plan.limit), EASE * figures["rps_heavy"]
+        figures["p99_ms_heavy"] = serving.drive(around, paths, rate=rate)["p99_ms"]
+        serving.follow(releases.light, paths[0])
         figures |= _stores(serving, asked[0])
         figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
         figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
     _fill(snapshot, asked[0], plan)
-    added = paired_cost(releases, asked[0].ids[:PAIRED], LIGHT, plan.limit)
+    added = paired_cost((releases.plain, releases.light), asked[0].ids[:PAIRED], LIGHT, plan.limit)
     say(f"rules, flags and experiments, in one thread, request by request in turn: {added}")
     runtimes.stop()
     figures |= {f"rules_{name}": value for name, value in added.items()}
     return figures
 
 
-def _rounds(empty: Server, serving: Server, snapshot: Snapshot, asked: Sequence[Asked], say: Say) -> Rounds:
+def _rounds(
+    empty: Server,
+    serving: Server,
+    snapshot: Snapshot,
+    asked: Sequence[Asked],
+    releases: Releases,
+    say: Say,
+) -> Rounds:
+    """The last of them is under the release with a second look, which stays live."""
     plan = serving.plan
-    rounds: dict[str, list[dict[str, Any]]] = {"empty": [], **{one.surface: [] for one in asked}}
+    rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in ("empty", *SURFACES, HEAVY)}
+    path = asked[0].paths(plan.limit)[0]
     for one in asked:
         serving.drive(WARM_SECONDS / len(asked), one.paths(plan.limit))
     empty.drive(WARM_SECONDS / 2, ["/"])
     for i in range(plan.repeat):
         rounds["empty"].append(empty.measure(["/"]))
-        for one in asked:
+        for name, release in (
+            (LIGHT, releases.light),
+            (SURFACES[1], releases.light),
+            (HEAVY, releases.heavy),
+        ):
+            serving.follow(release, path)
+            one = asked[SURFACES.index(name)] if name in SURFACES else asked[0]
             _fill(snapshot, one, plan)
-            rounds[one.surface].append(serving.measure(one.paths(plan.limit)))
+            measured_now = serving.measure(one.paths(plan.limit))
+            rounds[name].append(measured_now | _rankers(measured_now["requests"]))
         for name, measured in rounds.items():
             last = measured[-1]
             said = ", ".join(f"{figure} {last[figure]:.3f}" for figure in ROUND)
@@ -202,17 +256,26 @@ def _figures(rounds: Rounds, asked: Sequence[Asked]) -> dict[str, Any]:
         for name, measured in rounds.items()
         for figure in ROUND
     }
-    for one in asked:
-        pairs = zip(rounds[one.surface], rounds["empty"], strict=True)
+    for measured_as in (*SURFACES, HEAVY):
+        pairs = zip(rounds[measured_as], rounds["empty"], strict=True)
         ratios = [ours["cpu_ms"] / empty["cpu_ms"] for ours, empty in pairs]
-        name = "light" if one.surface == LIGHT else one.surface
+        name = "light" if measured_as == LIGHT else measured_as
         figures |= {
             f"cpu_ratio_{name}": statistics.median(ratios),
             f"cpu_ratio_spread_{name}": max(ratios) - min(ratios),
-            f"rps_{name}": figures[f"per_second_{one.surface}"],
-            f"eligible_{one.surface}": one.eligible,
+            f"rps_{name}": figures[f"per_second_{measured_as}"],
+            f"looked_at_again_{name}": statistics.median(one["heavy"] for one in rounds[measured_as]),
         }
-    return figures | {"cpu_ratio_heavy": None, "rps_heavy": None, "p99_ms_heavy": None}  # learns nothing
+    return figures | {f"eligible_{one.surface}": one.eligible for one in asked}
+
+
+def _rankers(requests: int) -> dict[str, float]:
+    """How many the heavy ranker looked at, by the latest of so many deliveries."""
+    count = max(min(requests, LOOKED_AT), 1)
+    latest = cast("list[Any]", background_client().xrevrange(online.STREAM, count=count))
+    traces = [orjson.loads(fields[b"p"])["trace"] for _, fields in latest]
+    of_each = [stage.get("heavy", 0) for trace in traces for stage in trace if stage["stage"] == "score"]
+    return {"heavy": statistics.fmean(of_each or [0])}
 
 
 def _stores(serving: Server, asked: Asked) -> dict[str, float | None]:
@@ -272,15 +335,18 @@ def _activate(snapshot_id: str) -> None:
         connection.close()
 
 
-def _releases(plan: Plan) -> tuple[Release, Release]:
-    """One without any rule, and the same with those of the plan, which is live."""
+def _releases(plan: Plan) -> Releases:
+    """All three published; the last is live."""
     none = {"rules": 0, "flags": 0, "experiments": 0}
+    asked = {name: getattr(plan, name) for name in none}
     made = []
-    for counts in (none, {name: getattr(plan, name) for name in none}):
+    for counts, width in ((none, 0), (asked, 0), (asked, FULL.heavy)):
         draft = start_revision(actor=None, title="Benchmark")
-        draft.content = with_rules(draft.content, *SURFACES, **counts)
+        content = with_rules(draft.content, *SURFACES, **counts)
+        content["surfaces"][LIGHT]["heavy_width"] = width
+        draft.content = content
         made.append(publish(draft))
-    return made[0], made[1]
+    return Releases(*made)
 
 
 def publish(draft: Any) -> Release:

@@ -41,14 +41,15 @@ class KindFilter(admin.SimpleListFilter):
 class AuditEntryAdmin(LargeInspectAdmin):
     keyset = ("-at", "-id")
     shows_everything = False  # what people did, unless the filter asks for more
-    list_display = ("when", "who", "action", "subject")
+    list_display = ("when", "who", "what", "subject")
     list_filter = (KindFilter,)
     search_fields = ("subject",)
     search_help_text = "Start of an action, a subject or a name"
 
     def find(self, queryset: QuerySet[AuditEntry], term: str) -> QuerySet[AuditEntry]:
+        action = term.lower().replace(" ", ".", 1).replace(" ", "_")  # as the column says it
         return queryset.filter(
-            Q(subject__startswith=term) | Q(action__startswith=term) | Q(actor_name__startswith=term)
+            Q(subject__startswith=term) | Q(action__startswith=action) | Q(actor_name__startswith=term)
         )
 
     @display(description="When")
@@ -59,9 +60,13 @@ class AuditEntryAdmin(LargeInspectAdmin):
     def who(self, obj: AuditEntry) -> str:
         return obj.actor_name or "system"
 
+    @display(description="What")
+    def what(self, obj: AuditEntry) -> str:
+        return _in_words(obj.action)
+
     def heading(self, request: HttpRequest, obj: AuditEntry) -> Heading:
         at = written(obj.at, with_seconds=True)
-        return Heading(obj.action, f"{obj.subject}, by {obj.actor_name or 'system'}, {at}")
+        return Heading(_in_words(obj.action), f"{obj.subject}, by {obj.actor_name or 'system'}, {at}")
 
     def sections(self, request: HttpRequest, obj: AuditEntry) -> list[Section]:
         before, after = _flat(obj.before), _flat(obj.after)
@@ -69,6 +74,11 @@ class AuditEntryAdmin(LargeInspectAdmin):
         return [
             Section("What changed", grid=Grid(("Field", "Before", "After"), rows, "No values were recorded."))
         ]
+
+
+def _in_words(action: str) -> str:
+    """`member.looked_at` as "Member looked at"."""
+    return action.replace(".", " ", 1).replace("_", " ").capitalize()
 
 
 def _flat(values: Any) -> dict[str, str | datetime]:

@@ -26,7 +26,7 @@ UNWATCHED = {
         "interactions_delivery", "common_change", "common_auditentry", "members_erasure", "api_keptanswer",
         "delivery_draftstudy", "releases_notice", "releases_comment", "releases_reach", "axes_accessattempt",
         "axes_accesslog", "axes_accessfailurelog", "axes_accessattemptexpiration", "django_admin_log",
-        "interactions_keptfact",
+        "interactions_keptfact", "members_earlierprofile", "places_earlierplace",
     },
     "never changed once written": {"releases_release", "releases_revision_contributors"},
     "the machine's own": {
@@ -193,9 +193,9 @@ def test_the_page_shows_what_people_did_and_on_demand_every_row():
     AuditEntry.objects.create(action="done.by_somebody", subject="s")
     list_page = reverse("admin:common_auditentry_changelist")
     page = client.get(list_page).content.decode()
-    assert "done.by_somebody" in page
+    assert "Done by somebody" in page
     assert "user.created" not in page
-    assert "user.created" in client.get(list_page, {"kind": "row"}).content.decode()
+    assert "User created" in client.get(list_page, {"kind": "row"}).content.decode()
 
 
 def test_a_service_keys_change_stands_under_the_keys_name(client: Client):
@@ -213,3 +213,11 @@ def test_a_service_keys_change_stands_under_the_keys_name(client: Client):
     assert rows_about(f"member {member.pk}")[-1].actor_name == "key The app"
     Member.objects.filter(pk=member.pk).update(bio="By hand")
     assert rows_about(f"member {member.pk}")[-1].actor_name == "system"
+
+
+def test_the_trail_says_what_was_done_in_words_and_finds_it_by_them() -> None:
+    client = staff("approver", "ann")
+    AuditEntry.objects.create(action="member.looked_at", subject="member ada", actor_name="ann")
+    url = reverse("admin:common_auditentry_changelist")
+    assert "Member looked at" in client.get(url, {"q": "Member looked"}).content.decode()
+    assert "Member looked at" not in client.get(url, {"q": "Member left"}).content.decode()

@@ -630,6 +630,36 @@ MUTATIONS = (
         "tests/delivery/test_replay.py::test_an_erased_viewer_is_said_and_an_erased_newcomers_row_is_gone",
     ),
     Mutation(
+        "an erasure takes what was computed of somebody out of others' deliveries",
+        "apps/interactions/erasure.py",
+        "PLACING decode(repeat('00', {_ROW}), 'hex')",
+        "PLACING substr(features, 1, {_ROW})",
+        "tests/delivery/test_served_features.py"
+        "::test_an_erasure_leaves_nothing_of_what_was_computed_of_somebody",
+    ),
+    Mutation(
+        "a delivery on its way at an erasure arrives without what was computed",
+        "apps/interactions/erasure.py",
+        "            without(row, erased)",
+        "            pass",
+        "tests/delivery/test_served_features.py"
+        "::test_an_erasure_leaves_nothing_of_what_was_computed_of_somebody",
+    ),
+    Mutation(
+        "nobody's profile of today stands for what it was at an earlier decision",
+        "apps/learning/as_of.py",
+        'return np.where(replaced_later, n + order[found], rows).astype("i8")',
+        'return np.asarray(rows, "i8")',
+        "tests/learning/test_as_of.py::test_every_pair_feature_is_of_the_profile_of_that_moment",
+    ),
+    Mutation(
+        "a list that came after a decision doesn't say what was known then",
+        "apps/learning/as_of.py",
+        "here = np.flatnonzero((keys[at] == wanted) & (age >= 0) & (age <= LONGEST))",
+        "here = np.flatnonzero(keys[at] == wanted)",
+        "tests/learning/test_as_of.py::test_what_was_served_stands_in_place_of_what_is_joined",
+    ),
+    Mutation(
         "a page about one member asks why",
         "apps/common/staff.py",
         'member = None if "button" in request.POST else self.looks_at(request, obj)',

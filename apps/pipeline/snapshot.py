@@ -101,7 +101,9 @@ class Table:
 
     def gather(self, rows: npt.NDArray[np.integer[Any]]) -> Table:
         """Copies these rows, in this order."""
-        return Table(self.kind, {name: self.take(name, rows) for name in self.columns})
+        columns = {name: column[rows] for name, column in self.columns.items()}
+        columns |= {name: decoded(columns[name]) for name in VECTORS if name in columns}
+        return Table(self.kind, columns)
 
     def take(self, name: str, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Copies one column of these rows; nothing but these rows is decoded."""

@@ -81,9 +81,8 @@ class OnlineState(models.Model):
     id = models.SmallIntegerField(primary_key=True, default=1)
     run_id = models.CharField(max_length=40, blank=True)
     generation = models.BigIntegerField(default=0)  # raised at each rebuild; the same number stands in Valkey
-    lost_at = models.BigIntegerField(
-        default=0, db_default=0
-    )  # what Valkey missed then, only a rebuild brings
+    # what Valkey missed then, only a rebuild brings
+    lost_at = models.BigIntegerField(default=0, db_default=0)
     trusted = models.BooleanField(default=False)
     reason = models.CharField(max_length=100, blank=True)
     updated_at = models.DateTimeField(auto_now=True)

@@ -51,9 +51,8 @@ class ViewerState:
     related: I32 = field(default_factory=lambda: NOBODY)  # connections, and whom they acted on
     seen: I32 = field(default_factory=lambda: NOBODY)  # within the cool-down
     held: I32 = field(default_factory=lambda: NOBODY)
-    saw: online.Records = field(
-        default_factory=lambda: NOTHING
-    )  # whom they saw whenever, for cool-downs by rule
+    # whom they saw whenever, for cool-downs by rule
+    saw: online.Records = field(default_factory=lambda: NOTHING)
     liked_by: I32 = field(default_factory=lambda: NOBODY)  # unanswered
     signals: Signals = field(default_factory=Signals)  # the viewer's own
     answered: Answered | None = None

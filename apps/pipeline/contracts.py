@@ -39,12 +39,11 @@ class Viewer:
     state now."""
 
     row: Table  # kind "member", exactly one row
-    excluded: I32 = field(default_factory=lambda: NOBODY)
     # sorted numbers never to show: related, blocked either way, held, seen in cool-down. The viewer is
     # implied.
-    liked_by: I32 = field(
-        default_factory=lambda: NOBODY
-    )  # members who liked the viewer on this surface, unanswered
+    excluded: I32 = field(default_factory=lambda: NOBODY)
+    # members who liked the viewer on this surface, unanswered
+    liked_by: I32 = field(default_factory=lambda: NOBODY)
     signals: Signals = field(default_factory=Signals)
     is_fresh: bool = False  # the row is the overlay's, whether or not the snapshot has one
     moved: F32 | None = None  # by how much the row's taste was moved for what happened of late; None: not yet
@@ -65,19 +64,17 @@ class Request:
     limit: int
     now: float  # seconds since 1970-01-01 UTC
     seed: int
-    market: int = (
-        -1
-    )  # index of the market the viewer draws from when it is not the one they are in; -1: that one
+    # index of the market the viewer draws from when it is not the one they are in; -1: that one
+    market: int = -1
     only: I32 | None = None  # rank these numbers and nobody else (sources are skipped)
-    newcomers: Table | None = None
     # overlay: candidates of this surface's kind, any market, by number, whom the snapshot does not know, or
     # knows otherwise (see `stale`)
-    stale: I32 = field(default_factory=lambda: NOBODY)
+    newcomers: Table | None = None
     # overlay: sorted numbers whose row in the snapshot is not read any more: theirs is in `newcomers`, or
     # nowhere
-    gone: I32 = field(
-        default_factory=lambda: NOBODY
-    )  # overlay: sorted numbers in the snapshot that may not be shown any more
+    stale: I32 = field(default_factory=lambda: NOBODY)
+    # overlay: sorted numbers in the snapshot that may not be shown any more
+    gone: I32 = field(default_factory=lambda: NOBODY)
     rules: LiveRules | None = None  # staff's rules that are live for this viewer now
     pacing: Pacing | None = None  # the pacer's part of the price
     reserve: int = 40  # how many more to return in order, for backfill by the guard
@@ -115,8 +112,8 @@ class Pool:
     q: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(candidate likes viewer)
     score: F32 = field(default_factory=lambda: np.zeros(0, "f4"))
     words: U64 = field(default_factory=lambda: NO_WORDS)  # [words, n] which rules' conditions each meets
-    pairs: tuple[Mapping[str, F32], Mapping[str, F32] | None] | None = None
     # pair features of "viewer likes candidate", and of the way back (None for places)
+    pairs: tuple[Mapping[str, F32], Mapping[str, F32] | None] | None = None
     heavy: Mask | None = None  # [n] whose p and q are the heavy ranker's; None: nobody's
     multiplier: F64 | None = None  # what rules multiply Phi with; None: no such rule is live
 
@@ -154,9 +151,8 @@ class Slate:
     eligible: int  # how many candidates were eligible for this viewer: tells a short list from a cut one
     trace: Trace
     pool: Pool | None = None  # only with a detailed trace
-    ranked: I32 = field(
-        default_factory=lambda: NOBODY
-    )  # everybody who was scored: a replay needs their signals
+    # everybody who was scored: a replay needs their signals
+    ranked: I32 = field(default_factory=lambda: NOBODY)
     caps: I32 = field(default_factory=lambda: NO_CAPS)  # [n, 2] exposures in a day and in an hour; 0: no cap
     served: Served | None = None  # only where the request asked for it
 
@@ -171,11 +167,10 @@ class Explanation:
     code: str  # shown | unknown | a rule's name | not_proposed | below_the_list
     private: bool = False  # the code gives away one side's secret: only for those allowed to see such
     rank: int | None = None  # 1 is first; also for those below the list, as far as the reserve reaches
-    change: tuple[Mapping[str, Any], ...] = ()
     # The smallest changes that, all together, would let the candidate pass the stage that lost them; empty:
-    # none would.
-    # Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
-    waterfall: Mapping[str, Any] | None = None
+    # none would. Each: {"of": viewer | candidate | policy | either, "field": ..., "from": ..., "to": ...}.
+    change: tuple[Mapping[str, Any], ...] = ()
     # p, q, ranker (light or heavy: whose p and q), session (what of p comes from the last hours), phi, rules
     # and the multiplier they make, features: {name: {value, weight, contribution}}, price, score, caps, and
     # the rules that may give a place; for whoever was scored.
+    waterfall: Mapping[str, Any] | None = None

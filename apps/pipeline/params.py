@@ -32,9 +32,8 @@ class PipelineParams:
     reciprocity_weight: float = 0.5  # weight of q = p(candidate likes viewer) against p; 0.5: even
     weights: Mapping[str, float] = field(default_factory=dict)  # by feature name, in Phi's units
     heavy_width: int = 0  # the heavy ranker looks at so many of the light one's best; 0: at nobody
-    quotas: Mapping[str, int] = field(
-        default_factory=dict
-    )  # most candidates a source may propose; 0: source off
+    # most candidates a source may propose; 0: source off
+    quotas: Mapping[str, int] = field(default_factory=dict)
     diversity: float = 0.0  # 0: by score alone; 1: by difference alone
     industry_window: int = 0  # of 5 places in a row at most so many of one industry; 0: no limit
     craft_window: int = 0

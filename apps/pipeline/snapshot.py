@@ -175,9 +175,8 @@ class SurfaceData:
     viewers: Table
     row_of: npt.NDArray[np.int32]  # [max number + 1]: candidate row of a number; -1: not here
     viewer_row_of: npt.NDArray[np.int32]
-    market_starts: npt.NDArray[
-        np.int64
-    ]  # [markets + 1]: candidates of market m are rows starts[m]:starts[m + 1]
+    # [markets + 1]: candidates of market m are rows starts[m]:starts[m + 1]
+    market_starts: npt.NDArray[np.int64]
     blocks: npt.NDArray[np.int32]  # statistics of the candidates by block (see apps.pipeline.blocks)
     models: Mapping[str, Any]
     arrays: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
@@ -190,15 +189,14 @@ class Snapshot:
     id: str
     created_at: float  # seconds since 1970-01-01 UTC: the data cut-off
     markets: tuple[Mapping[str, Any], ...]  # by market index: {"key", "name", "latitude", "longitude"}
-    vocabulary: Mapping[
-        str, tuple[str, ...]
-    ]  # industries, crafts, skills, interests, categories, tags -> names by bit
+    # industries, crafts, skills, interests, categories, tags -> names by bit
+    vocabulary: Mapping[str, tuple[str, ...]]
     surfaces: Mapping[str, SurfaceData]
     connections: Graph  # visible to both sides, members
     friends_places: Graph  # member -> places that connections saved, weight = how many of them
     content: Mapping[str, npt.NDArray[Any]]  # the content tower's weights, by "<surface>.<name>"
-    pagerank: Mapping[str, Graph] = field(default_factory=dict)
     # by surface of members: whom a walk reaches most, weight = NEAREST for the most
+    pagerank: Mapping[str, Graph] = field(default_factory=dict)
     folder: Path | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
 

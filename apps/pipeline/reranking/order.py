@@ -25,9 +25,8 @@ class Order:
     held: I64 = field(default_factory=lambda: NO_PLACES)  # places of the list that rules gave: they stay
     kept_out: int = 0  # how many of the end may not come up: more of them than a rule allows
     mixed_in: I64 = field(default_factory=lambda: NO_PLACES)  # those of `held` that the lane of likes gave
-    not_by_lot: I64 = field(
-        default_factory=lambda: NO_PLACES
-    )  # positions in the pool that the lane drew from
+    # positions in the pool that the lane drew from
+    not_by_lot: I64 = field(default_factory=lambda: NO_PLACES)
 
     def __len__(self) -> int:
         return len(self.positions)

@@ -119,16 +119,22 @@ class Workflow(PeopleAtWork):
 
 def test_readers_never_see_a_release_that_nobody_allowed_in_whatever_order_things_are_done(db):
     happened.clear()
-    run_state_machine_as_test(
-        Workflow,
-        settings=settings(
-            max_examples=WALKS or 35,
-            derandomize=not WALKS,
-            stateful_step_count=STEPS,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-            phases=[Phase.explicit, Phase.generate, Phase.shrink],
-        ),
-    )
+    for walks in (
+        (WALKS,) if WALKS else (35, 80)
+    ):  # draws change with any constant of the code: a few may miss
+        run_state_machine_as_test(
+            Workflow,
+            settings=settings(
+                max_examples=walks,
+                derandomize=not WALKS,
+                stateful_step_count=STEPS,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.explicit, Phase.generate, Phase.shrink],
+            ),
+        )
+        missing = [what for what in WANTED if not happened[what]]
+        if not missing:
+            break
     print(dict(sorted(happened.items())))
-    assert [what for what in WANTED if not happened[what]] == [], "never happened: the walks show too little"
+    assert missing == [], "never happened: the walks show too little"

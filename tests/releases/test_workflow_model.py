@@ -119,9 +119,8 @@ class Workflow(PeopleAtWork):
 
 def test_readers_never_see_a_release_that_nobody_allowed_in_whatever_order_things_are_done(db):
     happened.clear()
-    for walks in (
-        (WALKS,) if WALKS else (35, 80)
-    ):  # draws change with any constant of the code: a few may miss
+    # What is drawn changes with any constant of the code: a few walks may miss a deed.
+    for walks in (WALKS,) if WALKS else (35, 80):
         run_state_machine_as_test(
             Workflow,
             settings=settings(

@@ -12,7 +12,7 @@ DEMO_READY := $(VENV)/.demo-ready
 DEV_READY := $(VENV)/.dev-ready
 
 .DEFAULT_GOAL := help
-.PHONY: help demo doctor pictures test test-browser test-faults mutation-proof check check-format check-lint check-types check-layers \
+.PHONY: help demo doctor pictures plots test test-browser test-faults mutation-proof check check-format check-lint check-types check-layers \
 	check-migrations check-deploy check-templates check-openapi openapi bench fmt lock clean
 
 help: ## Print the targets
@@ -42,6 +42,9 @@ test-faults: $(DEV_READY) ## Only the tests that kill real processes (ARGS="--mi
 
 pictures: $(DEV_READY) ## Take the guide's pictures anew, from the running demo
 	GUIDE_PICTURES=$(CURDIR)/docs/pictures $(VENV)/bin/pytest tests/browser/test_journey.py $(ARGS)
+
+plots: $(DEMO_READY) ## Draw docs/growth.svg from docs/growth.json (manage.py bench growth --json docs/growth.json)
+	$(RUN) -m apps.simulation.bench.plots docs/growth.json docs/growth.svg
 
 test-browser: $(DEV_READY) ## Only the tests that drive a browser
 	$(VENV)/bin/pytest tests/browser $(ARGS)

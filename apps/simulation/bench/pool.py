@@ -50,13 +50,17 @@ def pool_of_size(members: int, base: Path, *, vectors: str = "float32", seed: in
         shutil.rmtree(folder, ignore_errors=True)
     unfinished = folder.with_name(f".{folder.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
-    write_snapshot(_snapshot(members, seed), unfinished, vectors=vectors)
+    write_snapshot(drawn_snapshot(members, seed=seed), unfinished, vectors=vectors)
     unfinished.rename(folder)
     return open_snapshot(folder, verify=False)
 
 
-def _snapshot(members: int, seed: int) -> Snapshot:
+def drawn_snapshot(
+    members: int, *, markets: int = 1, seed: int = 1, of: tuple[str, ...] = ("dating", "networking")
+) -> Snapshot:
+    """The surfaces `of` members who live in so many markets of one size, in memory."""
     table = drawn_members(members, np.random.default_rng(seed))
+    table.columns["market"][:] = np.arange(members) * markets // members
     surfaces = {
         key: surface_data(
             key=key,
@@ -64,15 +68,18 @@ def _snapshot(members: int, seed: int) -> Snapshot:
             eligibility=key,
             candidates=in_order(table, key),
             viewers=None,
-            n_markets=1,
+            n_markets=markets,
             models={},
         )
-        for key in ("dating", "networking")
+        for key in of
     }
     return Snapshot(
         id=f"pool-{members}-{seed}",
         created_at=NOW,
-        markets=({"key": "bench", "name": "Bench", "latitude": 48.86, "longitude": 2.35},),
+        markets=tuple(
+            {"key": f"bench-{i}", "name": f"Bench {i}", "latitude": 48.86, "longitude": 2.35}
+            for i in range(markets)
+        ),
         vocabulary=WORDS,
         surfaces=surfaces,
         connections=empty_graph(),

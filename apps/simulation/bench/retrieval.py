@@ -202,12 +202,16 @@ def _requests(snapshot: Snapshot, share: float, plan: Plan) -> list[Request]:
         viewer = Viewer(data.viewers.gather(np.array([row])), excluded=np.sort(excluded).astype("i4"))
         params = PipelineParams(lineup=PEOPLE.name)
         request = Request(snapshot, surface, params, viewer, limit=20, now=NOW, seed=row)
-        found.append(_narrowed(request, share * len(numbers)))
+        found.append(narrowed(request, share * len(numbers)))
     return found
 
 
-def _narrowed(request: Request, wanted: float) -> Request:
-    """Open to all and without a limit; then from the viewer's age on as wide a range of ages as it takes."""
+def narrowed(request: Request, wanted: float) -> Request:
+    """The request of a viewer to whom about `wanted` are eligible.
+
+    Open to all and without a limit; then from the viewer's age on as wide a range of ages as it takes, and
+    the shortest limit.
+    """
     row = request.viewer.row
     age = int(NOW / 31_557_600 + 1970) - int(row["birth_date"][0]) // 10000
     open_to_all = {"age_min": 0, "age_max": 120, "intents": 0xFFFF, "max_distance": 0, "x": 0, "y": 0}

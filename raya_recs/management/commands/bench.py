@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.simulation.bench import conditions, events, pacer, refresh, retrieval, serving
+from apps.simulation.bench import conditions, events, growth, pacer, refresh, retrieval, serving
 from raya_recs.embedded import EmbeddedServers
 from raya_recs.processes import ProcessError
 
@@ -30,6 +30,7 @@ PLANS: Mapping[str, Callable[..., Any]] = {
     "events": events.Plan,
     "pacer": pacer.Plan,
     "conditions": conditions.Plan,
+    "growth": growth.Plan,
 }
 BENCHES: Mapping[str, Callable[[Any, Callable[[str], object]], Mapping[str, Any]]] = {
     "serving": serving.bench_serving,
@@ -38,13 +39,14 @@ BENCHES: Mapping[str, Callable[[Any, Callable[[str], object]], Mapping[str, Any]
     "events": events.bench_events,
     "pacer": pacer.bench_pacer,
     "conditions": conditions.bench_conditions,
+    "growth": growth.bench_growth,
 }
 # What a plan says otherwise than by itself: of every bench, then of one alone.
 OPTIONS: Mapping[str, Mapping[str, tuple[type, str]]] = {
     "all": {
-        "members": (int, "of the market (1,000,000; for events 50,000; for pacer 2,000)"),
+        "members": (int, "of the market (1,000,000; for growth 200,000; for events 50,000; for pacer 2,000)"),
         "seconds": (float, "per round (2.5; for events 3; for retrieval 1)"),
-        "repeat": (int, "rounds (5; for refresh 1); figures are their medians"),
+        "repeat": (int, "rounds (5; for refresh 1; for growth 60); figures are medians"),
         "connections": (int, "of the load driver (8; for events 4)"),
     },
     "events": {
@@ -76,8 +78,9 @@ class Command(BaseCommand):
         "`retrieval`: the search for candidates beside plain numpy. `refresh`: from Postgres to the active "
         "snapshot. `events`: batches of events through one API process beside COPY of the same rows. "
         "`conditions`: the time of a verdict, from the dearest that is allowed to floods. `pacer`: a "
-        "simulated day of a share target and a floor. Each makes its own market, in stores of its own that "
-        "it starts and stops, and keeps it under var/bench."
+        "simulated day of a share target and a floor. `growth`: the CPU of one list by the pipeline alone "
+        "as a market, members, the list, people seen and rules grow. Each makes its own market, in stores of "
+        "its own where it needs any, which it starts and stops, and keeps it under var/bench."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -165,7 +165,8 @@ def test_what_a_live_rule_did_stands_beside_it_once_a_worker_counted(editor: Cli
     assert "not counted yet: a worker does so once a minute" in page()
     count_recent()
     assert "nothing yet: no list met it" in page()
-    listed([{"stage": "rules", "received": 40, "kept": 40, "rules": {"newcomers": [10, 3]}}])
+    did = {"keys": ["newcomers"], "pool": [10], "shown": [3]}
+    listed([{"stage": "rules", "received": 40, "kept": 40, "rules": did}])
     assert "nothing yet: no list met it" in page()
     count_recent()
     assert "in 1 list it met 25.0% of who was ranked and 75.0% of the places (3 of 4)" in page()

@@ -123,7 +123,13 @@ class Runtime:
             self._say_once("")
 
     def _poll_belief(self) -> None:
-        """With a time-out of our own, and also while the breaker is open: so it is closed again."""
+        """With a time-out of our own, and also while the breaker is open: so it is closed again.
+
+        Valkey's, too: with Postgres hung, the other thread may wait for it when Valkey merely hiccups.
+        """
+        if not valkey.valkey.is_there:
+            with suppress(redis.RedisError):
+                valkey.probe()
         try:
             self._renew_belief(
                 lambda: truth.ask(online.current_belief, seconds=BELIEF_WAIT, rest=truth.PROBE_SECONDS)

@@ -20,7 +20,8 @@ from django.db import connection
 from apps.common import clock
 from apps.common.changes import Position, changes_after, latest_position
 from apps.pipeline.contracts import NOBODY
-from apps.pipeline.snapshot import OF_REFRESH, Snapshot, Table, as_refreshed, empty_table, rows_in
+from apps.pipeline.snapshot import Snapshot, rows_in
+from apps.pipeline.table import OF_REFRESH, Table, as_refreshed, empty_table
 from apps.refresh.columns import member_table, place_table, shown_among
 from apps.refresh.whereabouts import moved_by_the_date, placed, travellers
 
@@ -92,8 +93,8 @@ def with_changes(overlay: Overlay, snapshot: Snapshot, changed: Mapping[str, set
 
 
 def _with_moved(changed: dict[str, set[int]], since: date, today: date) -> dict[str, set[int]]:
-    if since != today:
-        changed.setdefault("member", set()).update(moved_by_the_date(since, today))
+    if since != today:  # a clock may have been set back
+        changed.setdefault("member", set()).update(moved_by_the_date(*sorted((since, today))))
     return changed
 
 

@@ -140,6 +140,9 @@ def test_the_date_alone_begins_and_ends_a_trip(site: Runtime) -> None:
             site.poll()
             where("bea")
             at_home("cleo")
+    site.poll()  # a clock that was set back over a midnight
+    at_home("bea")
+    in_paris("cleo")
 
 
 def test_a_process_that_starts_on_a_later_day_than_its_snapshot_knows_where_all_are(site: Runtime) -> None:

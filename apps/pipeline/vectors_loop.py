@@ -9,12 +9,12 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-UPPER = np.uint32(16)
+from apps.pipeline.vectors import UPPER, decoded
 
 
 def as_float(stored: Any) -> Any:
-    """The float32 of a float32, or of a bfloat16 in a uint16. For compiled passes alone."""
-    raise NotImplementedError
+    """The float32 of a float32, or of a bfloat16 in a uint16."""
+    return decoded(np.asarray(stored))[()]
 
 
 @overload(as_float, strict=False)  # annotations differ: ours are of the maker

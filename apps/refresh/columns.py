@@ -142,18 +142,8 @@ def member_table(
 
 def earlier_profiles(until: datetime, *, markets: Markets, vocabulary: Vocabulary) -> dict[str, Any]:
     """The facts of profiles that were edited, as columns of a member table; number, and until (seconds)."""
-    rows = _rows(_EARLIER, {"until": until})
-    fields = list(zip(*rows, strict=True)) if rows else [()] * 9
-    x, y, market = _positions(fields[2], fields[3], markets)
-    return {
-        "number": np.array(fields[0], "i4"),
-        "until": np.array(fields[1], "i8"),
-        "x": x,
-        "y": y,
-        "market": market,
-        "birth_date": np.array(fields[4], "i4"),
-        **_masks(fields[5:9], vocabulary),
-    }
+    common, (born, *words) = _earlier(_EARLIER, 9, until, markets)
+    return {**common, "birth_date": np.array(born, "i4"), **_masks(words, vocabulary)}
 
 
 def _masks(sets: Sequence[Any], vocabulary: Vocabulary) -> dict[str, npt.NDArray[np.uint64]]:
@@ -194,19 +184,24 @@ def place_table(
 
 def earlier_places(until: datetime, *, markets: Markets, vocabulary: Vocabulary) -> dict[str, Any]:
     """The facts of places that were edited, as columns of a place table; number, and until (seconds)."""
-    rows = _rows(_EARLIER_PLACES, {"until": until})
-    fields = list(zip(*rows, strict=True)) if rows else [()] * 7
-    x, y, market = _positions(fields[2], fields[3], markets)
+    common, (categories, tags, prices) = _earlier(_EARLIER_PLACES, 7, until, markets)
     return {
-        "number": np.array(fields[0], "i4"),
-        "until": np.array(fields[1], "i8"),
-        "x": x,
-        "y": y,
-        "market": market,
-        "category": np.array(_categories(fields[4], vocabulary), "u1"),
-        "tags": word_masks(fields[5], vocabulary.get("tags", ())),
-        "price_band": np.array(fields[6], "u1"),
+        **common,
+        "category": np.array(_categories(categories, vocabulary), "u1"),
+        "tags": word_masks(tags, vocabulary.get("tags", ())),
+        "price_band": np.array(prices, "u1"),
     }
+
+
+def _earlier(
+    sql: str, width: int, until: datetime, markets: Markets
+) -> tuple[dict[str, npt.NDArray[Any]], list[Sequence[Any]]]:
+    """What members and places have in common, as columns, and the fields beyond that of `width` in all."""
+    rows = _rows(sql, {"until": until})
+    fields: list[Sequence[Any]] = list(zip(*rows, strict=True)) if rows else [()] * width
+    x, y, market = _positions(fields[2], fields[3], markets)
+    common = {"number": np.array(fields[0], "i4"), "until": np.array(fields[1], "i8")}
+    return common | {"x": x, "y": y, "market": market}, fields[4:]
 
 
 def _categories(words: Iterable[str], vocabulary: Vocabulary) -> list[int]:

@@ -5,8 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from numba import njit
 
 from apps.pipeline.vectors import DTYPES, decoded, encoded
+from apps.pipeline.vectors_loop import as_float
 
 FLOATS = arrays.arrays("f4", st.integers(1, 40), elements=st.floats(width=32))
 STEP = 2.0**-7  # between two neighbours from 1 to 2
@@ -51,6 +53,23 @@ def test_what_was_read_is_stored_as_it_was(name, values):
     assert read.dtype == np.float32
     again = encoded(read, name)
     assert again.tobytes() == once.tobytes()
+
+
+@pytest.mark.parametrize("name", DTYPES)
+@given(values=FLOATS)
+def test_a_compiled_pass_reads_each_number_as_everybody_else_does(name, values):
+    bits = encoded(values, name)
+    read = np.array([as_float(each) for each in bits], "f4")
+    compiled = _each_as_float(bits)
+    assert read.tobytes() == compiled.tobytes() == decoded(bits).tobytes()
+
+
+@njit
+def _each_as_float(stored):
+    read = np.empty(len(stored), np.float32)
+    for i in range(len(stored)):
+        read[i] = as_float(stored[i])
+    return read
 
 
 def test_there_is_no_third_way():

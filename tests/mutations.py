@@ -540,7 +540,7 @@ MUTATIONS = (
     ),
     Mutation(
         "vectors that are stored as bfloat16 are decoded for whoever takes rows",
-        "apps/pipeline/snapshot.py",
+        "apps/pipeline/table.py",
         "[rows]\n        return decoded(column) if name in VECTORS else column\n",
         "[rows]\n        return column\n",
         "tests/pipeline/test_run.py::test_vectors_stored_as_bfloat16_are_those_numbers_to_every_stage",
@@ -774,5 +774,42 @@ MUTATIONS = (
         "if file.parent != unfinished:",
         "if False:",
         "tests/refresh/test_store.py::test_a_name_that_leads_out_of_the_folder_is_refused",
+    ),
+    Mutation(
+        "a clock that was set back over midnight brings travellers back",
+        "apps/delivery/overlay.py",
+        "moved_by_the_date(*sorted((since, today)))",
+        "moved_by_the_date(since, today)",
+        "tests/delivery/test_travellers.py::test_the_date_alone_begins_and_ends_a_trip",
+    ),
+    Mutation(
+        "each candidate of a list keeps their own cap",
+        "apps/pipeline/run.py",
+        "words, rows = (pool.words, kept)",
+        "words, rows = (pool.words, np.arange(len(kept)))",
+        "tests/pipeline/ranking/test_caps.py::test_in_a_list_each_has_their_own_cap_whatever_the_order",
+    ),
+    Mutation(
+        "flags that are open are looked at anew at each begin and end",
+        "apps/releases/params.py",
+        "if dealt.since <= now < dealt.until and dealt.killed == killed:",
+        "if dealt.killed == killed:",
+        "tests/releases/test_params.py"
+        "::test_a_list_and_the_app_are_told_the_same_of_each_flag_at_every_moment",
+    ),
+    Mutation(
+        "Valkey is asked again though Postgres hangs",
+        "apps/delivery/runtime.py",
+        "valkey.probe()",
+        "pass",
+        "tests/delivery/test_stores_away.py"
+        "::test_valkey_is_asked_again_by_the_thread_that_postgres_holds_up_never",
+    ),
+    Mutation(
+        "the check of eligibility judges no list that lacked a store",
+        "apps/simulation/eligibility_check.py",
+        'if not answer["degraded"]:',
+        "if True:",
+        "tests/simulation/test_services.py::test_the_check_asks_again_for_a_list_that_lacked_a_store",
     ),
 )

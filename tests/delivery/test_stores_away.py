@@ -10,7 +10,7 @@ import pytest
 import redis
 from django.db import connection
 
-from apps.common import clock, online
+from apps.common import clock, online, valkey
 from apps.common.valkey import background_client, writing_client
 from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import Runtime
@@ -183,6 +183,14 @@ def test_without_postgres_lists_go_on(without_postgres: Runtime) -> None:
     answer = recommend(surface="dating", member="adam", limit=10)
     assert set(names(answer)) == WOMEN
     assert answer["degraded"] == ["truth_unavailable"]
+
+
+def test_valkey_is_asked_again_by_the_thread_that_postgres_holds_up_never(serving: Runtime) -> None:
+    for _ in range(3):
+        valkey.valkey.failed()
+    assert not valkey.valkey.is_there
+    serving._poll_belief()
+    assert within(5, lambda: serving._poll_belief() or valkey.valkey.is_there)
 
 
 def test_with_neither_store_there_is_an_empty_answer(

@@ -11,7 +11,7 @@ from apps.policies.fields import seconds
 from apps.policies.schema import default_content
 from apps.releases.params import Assigned, build_params, compiled, digest_of, release_for
 from apps.releases.selectors import LiveRow
-from tests.policies.examples import END, NOW, experiment, flag, rule, segment
+from tests.policies.examples import END, NOW, START, experiment, flag, rule, segment
 
 VIEWERS = [f"m{i}" for i in range(400)]
 
@@ -142,6 +142,30 @@ def test_flags_of_no_surface_have_values_too_and_a_killed_one_is_off():
     off = whole.flag_values(viewer="m1", number=1, met=none, now=NOW, killed=frozenset({"flag:bolder"}))
     assert off == {"bolder": "a"}
     assert assigned(content, "m1").variants == {}
+
+
+def test_a_list_and_the_app_are_told_the_same_of_each_flag_at_every_moment():
+    content = default_content()
+    content["surfaces"]["dating"]["random_share"] = 0.0
+    content["flags"] = [
+        flag(percentage=100.0),
+        flag(key="brief", percentage=100.0, ends_at="2026-06-15T00:00:00Z", overrides={"exploration": 0.05}),
+    ]
+    whole, none = compiled(content), np.zeros(0, "u8")
+    told = []
+    for now in (
+        seconds(START) - 1,
+        NOW,
+        seconds("2026-06-15T00:00:00Z"),
+        seconds(END) - 1,
+        seconds(END),
+        NOW,
+    ):
+        values = whole.flag_values(viewer="m1", number=1, met=none, now=now)
+        variants = whole.surface("dating").assign(viewer="m1", number=1, met=none, now=now).variants
+        assert values == {key: variants[key] == "on" for key in ("bolder", "brief")}
+        told.append(tuple(values.values()))
+    assert told == [(False, False), (True, True), (True, False), (True, False), (False, False), (True, True)]
 
 
 def test_market_then_flags_by_priority_then_experiments_say_a_value():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -13,6 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from apps.common.errors import Conflict
+from apps.delivery.services import recommend
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Connection, Member, Trip
 from apps.members.selectors import numbers_of
@@ -123,3 +125,21 @@ def test_the_check_finds_a_violation_that_the_snapshot_does_not_know() -> None:
     Member.objects.all().update(visibility="hidden")
     with pytest.raises(CommandError, match=r"[1-9]\d* violations"):
         call_command("check_eligibility", surface="networking", viewers=40, stdout=StringIO())
+
+
+def test_the_check_asks_again_for_a_list_that_lacked_a_store(monkeypatch: pytest.MonkeyPatch) -> None:
+    call_command("simulate", **SIZES, stdout=StringIO())
+    call_command("refresh", stdout=StringIO())
+    asked: Counter[str] = Counter()
+
+    def at_first_without_a_store(*, member: str, **more: Any) -> dict[str, Any]:
+        asked[member] += 1
+        answer = recommend(member=member, **more)
+        return answer if asked[member] > 1 else {**answer, "items": [], "degraded": ["valkey"]}
+
+    monkeypatch.setattr("apps.simulation.eligibility_check.recommend", at_first_without_a_store)
+    said = StringIO()
+    call_command("check_eligibility", surface="networking", viewers=10, stdout=said)
+    assert "0 violations, 0 wrong answers" in said.getvalue()
+    assert len(asked) == 10
+    assert min(asked.values()) > 1

@@ -5,6 +5,7 @@ import numpy as np
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import words_of, words_of_numbers
+from apps.pipeline.run import run
 from tests.pipeline.markets import member_table, request_for, snapshot_of
 from tests.pipeline.rulebook import CHESS, CLIMBING, live, same, spec
 
@@ -49,3 +50,16 @@ def test_numbers_nobody_knows_meet_no_condition():
 def test_words_by_number_are_words_by_row():
     request = request_for(MARKET, 1, rules=live(MARKET, spec("climbers", "cap", candidates=0, daily=5)))
     assert same(words_of(request, TABLE), words_of_numbers(request, TABLE["number"]))
+
+
+def test_in_a_list_each_has_their_own_cap_whatever_the_order():
+    """Boosts put players before climbers, whose rows come first."""
+    rules = (
+        spec("climbers", "cap", candidates=0, daily=5, hourly=3),
+        spec("players first", candidates=1, factor=4.0),
+        spec("the others last", "bury", candidates=0, factor=0.5),
+    )
+    slate = run(request_for(MARKET, 1, rules=live(MARKET, *rules), params=PipelineParams(daily_cap=8)))
+    by_number = dict(zip(slate.numbers.tolist(), slate.caps.tolist(), strict=True))
+    assert by_number == {2: [5, 3], 3: [8, 0], 4: [5, 3], 5: [8, 0]}
+    assert slate.numbers.tolist() != sorted(slate.numbers.tolist())

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 
 from apps.common import clock, geo
 from apps.interactions.partitions import ensure_partitions
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import snapshot_folder
 from apps.simulation.bench.pool import DAY, HOUR, drawn_members

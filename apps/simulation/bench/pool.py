@@ -15,16 +15,8 @@ import numpy.typing as npt
 
 from apps.pipeline.graph import empty_graph
 from apps.pipeline.layout import in_order
-from apps.pipeline.snapshot import (
-    DIMENSIONS,
-    Snapshot,
-    SnapshotRefused,
-    Table,
-    open_snapshot,
-    surface_data,
-    table_from_columns,
-    write_snapshot,
-)
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot, surface_data, write_snapshot
+from apps.pipeline.table import DIMENSIONS, Table, table_from_columns
 from apps.pipeline.vocabulary import ALL_INTENTS, GENDERS
 
 NOW = 1_780_315_200.0  # 2026-06-01 12:00 UTC

@@ -22,7 +22,8 @@ from django.core.management.base import CommandError
 from django.db import connection, transaction
 
 from apps.common.changes import record_changes
-from apps.pipeline.snapshot import DIMENSIONS, open_snapshot
+from apps.pipeline.snapshot import open_snapshot
+from apps.pipeline.table import DIMENSIONS
 from apps.pipeline.vectors import DTYPES, VECTORS
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import snapshot_folder

@@ -29,7 +29,8 @@ from apps.pipeline.params import PipelineParams
 from apps.pipeline.retrieval import oracle
 from apps.pipeline.retrieval.eligible import Eligible, find_eligible
 from apps.pipeline.retrieval.fit import fit_of
-from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.snapshot import Snapshot
+from apps.pipeline.table import Table
 from apps.simulation.bench.pool import NOW, pool_of_size
 
 POOLS = (5_000, 50_000, 200_000, 1_000_000)

@@ -15,24 +15,19 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import urlencode
 from urllib.request import Request as Call
 from urllib.request import urlopen
 
-import numpy as np
 import orjson
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection
 
-from apps.common import clock, online
+from apps.common import online
 from apps.common.valkey import background_client
 from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import runtime
-from apps.pipeline.contracts import Request, Viewer
-from apps.pipeline.lineup import PEOPLE
-from apps.pipeline.params import FULL, PipelineParams
-from apps.pipeline.retrieval.eligible import find_eligible
+from apps.pipeline.params import FULL
 from apps.pipeline.snapshot import Snapshot
 from apps.refresh.masks import ensure_masks_of_active
 from apps.refresh.services import activate_snapshot
@@ -40,6 +35,7 @@ from apps.releases.models import Release
 from apps.releases.publishing import publish_revision, roll_back
 from apps.releases.selectors import live_release
 from apps.releases.services import start_revision
+from apps.simulation.bench.askers import Asked, askers, fill
 from apps.simulation.bench.heavy import ensure_heavy
 from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import paired_cost
@@ -50,10 +46,7 @@ from apps.simulation.bench.servers import asked_of_stores, valkey_cpu_seconds
 LIGHT = "dating"  # the surface of the figures that name none
 SURFACES = (LIGHT, "networking")
 HEAVY = "heavy"  # the rounds on LIGHT with a second look
-ELIGIBLE = 0.10  # of the market, wanted
-VIEWERS, PAIRED = 2000, 600
-SEEN_HOURS_AGO = 24
-HELD_SECONDS = 1500
+PAIRED = 600
 WARM_SECONDS = 3.0
 FOLLOW_SECONDS = 20.0
 EASE = 0.6  # of the throughput, in the open loop
@@ -93,20 +86,6 @@ class Plan:
     rules: int = 100
     flags: int = 20
     experiments: int = 5
-
-
-@dataclass(frozen=True)
-class Asked:
-    """Who asks on one surface, and what share of their market they may be shown."""
-
-    surface: str
-    numbers: list[int]
-    ids: list[str]
-    eligible: float
-
-    def paths(self, limit: int) -> list[str]:
-        questions = ({"surface": self.surface, "member": one, "limit": limit} for one in self.ids)
-        return ["/api/v1/recommendations?" + urlencode(question) for question in questions]
 
 
 @dataclass(frozen=True)
@@ -174,15 +153,11 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
     ensure_heavy(snapshots, LIGHT, say)
     snapshot = runtime().world.snapshot
     assert snapshot is not None
-    asked = [_asked(snapshot, surface) for surface in SURFACES]
+    asked = [askers(snapshot, surface) for surface in SURFACES]
     releases = _releases(plan)
     runtimes.stop()
     key = service_key("recommend:read")
-    common = {
-        "PYTHONPATH": str(settings.BASE_DIR),
-        "API_RATE_PER_SECOND": "1000000",
-        "API_RATE_BURST": "1000000",
-    }
+    common = {"PYTHONPATH": str(settings.BASE_DIR), **UNLIMITED}
     with (
         granian(
             "apps.simulation.bench.empty_view:application",
@@ -207,7 +182,7 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         figures |= _stores(serving, asked[0])
         figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
         figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
-    _fill(snapshot, asked[0], plan)
+    fill(snapshot, asked[0], seen=plan.seen, held=plan.held)
     added = paired_cost((releases.plain, releases.light), asked[0].ids[:PAIRED], LIGHT, plan.limit)
     say(f"rules, flags and experiments, in one thread, request by request in turn: {added}")
     runtimes.stop()
@@ -224,24 +199,24 @@ def _rounds(
     say: Say,
 ) -> Rounds:
     """The last of them is under the release with a second look, which stays live."""
-    plan = serving.plan
+    plan, (light, other) = serving.plan, asked
+    cases = (
+        (LIGHT, light, releases.light),
+        (other.surface, other, releases.light),
+        (HEAVY, light, releases.heavy),
+    )
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in ("empty", *SURFACES, HEAVY)}
-    path = asked[0].paths(plan.limit)[0]
+    path = light.paths(plan.limit)[0]
     for one in asked:
         serving.drive(WARM_SECONDS / len(asked), one.paths(plan.limit))
     empty.drive(WARM_SECONDS / 2, ["/"])
     for i in range(plan.repeat):
         rounds["empty"].append(empty.measure(["/"]))
-        for name, release in (
-            (LIGHT, releases.light),
-            (SURFACES[1], releases.light),
-            (HEAVY, releases.heavy),
-        ):
+        for name, one, release in cases:
             serving.follow(release, path)
-            one = asked[SURFACES.index(name)] if name in SURFACES else asked[0]
-            _fill(snapshot, one, plan)
-            measured_now = serving.measure(one.paths(plan.limit))
-            rounds[name].append(measured_now | _rankers(measured_now["requests"]))
+            fill(snapshot, one, seen=plan.seen, held=plan.held)
+            seen = serving.measure(one.paths(plan.limit))
+            rounds[name].append(seen | _rankers(seen["requests"]))
         for name, measured in rounds.items():
             last = measured[-1]
             said = ", ".join(f"{figure} {last[figure]:.3f}" for figure in ROUND)
@@ -354,52 +329,3 @@ def publish(draft: Any) -> Release:
     draft.save()
     ensure_masks_of_active(draft.content)
     return publish_revision(draft, actor=None, note="For a benchmark")
-
-
-def _asked(snapshot: Snapshot, surface: str) -> Asked:
-    """Of some viewers those whose eligible share of the market is nearest to the one that is wanted."""
-    data = snapshot.surfaces[surface]
-    rows = np.flatnonzero(np.asarray(data.viewers["market"]) >= 0)
-    rows = np.random.default_rng(1).permutation(rows)[: 2 * VIEWERS]
-    shares = np.array([_eligible_share(snapshot, surface, row) for row in rows.tolist()])
-    order = np.argsort(np.abs(shares - ELIGIBLE), kind="stable")[:VIEWERS]
-    numbers = np.asarray(data.viewers["number"])[rows[order]].tolist()
-    ids = runtime().world.ids_of("member", numbers)
-    known = [(number, one) for number, one in zip(numbers, ids, strict=True) if one]
-    return Asked(
-        surface, [number for number, _ in known], [one for _, one in known], float(np.median(shares[order]))
-    )
-
-
-def _eligible_share(snapshot: Snapshot, surface: str, row: int) -> float:
-    data = snapshot.surfaces[surface]
-    viewer = Viewer(data.viewers.gather(np.array([row])))
-    params, now = PipelineParams(lineup=PEOPLE.name), clock.now().timestamp()
-    found, _ = find_eligible(Request(snapshot, surface, params, viewer, limit=20, now=now, seed=1))
-    market = int(data.viewers["market"][row])
-    start, stop = data.market_starts[market : market + 2].tolist()
-    return float(len(found) / (stop - start))
-
-
-def _fill(snapshot: Snapshot, asked: Asked, plan: Plan) -> None:
-    """Seen and held of every viewer, drawn from their own market."""
-    draw, now = np.random.default_rng(2), clock.now().timestamp()
-    data = snapshot.surfaces[asked.surface]
-    pipe = background_client().pipeline(transaction=False)
-    for viewer in asked.numbers:
-        market = int(data.viewers["market"][data.viewer_row_of[viewer]])
-        start, stop = data.market_starts[market : market + 2].tolist()
-        size = min(plan.seen + plan.held, (stop - start) // 2)
-        rows = draw.choice(stop - start, size, replace=False) + start
-        numbers = np.asarray(data.candidates["number"])[rows]
-        held = min(plan.held, size // 2)
-        pipe.set(online.held_key(asked.surface, viewer), _packed(numbers[:held], now + HELD_SECONDS))
-        seen_at = now - SEEN_HOURS_AGO * 3600
-        pipe.set(online.seen_key(asked.surface, viewer), _packed(numbers[held:], seen_at))
-    pipe.execute()
-
-
-def _packed(numbers: Any, at: float) -> bytes:
-    records = np.zeros(len(numbers), online.RECORD)
-    records["number"], records["state"], records["at"] = numbers, 1, at
-    return records.tobytes()

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apps.pipeline.conditions import evaluate
-from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.snapshot import Snapshot
+from apps.pipeline.table import Table
 from apps.policies.conditions import expand
 from apps.policies.segments import expanded
 

@@ -22,7 +22,7 @@ from apps.delivery.state import I32, is_in
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
 from apps.pipeline.run import run
-from apps.pipeline.snapshot import empty_table
+from apps.pipeline.table import empty_table
 from apps.pipeline.trace import Trace
 from apps.releases.params import compiled, release_for
 

@@ -35,7 +35,7 @@ from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import LiveRules, Pacing
 from apps.pipeline.run import run
 from apps.pipeline.signals import Signals
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 RESERVE = 40
 

@@ -25,7 +25,8 @@ from apps.pipeline.masks import condition_words
 from apps.pipeline.params import FULL, Widths
 from apps.pipeline.rules import LiveRules, Pacing, SurfaceRules, live_rules
 from apps.pipeline.run import run
-from apps.pipeline.snapshot import Snapshot, SnapshotRefused, Table
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused
+from apps.pipeline.table import Table
 from apps.refresh.store import open_here
 from apps.releases.models import Release
 from apps.releases.params import Assigned, compiled

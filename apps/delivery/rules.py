@@ -13,7 +13,8 @@ import numpy as np
 from apps.delivery.world import World
 from apps.pipeline.masks import condition_words
 from apps.pipeline.rules import U64, LiveRules, RuleMasks, SurfaceRules, live_rules
-from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.snapshot import Snapshot
+from apps.pipeline.table import Table
 
 MOST_KEPT = 64
 NO_WORDS: U64 = np.zeros(0, "u8")

@@ -23,14 +23,8 @@ from apps.pipeline.contracts import I32, NOBODY, Request, Slate
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.filters import eligibility
 from apps.pipeline.signals import Signals
-from apps.pipeline.snapshot import (
-    COLUMNS,
-    SurfaceData,
-    Table,
-    as_refreshed,
-    rows_in,
-    without_refreshed,
-)
+from apps.pipeline.snapshot import SurfaceData, rows_in
+from apps.pipeline.table import COLUMNS, Table, as_refreshed, without_refreshed
 
 MOST_PACKED = 8192  # bytes of a delivery's viewer state
 FEW = 8  # newcomers who are kept without asking who of them is eligible

@@ -18,7 +18,8 @@ from apps.delivery.capped import Capped
 from apps.delivery.crowd import Crowd
 from apps.delivery.overlay import Overlay
 from apps.pipeline.rules import Pacing, RuleMasks
-from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.snapshot import Snapshot
+from apps.pipeline.table import Table
 from apps.refresh.identifiers import Identifiers
 from apps.releases.selectors import LiveRow
 from apps.surfaces.models import Surface

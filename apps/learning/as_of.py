@@ -16,7 +16,7 @@ from apps.pipeline.contracts import F32, I32, I64
 from apps.pipeline.features.between import Partners
 from apps.pipeline.ranking.predictions import both_ways, pair_features
 from apps.pipeline.ranking.served import LIKES, LIKES_BACK
-from apps.pipeline.snapshot import Table, table_from_columns
+from apps.pipeline.table import Table, table_from_columns
 
 LONGEST = 86400  # seconds from a list to what was decided of it: later, what it showed is no longer so
 PairsOf = tuple[Mapping[str, F32], Mapping[str, F32] | None]  # features, and with the roles swapped

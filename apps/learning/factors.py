@@ -11,7 +11,7 @@ import numpy as np
 
 from apps.learning.decisions import Decisions
 from apps.pipeline.contracts import F32
-from apps.pipeline.snapshot import DIMENSIONS
+from apps.pipeline.table import DIMENSIONS
 
 REGULARISATION = 15.0  # smaller, often seen, costs a fifth of NDCG
 CONFIDENCE = 10.0  # of a like or a pass, beside 1 of a pair without a decision

@@ -24,7 +24,7 @@ from apps.learning.decisions import Decisions, decisions_of, split_by_time
 from apps.learning.like_model import Model, fit_like_model, measure
 from apps.pipeline.contracts import F32, I32
 from apps.pipeline.features.chances import ASKED_WITH, like_probability
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 DAY = 86400
 BACK_FROM, BACK_TO = 8, 28  # days after a decision

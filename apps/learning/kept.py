@@ -12,7 +12,8 @@ from apps.learning.members import Learnt
 from apps.learning.representation import with_columns
 from apps.pipeline.contracts import I32
 from apps.pipeline.features.tower import embed
-from apps.pipeline.snapshot import LEARNT, Snapshot, Table
+from apps.pipeline.snapshot import Snapshot
+from apps.pipeline.table import LEARNT, Table
 
 COLUMNS = {"member": (*LEARNT, "popularity"), "place": ("looks", "popularity")}
 

@@ -18,7 +18,7 @@ from apps.learning.decisions import Decisions
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.chances import like_probability
 from apps.pipeline.ranking.predictions import pair_features
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 FEWEST = 50  # likes and passes each; with fewer, the pipeline's plain model serves
 PENALTY = 20.0  # on standardised weights, against the sum of log losses

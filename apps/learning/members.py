@@ -22,7 +22,7 @@ from apps.learning.rankers import fit_rankers
 from apps.learning.representation import Representation, represent_members, with_columns
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.tower import profile_matrix
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 EARLIER = 0.75  # of the decisions make the representations that the rankers are fitted on
 RECENT = 30 * 86400  # seconds of popularity

@@ -19,7 +19,7 @@ import numpy as np
 from apps.learning.graphs import both_ways, pairs_of, strongest
 from apps.pipeline.contracts import F32, I32, I64, Mask
 from apps.pipeline.graph import NEAREST, Graph, empty_graph
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 DAMPING = 0.5
 STEPS = 3

@@ -25,7 +25,7 @@ from apps.learning.representation import Representation, with_columns
 from apps.learning.shrinkage import counts, fit_effects, log_odds, unshrunk
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.tower import profile_matrix
-from apps.pipeline.snapshot import DIMENSIONS, Table
+from apps.pipeline.table import DIMENSIONS, Table
 
 DRAWN = 4  # places drawn for each save, where nothing was shown
 FEWEST_SHOWN = 500  # impressions without a save, below which places are drawn

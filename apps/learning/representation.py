@@ -18,7 +18,7 @@ from apps.learning.decisions import Decisions
 from apps.learning.factors import factorise
 from apps.learning.shrinkage import Effects, K, counts, fit_effects, unshrunk
 from apps.pipeline.contracts import F32, I32
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 Content = Mapping[str, npt.NDArray[Any]]  # by name, without the surface
 BLEND = 10.0  # decisions at which an embedding is half behaviour

@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from apps.learning.decisions import Decisions, decisions_of
 from apps.pipeline.contracts import I32, Mask
-from apps.pipeline.snapshot import Table, table_from_columns
+from apps.pipeline.table import Table, table_from_columns
 from apps.pipeline.vocabulary import ALL_INTENTS, GENDERS, INTENTS
 
 EVENING = 20_030_101  # the day on which all ages are taken

@@ -22,7 +22,7 @@ from apps.pipeline.contracts import F32, Mask
 from apps.pipeline.features.chances import like_probability
 from apps.pipeline.features.pairs import LIKE_MODEL
 from apps.pipeline.features.tower import embed, profile_matrix
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 LEARNT_WAVES = 11
 HALVES = 10  # random halves, averaged

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.features.calendar import date_of, day_of, hour_of
-from apps.pipeline.snapshot import Snapshot, Table
+from apps.pipeline.snapshot import Snapshot
+from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import INTENTS
 
 Mask = npt.NDArray[np.bool_]

@@ -18,7 +18,8 @@ from apps.pipeline.graph import NEAREST, TwoSteps
 from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.rules import U64, LiveRules, Pacing
 from apps.pipeline.signals import Signals
-from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, empty_table
+from apps.pipeline.snapshot import Snapshot, SurfaceData
+from apps.pipeline.table import Table, empty_table
 from apps.pipeline.trace import Trace
 
 I32 = npt.NDArray[np.int32]

@@ -26,7 +26,7 @@ from apps.pipeline.ranking.score import pairs_of, phi, predict, predict_again, p
 from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.propose import quota_of
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 
 def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate]) -> Explanation:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 CELL = 500  # of 10 m, as homes are snapped
 BITS = 8  # of each axis of the curve: 256 cells, more than a market is wide

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from apps.pipeline.rules import U64, WORD, RuleMasks, SurfaceRules, words_for
-from apps.pipeline.snapshot import Snapshot, Table, checksum_of
+from apps.pipeline.snapshot import Snapshot, checksum_of
+from apps.pipeline.table import Table
 
 FOLDER = "rules"
 PARTS = ("candidates", "viewers")

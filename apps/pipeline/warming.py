@@ -9,7 +9,8 @@ import numpy as np
 from apps.pipeline.contracts import Request, Viewer
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.rules import RuleSpec, SurfaceRules, live_rules
-from apps.pipeline.snapshot import Snapshot, Table, table_from_columns
+from apps.pipeline.snapshot import Snapshot
+from apps.pipeline.table import Table, table_from_columns
 
 NOBODY = 2**31 - 1  # a number that no member or place has
 EVERY_KIND = SurfaceRules(

@@ -28,7 +28,8 @@ from apps.pipeline.features.calendar import date_of
 from apps.pipeline.filters.rules import ELIGIBILITY
 from apps.pipeline.graph import Graph
 from apps.pipeline.layout import in_order
-from apps.pipeline.snapshot import Snapshot, SurfaceData, Table, surface_data
+from apps.pipeline.snapshot import Snapshot, SurfaceData, surface_data
+from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import partner_masks
 from apps.refresh import columns, reading
 from apps.refresh.whereabouts import placed, travellers

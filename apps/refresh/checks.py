@@ -12,7 +12,8 @@ import numpy as np
 from apps.pipeline.contracts import I32
 from apps.pipeline.features.calendar import ADULT, date_of
 from apps.pipeline.ranking.heavy import check_trees
-from apps.pipeline.snapshot import Snapshot, SnapshotRefused, SurfaceData, Table
+from apps.pipeline.snapshot import Snapshot, SnapshotRefused, SurfaceData
+from apps.pipeline.table import Table
 from apps.refresh.identifiers import KINDS, open_identifiers
 
 

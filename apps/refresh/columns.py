@@ -16,7 +16,7 @@ from django.db import connection
 
 from apps.common import clock, geo
 from apps.common.copy_out import many_columns_of
-from apps.pipeline.snapshot import Table, table_from_columns
+from apps.pipeline.table import Table, table_from_columns
 from apps.pipeline.vocabulary import ALL_INTENTS, GENDERS, INTENTS, bits_of
 from apps.surfaces.models import Market
 

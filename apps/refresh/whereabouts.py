@@ -14,7 +14,7 @@ import numpy as np
 from django.db import connection
 
 from apps.pipeline.features.pairs import MIDDLE
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 _TRAVELLERS = """
 SELECT m.number, coalesce(t.market_id, m.current_market_id) AS market

@@ -17,7 +17,7 @@ from apps.pipeline.features.pairs import like_model
 from apps.pipeline.lineup import STAGES, lineup_for
 from apps.pipeline.ranking.predictions import pair_features
 from apps.pipeline.run import run
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import partner_masks
 from apps.simulation.population import F64, I64
 

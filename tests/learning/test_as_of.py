@@ -11,7 +11,7 @@ from apps.learning.representation import with_columns
 from apps.pipeline.features.between import BETWEEN
 from apps.pipeline.ranking.predictions import both_ways
 from apps.pipeline.ranking.served import LIKES, LIKES_BACK
-from apps.pipeline.snapshot import Table, table_from_columns
+from apps.pipeline.table import Table, table_from_columns
 from apps.pipeline.vocabulary import partner_masks
 from tests.learning.worlds import DAY, NOW, TODAY, two_camps
 from tests.pipeline.markets import VOCABULARY, random_members

@@ -11,7 +11,7 @@ from apps.pipeline.contracts import Pool
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.score import score_pool
 from apps.pipeline.run import run
-from apps.pipeline.snapshot import table_from_columns
+from apps.pipeline.table import table_from_columns
 from tests.learning.worlds import NOW, TODAY, two_camps
 from tests.pipeline.markets import member_table, request_for, snapshot_of
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from apps.learning.kept import keep_learnt
 from apps.pipeline.features.tower import embed, width
-from apps.pipeline.snapshot import DIMENSIONS
+from apps.pipeline.table import DIMENSIONS
 from tests.pipeline.markets import TODAY, member_table, place_table, snapshot_of
 
 RANDOM = np.random.default_rng(3)

@@ -8,7 +8,7 @@ from apps.learning.members import learn_members
 from apps.learning.representation import represent_members, with_columns
 from apps.pipeline.features.chances import like_probability
 from apps.pipeline.features.tower import embed, profile_matrix
-from apps.pipeline.snapshot import table_from_columns
+from apps.pipeline.table import table_from_columns
 from tests.learning.worlds import NOW, TODAY, two_camps
 
 

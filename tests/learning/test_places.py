@@ -4,7 +4,7 @@ from apps.learning import quality
 from apps.learning.decisions import decisions_of
 from apps.learning.places import _drawn, learn_places
 from apps.pipeline.features.tower import embed
-from apps.pipeline.snapshot import empty_table, table_from_columns
+from apps.pipeline.table import empty_table, table_from_columns
 from tests.learning.worlds import DAY, NOW, TODAY
 
 NOTHING = decisions_of([], [], [])

@@ -10,7 +10,7 @@ from apps.learning.members import learn_members
 from apps.learning.rankers import fit_rankers
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.run import run
-from apps.pipeline.snapshot import Table, table_from_columns
+from apps.pipeline.table import Table, table_from_columns
 from tests.learning.worlds import DAY, NOW, TODAY
 from tests.pipeline.markets import request_for, snapshot_of
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from apps.learning.decisions import Decisions, decisions_of
-from apps.pipeline.snapshot import Table, table_from_columns
+from apps.pipeline.table import Table, table_from_columns
 
 TODAY = 20260615
 DAY = 86400

@@ -16,13 +16,8 @@ from apps.pipeline.contracts import Request, Viewer
 from apps.pipeline.graph import Graph, empty_graph
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.signals import Signals
-from apps.pipeline.snapshot import (
-    DIMENSIONS,
-    Snapshot,
-    Table,
-    surface_data,
-    table_from_columns,
-)
+from apps.pipeline.snapshot import Snapshot, surface_data
+from apps.pipeline.table import DIMENSIONS, Table, table_from_columns
 from apps.pipeline.vocabulary import ALL_INTENTS, GENDERS
 
 NOW = 1_780_315_200.0  # 2026-06-01 12:00 UTC

@@ -11,7 +11,7 @@ from apps.pipeline.contracts import Request
 from apps.pipeline.masks import condition_words
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.run import explain, run
-from apps.pipeline.snapshot import Table, as_refreshed, without_refreshed
+from apps.pipeline.table import Table, as_refreshed, without_refreshed
 from tests.pipeline.markets import member_table, random_members, request_for, snapshot_of
 from tests.pipeline.rulebook import live, rules_of, spec
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.common import geo
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 from apps.places.models import CuratedList, CuratedListItem
 from apps.refresh import columns
 from tests.refresh.rows import TODAY, make_market, make_member, make_place

@@ -9,7 +9,7 @@ from apps.common import clock, geo
 from apps.learning.as_of import Earlier
 from apps.members.models import EarlierProfile, Member
 from apps.members.services import patch_member
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 from apps.places.models import Place
 from apps.refresh import columns
 from apps.refresh.build import _earlier

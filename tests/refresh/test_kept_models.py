@@ -9,7 +9,8 @@ from django.core.management import call_command
 
 from apps.interactions.models import Relationship
 from apps.members.models import Connection, Member
-from apps.pipeline.snapshot import LEARNT, Snapshot, Table, open_snapshot
+from apps.pipeline.snapshot import Snapshot, open_snapshot
+from apps.pipeline.table import LEARNT, Table
 from apps.refresh import reading, services, tasks
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, learnt_predictions, snapshot_folder

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from apps.pipeline.contracts import F32
 from apps.pipeline.features import pairs
 from apps.pipeline.features.finite import finite
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 UNKNOWN_DISTANCE = 10.0  # km, where the two have no common plane
 

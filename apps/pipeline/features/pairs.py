@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.calendar import years_of
-from apps.pipeline.snapshot import SurfaceData, Table
+from apps.pipeline.snapshot import SurfaceData
+from apps.pipeline.table import Table
 
 LIKE_MODEL: Mapping[str, Mapping[str, Any]] = {
     # Of a snapshot without learnt numbers: ranks by what is there, at a like rate of about one in four.

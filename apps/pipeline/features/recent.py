@@ -16,7 +16,7 @@ from apps.pipeline.features import pairs
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.features.taste import DAY, faded, rows_of
 from apps.pipeline.signals import OTHER_INDUSTRY, TOO_FAR, by_number
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 Numbers = npt.NDArray[Any]
 

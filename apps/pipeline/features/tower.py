@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from apps.pipeline.features.calendar import years_of
 from apps.pipeline.features.finite import finite
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 F32 = npt.NDArray[np.float32]
 

@@ -15,7 +15,7 @@ from apps.pipeline.features.calendar import date_of
 from apps.pipeline.features.pairs import kilometres
 from apps.pipeline.filters.eligibility import market_of
 from apps.pipeline.filters.rules import ELIGIBILITY
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import GENDERS, INTENTS, names_of
 
 Change = Mapping[str, Any]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from apps.pipeline.contracts import I32, I64, Mask, Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.filters.rules import CODE, ELIGIBILITY
-from apps.pipeline.snapshot import SurfaceData, Table, rows_in
+from apps.pipeline.snapshot import SurfaceData, rows_in
+from apps.pipeline.table import Table
 
 U8 = npt.NDArray[np.uint8]
 JUDGED = {  # columns in the order of the compiled predicates

@@ -13,7 +13,7 @@ import numpy as np
 from apps.pipeline.contracts import Mask, Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.filters.rules import ELIGIBILITY
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 
 def refusing(request: Request, table: Table) -> dict[str, Mask]:

@@ -13,7 +13,7 @@ from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Pool, Request
 from apps.pipeline.filters.eligibility import is_stale, positions_in, rows_of
 from apps.pipeline.masks import condition_words
 from apps.pipeline.rules import U64, WORD, LiveRules
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 
 def words_of(request: Request, table: Table) -> U64:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.between import BETWEEN, Asked, Partners
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
     kind: tuple(feature.name for feature in declared) for kind, declared in BETWEEN.items()

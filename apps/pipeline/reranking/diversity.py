@@ -13,7 +13,7 @@ import numpy.typing as npt
 from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.reranking.order import Order
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 HEAD = 120
 ATTRIBUTES = {"member": ("industries", "crafts", "interests"), "place": ("tags",)}

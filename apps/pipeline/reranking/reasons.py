@@ -16,7 +16,7 @@ from apps.pipeline.contracts import Pool, Request
 from apps.pipeline.features import pairs, registry
 from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters.eligibility import market_of
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import partner_masks
 
 Reasons = tuple[tuple[str, str], ...]

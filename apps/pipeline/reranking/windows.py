@@ -15,7 +15,7 @@ import numpy as np
 
 from apps.pipeline.contracts import Pool, Request
 from apps.pipeline.reranking.order import Order
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 LENGTH = 5  # places in a row
 NO_CATEGORY = 255  # a place without one

@@ -24,7 +24,8 @@ from apps.pipeline.filters.eligibility import positions_in, rows_of
 from apps.pipeline.retrieval.fit import Fit, fit_of
 from apps.pipeline.retrieval.prices import priced_candidates, priced_newcomers
 from apps.pipeline.retrieval.search import NO_FIT, Best, search_market, search_table
-from apps.pipeline.snapshot import SurfaceData, Table, empty_table
+from apps.pipeline.snapshot import SurfaceData
+from apps.pipeline.table import Table, empty_table
 
 
 @dataclass(frozen=True)

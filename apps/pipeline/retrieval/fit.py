@@ -12,7 +12,7 @@ import numpy as np
 
 from apps.pipeline.contracts import F32, F64, Request
 from apps.pipeline.features import pairs
-from apps.pipeline.snapshot import DIMENSIONS, Table
+from apps.pipeline.table import DIMENSIONS, Table
 
 PRICE = -4.0  # log-odds that a price of 1 costs at least: nowhere is a probability steeper than 1/4 of them
 NO_VECTOR: F32 = np.zeros(DIMENSIONS, "f4")

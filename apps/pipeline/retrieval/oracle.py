@@ -14,7 +14,7 @@ from apps.pipeline.filters import oracle
 from apps.pipeline.retrieval.fit import Fit
 from apps.pipeline.retrieval.prices import priced_candidates
 from apps.pipeline.retrieval.search import KEYS, floors_of, starting_point
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 
 def search(request: Request, fit: Fit, wanted: Mapping[str, int]) -> tuple[I32, dict[str, I64]]:

@@ -18,7 +18,7 @@ from apps.pipeline.features.finite import finite
 from apps.pipeline.features.registry import NEWCOMER_DAYS
 from apps.pipeline.filters.eligibility import positions_in, rows_of
 from apps.pipeline.rules import ONE, WORD, Live, RuleSpec
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 MOST_BYTES = 2**25  # of columns as long as a snapshot: viewers differ in which targets are live for them
 

@@ -22,7 +22,7 @@ from apps.pipeline.filters.eligibility import JUDGED, U8, market_of
 from apps.pipeline.retrieval.fit import NO_VECTOR, Fit
 from apps.pipeline.retrieval.prices import priced_candidates
 from apps.pipeline.rules import U64
-from apps.pipeline.snapshot import Table
+from apps.pipeline.table import Table
 
 # What the best are sought by, in the order of the compiled passes.
 KEYS: Mapping[str, tuple[str, ...]] = {

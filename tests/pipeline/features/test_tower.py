@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.pipeline.features.tower import MAPS, embed, multi_hot, profile_matrix, width
-from apps.pipeline.snapshot import DIMENSIONS
+from apps.pipeline.table import DIMENSIONS
 from tests.pipeline.markets import TODAY, member_table, random_members, random_places
 
 

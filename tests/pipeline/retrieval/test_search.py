@@ -14,7 +14,8 @@ from apps.pipeline.retrieval import oracle
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.fit import fit_of
 from apps.pipeline.retrieval.search import KEYS
-from apps.pipeline.snapshot import DIMENSIONS, surface_data
+from apps.pipeline.snapshot import surface_data
+from apps.pipeline.table import DIMENSIONS
 from apps.pipeline.vectors import DTYPES, VECTORS
 from tests.pipeline.markets import (
     DAY,

@@ -45,29 +45,28 @@ end
 local limit, now = tonumber(ARGV[2]), tonumber(ARGV[4])
 local daily, hourly = struct.unpack('<I2I2', ARGV[3])
 local each = #ARGV[3] > 4
-local hour, numbers, n = math.floor(now / 3600), {}, #ARGV[6] / 4
-for i = 1, n do numbers[i] = struct.unpack('<i4', ARGV[6], i * 4 - 3) end
-local kept, kept_count, gone_count, capped_count, held, holds = {}, 0, 0, 0, {}, {}
-local second, due = math.floor(now), math.floor(now) + tonumber(ARGV[11])
-local waiting, before = {}, redis.call('GET', KEYS[4]) or ''
+local hour, n = math.floor(now / 3600), #ARGV[6] / 4
+local numbers = n > 0 and {struct.unpack('<' .. string.rep('i4', n), ARGV[6])} or {}
+local kept, gone_count, capped_count, held = {}, 0, 0, {}
+local before, ended = redis.call('GET', KEYS[4]) or '', {}
 for at = 1, #before, 14 do
-  if struct.unpack('<d', before, at + 6) > now then
-    holds[#holds + 1] = string.sub(before, at, at + 13)
-    held[struct.unpack('<i4', before, at)] = true
-  end
+  local number, _, _, till = struct.unpack('<i4BBd', before, at)
+  if till > now then held[number] = true else ended[#ended + 1] = at end
 end
-if n > 0 then
-  local gone = redis.call('SMISMEMBER', KEYS[2], unpack(numbers))
-  local counters = redis.call('HMGET', KEYS[3], unpack(numbers))
-  local changed = {}
-  for i = 1, n do
-    if kept_count == limit then break end
-    if gone[i] == 1 or held[numbers[i]] then
+for i = #ended, 1, -1 do before = string.sub(before, 1, ended[i] - 1) .. string.sub(before, ended[i] + 14) end
+local looked_at, changed = 0, {}
+while looked_at < n and #kept < limit do
+  local first, last = looked_at + 1, math.min(looked_at + limit, n)
+  local gone = redis.call('SMISMEMBER', KEYS[2], unpack(numbers, first, last))
+  local counters = redis.call('HMGET', KEYS[3], unpack(numbers, first, last))
+  for i = first, last do
+    if #kept == limit then break end
+    if gone[i - looked_at] == 1 or held[numbers[i]] then
       gone_count = gone_count + 1
     else
       if each then daily, hourly = struct.unpack('<I2I2', ARGV[3], i * 4 - 3) end
-      local used, last, current, buckets, oldest = 0, 0, 0, {}, hour
-      local packed = counters[i] or ''
+      local used, latest, current, buckets, oldest = 0, 0, 0, {}, hour
+      local packed = counters[i - looked_at] or ''
       for at = 1, #packed, 6 do
         local bucket, count = struct.unpack('<I4I2', packed, at)
         if bucket == hour then
@@ -76,11 +75,11 @@ if n > 0 then
           buckets[#buckets + 1] = string.sub(packed, at, at + 5)
           if bucket < oldest then oldest = bucket end
           used = used + count
-          if bucket == hour - 1 then last = count end
+          if bucket == hour - 1 then latest = count end
         end
       end
       local over_day = daily > 0 and used + current >= daily
-      local over_hour = hourly > 0 and last + current >= hourly
+      local over_hour = hourly > 0 and latest + current >= hourly
       if over_day then
         redis.call('ZADD', KEYS[6], (oldest + 25) * 3600, struct.pack('<i4BI2', numbers[i], 0, daily))
       end
@@ -91,31 +90,39 @@ if n > 0 then
       if over_day or over_hour then
         capped_count = capped_count + 1
       else
-        kept_count = kept_count + 1
-        kept[kept_count] = struct.pack('<I2', i - 1)
-        holds[#holds + 1] = struct.pack('<i4BBd', numbers[i], 0, 1, now + tonumber(ARGV[5]))
-        waiting[kept_count] = struct.pack('<i4I4I4B', numbers[i], second, due, 0) .. ARGV[12]
+        kept[#kept + 1] = i
         buckets[#buckets + 1] = struct.pack('<I4I2', hour, math.min(current + 1, 65535))
         changed[#changed + 1] = numbers[i]
         changed[#changed + 1] = table.concat(buckets)
       end
     end
   end
-  if kept_count > 0 then redis.call('HSET', KEYS[3], unpack(changed)) end
-  if capped_count > 0 then redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now) end
+  looked_at = last
 end
-if kept_count > 0 then
-  redis.call('SET', KEYS[4], table.concat(holds), 'EX', math.ceil(tonumber(ARGV[5])) + 60)
+if capped_count > 0 then redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now) end
+local shown = ''
+if #kept > 0 then
+  local second, due = math.floor(now), math.floor(now) + tonumber(ARGV[11])
+  local positions, holds, waiting = {}, {}, {}
+  local till = now + tonumber(ARGV[5])
+  for k = 1, #kept do
+    local number = numbers[kept[k]]
+    positions[k] = kept[k] - 1
+    holds[k] = struct.pack('<i4BBd', number, 0, 1, till)
+    waiting[k] = struct.pack('<i4I4I4Bc8', number, second, due, 0, ARGV[12])
+  end
+  shown = struct.pack('<' .. string.rep('I2', #kept), unpack(positions))
+  redis.call('HSET', KEYS[3], unpack(changed))
+  redis.call('SET', KEYS[4], before .. table.concat(holds), 'EX', math.ceil(tonumber(ARGV[5])) + 60)
   redis.call('APPEND', KEYS[9], table.concat(waiting))
   redis.call('EXPIRE', KEYS[9], %(kept)d)
   redis.call('ZADD', KEYS[10], 'LT', due, ARGV[13])
 end
-if kept_count > 0 and ARGV[10] ~= '' then redis.call('SET', KEYS[8], ARGV[10], 'EX', %(last)d) end
-local shown = table.concat(kept)
+if #kept > 0 and ARGV[10] ~= '' then redis.call('SET', KEYS[8], ARGV[10], 'EX', %(last)d) end
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', '%(most)d', '*', 'p', ARGV[7], 's', ARGV[8], 'k', shown,
            'g', gone_count, 'c', capped_count, 'f', ARGV[14])
 if ARGV[9] ~= '' then
-  redis.call('SET', KEYS[7], struct.pack('<I2I2I2', kept_count, gone_count, capped_count) .. ARGV[9] .. shown
+  redis.call('SET', KEYS[7], struct.pack('<I2I2I2', #kept, gone_count, capped_count) .. ARGV[9] .. shown
              .. ARGV[7], 'EX', %(seconds)d)
 end
 return {1, shown, gone_count, capped_count}

@@ -18,10 +18,11 @@ from apps.delivery import truth
 from apps.delivery.answers import base_payload
 from apps.delivery.last_lists import only_those, read_last, slate_of
 from apps.delivery.preparation import Prepared, Question, believed_state, rank_pool, request_of
-from apps.delivery.state import I32, is_in
+from apps.delivery.state import I32
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
 from apps.pipeline.run import run
+from apps.pipeline.sets import is_in
 from apps.pipeline.table import empty_table
 from apps.pipeline.trace import Trace
 from apps.releases.params import compiled, release_for

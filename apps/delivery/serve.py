@@ -29,12 +29,13 @@ from apps.delivery.latency import WIDEST
 from apps.delivery.ledger import Answered, NotBelieved, Order
 from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare
 from apps.delivery.runtime import Runtime
-from apps.delivery.state import I32, ViewerState, is_in, with_facts
+from apps.delivery.state import I32, ViewerState, with_facts
 from apps.delivery.tally import Tally
 from apps.delivery.world import World
 from apps.interactions.grants import grant_file
 from apps.interactions.served import pack
 from apps.pipeline.contracts import Slate
+from apps.pipeline.sets import is_in
 from apps.releases.params import release_for
 
 log = logging.getLogger(__name__)

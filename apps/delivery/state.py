@@ -19,6 +19,7 @@ from apps.delivery import trips
 from apps.delivery.ledger import Answered, read_answered
 from apps.pipeline.features.taste import faded
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.sets import distinct, is_in
 from apps.pipeline.signals import (
     DEED,
     F32,
@@ -39,7 +40,8 @@ NOTHING: online.Records = online.read_records(None)
 DAY = 86_400.0
 MOST_TIRED = 512  # of those seen before, the ones seen most often count
 TOO_OFTEN = 2.0  # "seen too often" counts as having been seen so many times more
-LIKES = (1, 3)  # codes of a decision that is a like: liked, matched
+WHAT = np.full(256, SAVED, "u1")  # by the code of a decision: what it is as a deed
+WHAT[[1, 2, 3]] = LIKED, PASSED, LIKED  # liked, passed, matched
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ViewerState:
     @cached_property
     def excluded(self) -> I32:
         """Everybody who may not be in the next list."""
-        return np.unique(np.concatenate([self.blocked, self.related, self.seen, self.held]))
+        return distinct(np.concatenate([self.blocked, self.related, self.seen, self.held]))
 
 
 def read_state(
@@ -83,25 +85,25 @@ def read_state(
     everywhere, acted, seen, held, received = (online.read_records(value) for value in values[1:6])
     if kind != "member":  # blocks and connections are between members; a place may have the same number
         everywhere = everywhere[:0]
-    everywhere, acted = everywhere[everywhere["state"] > 0], acted[acted["state"] > 0]
-    is_block = everywhere["slot"] != online.CONNECTED
-    related = np.union1d(everywhere["number"][~is_block], acted["number"])
-    blocked = np.unique(everywhere["number"][is_block])
-    liked = received["number"][(received["slot"] == 0) & (received["state"] > 0)]
+    stands, is_block = everywhere["state"] > 0, everywhere["slot"] != online.CONNECTED
+    acted_on = acted["number"][acted["state"] > 0]
+    related = distinct(np.concatenate([everywhere["number"][stands & ~is_block], acted_on]))
+    blocked = distinct(everywhere["number"][stands & is_block])
+    liked = distinct(received["number"][(received["slot"] == 0) & (received["state"] > 0)])
     entry = values[8] if request_key else None
-    oldest = now - params.cooldown_days * DAY
+    is_recent = seen["at"] > now - params.cooldown_days * DAY
     less = less_of(values[7], surface, kind)
     return ViewerState(
         generation=int(values[0]) if values[0] else -1,
         blocked=blocked,
         related=related,
-        seen=np.unique(seen["number"][seen["at"] > oldest]),
+        seen=distinct(seen["number"][is_recent]),
         saw=seen,
-        held=np.unique(held["number"][held["at"] > now]),
-        liked_by=np.setdiff1d(np.setdiff1d(liked, related), blocked),
+        held=distinct(held["number"][held["at"] > now]),
+        liked_by=_unanswered(liked, related, blocked),
         answered=read_answered(entry) if entry else None,
         signals=Signals(
-            decided_of(values[6]), less, *tired_of(seen[seen["at"] <= oldest], less, now=now, params=params)
+            decided_of(values[6]), less, *tired_of(seen[~is_recent], less, now=now, params=params)
         ),
     )
 
@@ -113,8 +115,7 @@ def decided_of(data: bytes | None) -> Deeds:
     known = np.frombuffer(data, online.DECISION)
     known = known[known["state"] > 0]
     known = known[np.argsort(known["at"], kind="stable")]
-    what = np.where(np.isin(known["state"], LIKES), LIKED, np.where(known["state"] == 2, PASSED, SAVED))
-    return _deeds(known["number"], what, known["at"])
+    return _deeds(known["number"], WHAT[known["state"]], known["at"])
 
 
 def less_of(data: bytes | None, surface: str, kind: str) -> Deeds:
@@ -151,17 +152,13 @@ def _deeds(number: Any, what: Any, at: Any) -> Deeds:
 def with_facts(state: ViewerState | None, facts: Mapping[str, I32]) -> ViewerState:
     """The state with blocks and relations as Postgres has them; seen and held as far as they are known."""
     known = state or ViewerState(generation=-1)
-    related = np.union1d(facts["related"], known.related)
-    blocked = np.unique(facts["blocked"])
-    liked_by = np.setdiff1d(np.setdiff1d(known.liked_by, related), blocked)
+    related = distinct(np.concatenate([facts["related"], known.related]))
+    blocked = distinct(facts["blocked"])
+    liked_by = _unanswered(known.liked_by, related, blocked)
     return replace(known, blocked=blocked, related=related, liked_by=liked_by)
 
 
-def is_in(numbers: I32, ordered: I32) -> npt.NDArray[np.bool_]:
-    """Which of a few numbers are among many sorted ones."""
-    if not len(ordered):
-        return np.zeros(len(numbers), "?")
-    found: npt.NDArray[np.bool_] = (
-        ordered[np.minimum(np.searchsorted(ordered, numbers), len(ordered) - 1)] == numbers
-    )
-    return found
+def _unanswered(liked: I32, related: I32, blocked: I32) -> I32:
+    if not len(liked):
+        return liked
+    return liked[~(is_in(liked, related) | is_in(liked, blocked))]

@@ -51,10 +51,7 @@ class Told:
 
 def told_by(request: Request, capped: I32, ranked: I32 = NOBODY) -> Told:
     """What a request says. `capped`: who was left out for a cap before ranking; `ranked`: who was ranked."""
-    viewer, data = request.viewer, request.data
-    is_known = 0 <= viewer.number < len(data.viewer_row_of) and data.viewer_row_of[viewer.number] >= 0
-    row = without_refreshed(viewer.row, np.zeros(1, "i8")) if is_known else viewer.row
-    newcomers = _newcomers(request)
+    viewer, newcomers = request.viewer, _newcomers(request)
     return Told(
         excluded=viewer.excluded,
         liked_by=viewer.liked_by,
@@ -62,7 +59,7 @@ def told_by(request: Request, capped: I32, ranked: I32 = NOBODY) -> Told:
         gone=_that_matter(request, request.gone),
         only=request.only,
         stale=_stale(request, newcomers),
-        viewer=None if is_known and not viewer.is_fresh else row,
+        viewer=_viewer(request),
         newcomers=newcomers,
         signals=viewer.signals,
         crowd=crowd_of(ranked, viewer.signals, hour_of(request.now)),
@@ -86,11 +83,23 @@ def pack(told: Told) -> bytes:
     tables = [table for table in (told.viewer, told.newcomers) if table is not None]
     head = [len(part) for part in parts] + [int(told.only is not None)]
     head += [0 if table is None else len(table) for table in (told.viewer, told.newcomers)]
-    steps = np.concatenate([np.diff(part, prepend=0) for part in parts])
-    data = [np.array(head, "<i4").tobytes(), steps.astype("<i4").tobytes(), *map(_bytes_of, tables)]
+    data = [np.array(head, "<i4").tobytes(), _steps(parts), *map(_bytes_of, tables)]
     data.append(bytes_of_signals(told.signals, told.crowd))
     packed = FORMAT + zlib.compress(b"".join(data), 1)
     return packed if len(packed) <= MOST_PACKED else b""
+
+
+def _steps(parts: Sequence[I32]) -> bytes:
+    """From each number of a part to the next, from 0 to its first."""
+    numbers = np.concatenate(parts)
+    steps = np.empty(len(numbers), "<i4")
+    np.subtract(numbers[1:], numbers[:-1], out=steps[1:])
+    at = 0
+    for part in parts:
+        if len(part):
+            steps[at] = part[0]
+            at += len(part)
+    return steps.tobytes()
 
 
 def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
@@ -140,6 +149,14 @@ def build() -> str:
     return f"numpy {version('numpy')}, numba {version('numba')}, {machine()}"
 
 
+def _viewer(request: Request) -> Table | None:
+    """The viewer's row unless the snapshot's is the latest."""
+    viewer, data = request.viewer, request.data
+    if not (0 <= viewer.number < len(data.viewer_row_of) and data.viewer_row_of[viewer.number] >= 0):
+        return viewer.row
+    return without_refreshed(viewer.row, np.zeros(1, "i8")) if viewer.is_fresh else None
+
+
 def _newcomers(request: Request) -> Table | None:
     """Those of the viewer's market, for nobody else can be in the list; of many, only who is eligible."""
     table = request.newcomers
@@ -160,6 +177,8 @@ def _newcomers(request: Request) -> Table | None:
 def _that_matter(request: Request, numbers: I32) -> I32:
     """Of numbers in the snapshot those of the viewer's market, and the viewer's connections: who else is gone
     changes nothing in this list."""
+    if not len(numbers):
+        return numbers
     rows = eligibility.rows_of(request.data, numbers)
     start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
     near = np.isin(numbers, request.snapshot.connections.neighbours(request.viewer.number))
@@ -168,6 +187,8 @@ def _that_matter(request: Request, numbers: I32) -> I32:
 
 def _stale(request: Request, newcomers: Table | None) -> I32:
     """With whoever came to the viewer's market, of whom the snapshot has a row in another one."""
+    if not len(request.stale):
+        return request.stale
     came = NOBODY if newcomers is None else np.intersect1d(request.stale, newcomers["number"])
     return np.union1d(_that_matter(request, request.stale), came)
 

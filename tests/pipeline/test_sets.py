@@ -1,0 +1,25 @@
+"""Sorted sets are what numpy's set functions make of them."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from apps.pipeline.sets import distinct, is_in
+
+NUMBERS = st.lists(st.integers(-3, 12) | st.sampled_from([-(2**31), 2**31 - 1]), max_size=30).map(
+    lambda numbers: np.array(numbers, "i4")
+)
+
+
+@given(numbers=NUMBERS)
+def test_each_number_stands_once_in_order(numbers):
+    given_first = numbers.copy()
+    found = distinct(numbers)
+    assert found.dtype == np.int32
+    assert found.tolist() == np.unique(numbers).tolist()
+    assert numbers.tolist() == given_first.tolist()
+
+
+@given(numbers=NUMBERS, others=NUMBERS)
+def test_who_is_among_others_is_found(numbers, others):
+    assert is_in(numbers, distinct(others)).tolist() == np.isin(numbers, others).tolist()

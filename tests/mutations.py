@@ -785,8 +785,8 @@ MUTATIONS = (
     Mutation(
         "each candidate of a list keeps their own cap",
         "apps/pipeline/run.py",
-        "words, rows = (pool.words, kept)",
-        "words, rows = (pool.words, np.arange(len(kept)))",
+        "caps_of(request, words, kept)",
+        "caps_of(request, words, np.arange(len(kept)))",
         "tests/pipeline/ranking/test_caps.py::test_in_a_list_each_has_their_own_cap_whatever_the_order",
     ),
     Mutation(

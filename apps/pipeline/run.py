@@ -104,22 +104,21 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
     shown = min(len(kept), max(request.limit, 0))
     parts = {} if request.params.random_order else parts_of(request, pool, kept[:shown])
     trace.add("slate", len(order), len(kept), shown=shown, **({"parts": parts} if parts else {}))
-    touched = effects(request, pool, kept[:shown])
+    words = pool.words if pool.words.size else words_of(request, pool.table)
+    touched = effects(request, words, pool.table["number"], kept[:shown])
     if touched:
         trace.add("rules", len(pool), len(pool), rules=touched)
-    table = pool.table.gather(kept)
-    words, rows = (pool.words, kept) if pool.words.size else (words_of(request, table), np.arange(len(kept)))
     return Slate(
-        numbers=table["number"],
+        numbers=pool.table["number"][kept],
         scores=pool.score[kept],
         propensity=order.propensity[: len(kept)],
         sources=pool.sources[kept],
-        reasons=reasons_of(request, table),
+        reasons=reasons_of(request, pool.table, kept),
         eligible=eligible,
         trace=trace,
         pool=pool if trace.detailed else None,
         ranked=pool.table["number"],
-        caps=caps_of(request, words, rows),
+        caps=caps_of(request, words, kept),
         served=served_of(request, pool, kept) if request.logs_features else None,
     )
 

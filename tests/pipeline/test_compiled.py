@@ -12,7 +12,7 @@ from apps.pipeline import compiled, rules_loop
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import multiply
-from apps.pipeline.reranking import arrange, greedy
+from apps.pipeline.reranking import arrange, greedy, telling
 from apps.pipeline.retrieval import scan
 from apps.pipeline.vectors import DTYPES
 
@@ -64,6 +64,8 @@ def test_nothing_is_compiled_by_a_request():
         scan.scan_places,
         greedy.greedy_order,
         arrange.arrange,
+        telling.tell_members,
+        telling.tell_places,
         multiply.multiply,
         multiply.gather_words,
         multiply.count_met,

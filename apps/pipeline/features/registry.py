@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.pipeline.contracts import F32, Pool, Request
+from apps.pipeline.contracts import F32, I32, Pool, Request
 from apps.pipeline.features import pairs, recent
 from apps.pipeline.features.calendar import day_of, hour_of
 from apps.pipeline.features.chances import chance
@@ -70,9 +70,14 @@ def mutual_counts(request: Request, pool: Pool) -> F32:
 
 def friends_saved_counts(request: Request, pool: Pool) -> F32:
     """How many of the viewer's connections saved each place."""
+    return pairs.look_up(pool.table["number"], *friends_saves(request))
+
+
+def friends_saves(request: Request) -> tuple[I32, F32]:
+    """Places that the viewer's connections saved, by number, and how many of them saved each."""
     numbers, weights = request.snapshot.friends_places.weighted(request.viewer.number)
     order = np.argsort(numbers, kind="stable")
-    return pairs.look_up(pool.table["number"], numbers[order], weights[order])
+    return numbers[order], weights[order]
 
 
 def _newcomer(request: Request, pool: Pool) -> npt.NDArray[Any]:

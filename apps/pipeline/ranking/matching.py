@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Pool, Request
+from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Request
 from apps.pipeline.filters.eligibility import is_stale, positions_in, rows_of
 from apps.pipeline.masks import condition_words
 from apps.pipeline.rules import U64, WORD, LiveRules
@@ -65,8 +65,8 @@ def meets(words: U64, condition: int, n: int) -> Mask:
     return np.asarray((bits & np.uint64(1)) == 1)
 
 
-def effects(request: Request, pool: Pool, shown: I64) -> dict[str, Any]:
-    """How many candidates of the pool each rule is about, and how many of those at the rows `shown`.
+def effects(request: Request, words: U64, numbers: I32, shown: I64) -> dict[str, Any]:
+    """How many of these candidates each rule is about, and how many of those in the columns `shown`.
 
     As columns (`keys` of all rules, `pool`, `shown`), which cost a tenth of a mapping by rule; a rule that is
     not live is about nobody.
@@ -74,8 +74,7 @@ def effects(request: Request, pool: Pool, shown: I64) -> dict[str, Any]:
     live = request.rules
     if live is None or not live.counts["rules"]:
         return {}
-    words = pool.words if pool.words.size else words_of(request, pool.table)
-    among, there = _counts(live, words, pool.table["number"], shown).tolist()
+    among, there = _counts(live, words, numbers, shown).tolist()
     return {"keys": live.rules.keys, "pool": among, "shown": there}
 
 

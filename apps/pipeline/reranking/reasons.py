@@ -6,20 +6,21 @@ Delivery renders the codes into words.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
-from apps.pipeline.contracts import Pool, Request
+from apps.pipeline.contracts import F32, I32, I64, Request
 from apps.pipeline.features import pairs, registry
 from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters.eligibility import market_of
+from apps.pipeline.rules import U64
 from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import partner_masks
 
-Reasons = tuple[tuple[str, str], ...]
+Reason = tuple[str, str]
+Reasons = tuple[Reason, ...]
 REASON_CODES = (
     "same_industry",  # argument: the industry
     "shared_interest",  # the interest
@@ -36,6 +37,13 @@ REASON_CODES = (
 )
 MOST = 3
 DISTANCES = (5, 10, 25, 50)  # kilometres; further is not said
+KILOMETRES: F32 = np.array(DISTANCES, "f4")
+# columns that the compiled passes take, in their order
+READ_OF_MEMBERS = (
+    "number", "market", "x", "y", "joined_day", "crafts", "interests", "industries", "skills", "looks",
+)  # fmt: skip
+READ_OF_PLACES = ("number", "market", "x", "y", "category", "curated", "looks")
+NO_MARKET = -2  # nobody is there
 IN_ORDER = {
     "member": (
         "complementary_crafts", "mutual_connections", "shared_interest", "same_industry", "shared_skill",
@@ -43,77 +51,103 @@ IN_ORDER = {
     ),
     "place": ("friends_saved", "curated", "category", "nearby"),
 }  # fmt: skip
+WORDS = {  # where the arguments of codes have their names
+    "complementary_crafts": "crafts", "shared_interest": "interests", "same_industry": "industries",
+    "shared_skill": "skills", "category": "categories",
+}  # fmt: skip
+COUNTS = ("mutual_connections", "friends_saved")
 UNSAID = {"dating": ("complementary_crafts", "shared_skill"), "networking": ("distance",)}
 
 
-def reasons_of(request: Request, table: Table) -> tuple[Reasons, ...]:
-    """For each row its first few reasons, the most telling first."""
-    if not len(table):
+def reasons_of(request: Request, table: Table, rows: I64) -> tuple[Reasons, ...]:
+    """For each of these rows its first few reasons, the most telling first."""
+    if not len(rows):
         return ()
-    pool = Pool(table, np.zeros(len(table), "u4"))
-    said = _member_arguments(request, pool) if table.kind == "member" else _place_arguments(request, pool)
-    unsaid = UNSAID.get(request.data.eligibility, ())
-    codes = [code for code in IN_ORDER[table.kind] if code not in unsaid]
-    rows = zip(*(said[code] for code in codes), strict=True)
-    return tuple(
-        tuple([(code, word) for code, word in zip(codes, row, strict=True) if word is not None][:MOST])
-        or fallback
-        for row, fallback in zip(rows, _fallbacks(request, table), strict=True)
+    told = np.full((len(rows), MOST), -1, "i4")
+    (_tell_members if table.kind == "member" else _tell_places)(request, table, rows, told)
+    said = _said_in(table.kind, tuple(request.snapshot.vocabulary.items()))
+    return tuple([tuple([said[key] for key in row if key >= 0]) for row in told.tolist()])
+
+
+class Said(dict[int, Reason]):
+    """Reasons by the number that the compiled pass writes for them; each is put into words once."""
+
+    def __init__(self, kind: str, words: Mapping[str, tuple[str, ...]]) -> None:
+        self.codes, self.words = (*IN_ORDER[kind], "taste"), words
+
+    def __missing__(self, key: int) -> Reason:
+        from apps.pipeline.reranking.telling import ARGUMENTS
+
+        place, argument = divmod(key, ARGUMENTS)
+        self[key] = reason = (self.codes[place], self._word(self.codes[place], argument))
+        return reason
+
+    def _word(self, code: str, argument: int) -> str:
+        if code in WORDS:
+            return self.words[WORDS[code]][argument]
+        if code in ("distance", "nearby"):
+            return str(DISTANCES[argument])
+        return str(argument) if code in COUNTS else ""
+
+
+@lru_cache(maxsize=16)
+def _said_in(kind: str, vocabulary: tuple[tuple[str, tuple[str, ...]], ...]) -> Said:
+    return Said(kind, dict(vocabulary))
+
+
+def _tell_members(request: Request, table: Table, rows: I64, told: I32) -> None:
+    from apps.pipeline.reranking.telling import tell_members
+
+    tell_members(
+        told,
+        rows,
+        _wanted(request),
+        request.mutual.numbers,
+        request.mutual.counts,
+        day_of(request.now) - registry.NEWCOMER_DAYS + 1,
+        *_home(request),
+        KILOMETRES,
+        request.viewer.row["taste"],
+        *(table[name] for name in READ_OF_MEMBERS),
     )
 
 
-def _fallbacks(request: Request, table: Table) -> list[Reasons]:
-    """For a row without another reason: that it fits the viewer's own taste, where it does."""
-    fits = pairs.dots(request.viewer.row["taste"], table["looks"]) > 0
-    return [(("taste", ""),) if fit else () for fit in fits.tolist()]
+def _tell_places(request: Request, table: Table, rows: I64, told: I32) -> None:
+    from apps.pipeline.reranking.telling import tell_places
+
+    tell_places(
+        told,
+        rows,
+        len(request.snapshot.vocabulary.get("categories", ())),
+        *registry.friends_saves(request),
+        *_home(request),
+        KILOMETRES,
+        request.viewer.row["taste"],
+        *(table[name] for name in READ_OF_PLACES),
+    )
 
 
-def _member_arguments(request: Request, pool: Pool) -> dict[str, list[Any]]:
-    viewer, table, words = request.viewer.row, pool.table, request.snapshot.vocabulary
-    needed = pairs.partners_of(viewer["crafts"], partner_masks(words.get("crafts", ())))
-    days = day_of(request.now) - table["joined_day"]
-    return {
-        "complementary_crafts": _first_words(needed & table["crafts"], words.get("crafts", ())),
-        "mutual_connections": _counts(registry.mutual_counts(request, pool), at_least=1),
-        "shared_interest": _first_words(viewer["interests"] & table["interests"], words.get("interests", ())),
-        "same_industry": _first_words(
-            viewer["industries"] & table["industries"], words.get("industries", ())
-        ),
-        "shared_skill": _first_words(viewer["skills"] & table["skills"], words.get("skills", ())),
-        "newcomer": [("" if new else None) for new in (days < registry.NEWCOMER_DAYS).tolist()],
-        "distance": _buckets(request, table),
-    }
+def _wanted(request: Request) -> U64:
+    """[4] sets of what completes the viewer's crafts, and of their interests, industries and skills, without
+    what is not said here or has no name."""
+    viewer, vocabulary = request.viewer.row, request.snapshot.vocabulary
+    wanted = [0, 0, 0, 0]
+    for i, code in enumerate(("complementary_crafts", "shared_interest", "same_industry", "shared_skill")):
+        if code not in UNSAID.get(request.data.eligibility, ()):
+            words = vocabulary.get(WORDS[code], ())
+            theirs = viewer[WORDS[code]]
+            if code == "complementary_crafts":
+                theirs = pairs.partners_of(theirs, partner_masks(words))
+            wanted[i] = int(theirs[0]) & ((1 << len(words)) - 1)
+    return np.array(wanted, "u8")
 
 
-def _place_arguments(request: Request, pool: Pool) -> dict[str, list[Any]]:
-    table, categories = pool.table, request.snapshot.vocabulary.get("categories", ())
-    return {
-        "friends_saved": _counts(registry.friends_saved_counts(request, pool), at_least=2),
-        "curated": [("" if value > 0 else None) for value in table["curated"].tolist()],
-        "category": [(categories[c] if c < len(categories) else None) for c in table["category"].tolist()],
-        "nearby": _buckets(request, table),
-    }
-
-
-def _first_words(masks: npt.NDArray[np.uint64], words: Sequence[str]) -> list[str | None]:
-    """The name of the lowest set bit of each; None for an empty set or a bit without a name."""
-    lowest = [(mask & -mask).bit_length() - 1 for mask in masks.tolist()]
-    return [words[bit] if 0 <= bit < len(words) else None for bit in lowest]
-
-
-def _counts(counts: npt.NDArray[np.float32], *, at_least: int) -> list[str | None]:
-    return [str(count) if count >= at_least else None for count in counts.astype("i8").tolist()]
-
-
-def _buckets(request: Request, table: Table) -> list[str | None]:
-    """The smallest named distance that holds each; None further away, and where one of the two is away from
-    home: nobody knows in which part of a market a visitor stays."""
+def _home(request: Request) -> tuple[int, int, int]:
+    """The viewer's market, and where in it they live; NO_MARKET where it isn't said how near others are, or
+    one of the two is away from home: nobody knows in which part of a market a visitor stays."""
     viewer = request.viewer.row
-    if market_of(request) != int(viewer["market"][0]) or pairs.is_visiting(viewer)[0]:
-        return [None] * len(table)
-    distance = pairs.kilometres(viewer, table)
-    if table.kind == "member":
-        distance = np.where(pairs.is_visiting(table), np.float32(np.inf), distance)
-    bucket = np.searchsorted(np.array(DISTANCES, "f4"), distance)
-    names = [*(str(kilometres) for kilometres in DISTANCES), None]
-    return [names[b] for b in bucket.tolist()]
+    market, x, y = (int(viewer[name][0]) for name in ("market", "x", "y"))
+    is_away = market_of(request) != market or (x, y) == pairs.MIDDLE
+    if is_away or "distance" in UNSAID.get(request.data.eligibility, ()):
+        market = NO_MARKET
+    return market, x, y

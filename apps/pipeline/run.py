@@ -70,7 +70,7 @@ def _in_random_order(request: Request, eligible: Eligible, trace: Trace) -> tupl
     ascending = np.sort(drawn)
     n = len(drawn)
     pool = Pool(
-        eligible.gather(ascending),
+        eligible.pick(ascending),
         np.zeros(n, "u4"),
         p=np.zeros(n, "f4"),
         q=np.zeros(n, "f4"),

@@ -117,7 +117,7 @@ def _request(bench: Bench, number: int, ties: Ties, params: PipelineParams) -> R
 
 def _case(bench: Bench, request: Request, ties: Ties) -> Case:
     found, _ = find_eligible(request)
-    eligible = found.gather(np.arange(len(found)))
+    eligible = found.pick(np.arange(len(found)))
     me = np.full(len(eligible), bench.members[request.viewer.number])
     # Others than this world's members may share the database, and the truth knows people at home alone: they
     # are nobody to be judged.

@@ -45,7 +45,7 @@ def words_of_numbers(request: Request, numbers: I32) -> U64:
     if live.masks is not None:
         words[known] = live.masks.candidates[rows[known]]
     elif len(known):
-        table = request.data.candidates.gather(rows[known])
+        table = request.data.candidates.pick(rows[known])
         words[known] = condition_words(live.rules.candidate_conditions, table, request.snapshot)
     if request.newcomers is not None and len(request.newcomers):
         order = np.argsort(request.newcomers["number"], kind="stable")

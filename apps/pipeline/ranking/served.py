@@ -30,7 +30,7 @@ def names_of(kind: str) -> tuple[str, ...]:
 def served_of(request: Request, pool: Pool, kept: I64) -> Served:
     """Of the pool's rows `kept`, and of the best by score until there are RANKED."""
     rows = _rows(pool, kept)
-    few = Pool(pool.table.gather(rows), pool.sources[rows], p=pool.p[rows], q=pool.q[rows])
+    few = Pool(pool.table.pick(rows), pool.sources[rows], p=pool.p[rows], q=pool.q[rows])
     if pool.pairs is None:
         known = pairs_of(request, few)
     else:

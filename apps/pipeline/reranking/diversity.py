@@ -29,7 +29,7 @@ def diversify(request: Request, pool: Pool, order: Order) -> Order:
 
     chosen = np.empty(len(head), "i4")
     steps = min(len(head), request.limit + request.reserve)
-    table = pool.table.gather(head)
+    table = pool.table.pick(head)
     greedy_order(relevance(pool.score[head]), directions(table), common(table), share, steps, chosen)
     moved = np.arange(len(order))
     moved[: len(head)] = chosen

@@ -50,7 +50,7 @@ def keep_windows(request: Request, pool: Pool, order: Order) -> Order:
     head = order.positions[:REACH]
     if not limits or len(head) < 2:
         return order
-    table = pool.table.gather(head)
+    table = pool.table.pick(head)
     values = [_values(table, window) for window, _ in limits]
     chosen = arrange(values, [most for _, most in limits], places=min(max(request.limit, 0), len(head)))
     moved = np.arange(len(order))

@@ -25,7 +25,7 @@ from apps.pipeline.retrieval.fit import Fit, fit_of
 from apps.pipeline.retrieval.prices import priced_candidates, priced_newcomers
 from apps.pipeline.retrieval.search import NO_FIT, Best, search_market, search_table
 from apps.pipeline.snapshot import SurfaceData
-from apps.pipeline.table import Table, empty_table
+from apps.pipeline.table import OnUse, Table, empty_table
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,14 @@ class Eligible:
         column = self.table.take(name, self.rows)
         return np.concatenate([column, self.newcomers[name]]) if len(self.newcomers) else column
 
-    def gather(self, positions: npt.NDArray[np.integer[Any]]) -> Table:
-        """The rows at these positions (ascending) as a table."""
-        split = int(np.searchsorted(positions, len(self.rows)))
-        rows = self.rows[positions[:split]]
-        return self.table.gather(rows).concat(self.newcomers.gather(positions[split:] - len(self.rows)))
+    def pick(self, positions: npt.NDArray[np.integer[Any]]) -> Table:
+        """The rows at these positions (ascending) as a table; see Table.pick."""
+        split = int(np.searchsorted(positions, len(self.rows))) if len(self.newcomers) else len(positions)
+        known = self.table.pick(self.rows[positions[:split]])
+        if split == len(positions):
+            return known
+        new = self.newcomers.pick(positions[split:] - len(self.rows))
+        return Table(known.kind, OnUse(known.columns, lambda name: np.concatenate([known[name], new[name]])))
 
     def find(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Position of each of `numbers`; -1 for those who are not eligible."""

@@ -21,7 +21,7 @@ def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
     positions = np.sort(eligible.positions_of(np.unique(request.viewer.liked_by)))
     if not len(positions):
         return positions
-    table = eligible.gather(positions)
+    table = eligible.pick(positions)
     return positions[best(finite(viewers_side(request).values(table), -np.inf), table["number"], quota)]
 
 

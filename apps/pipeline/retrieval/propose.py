@@ -50,7 +50,7 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
     them."""
     bits = np.zeros(len(eligible), "u4")
     if request.only is not None:
-        return Pool(eligible.gather(np.arange(len(eligible))), bits)
+        return Pool(eligible.pick(np.arange(len(eligible))), bits)
     quotas = quotas_of(request, sources)
     for i, source in enumerate(sources):
         quota = quotas[source.name]
@@ -58,7 +58,7 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
             bits[_ask(request, eligible, source, quota, trace)] |= np.uint32(1 << i)
     found = np.flatnonzero(bits)
     trace.add("merge", len(eligible), len(found))
-    return Pool(eligible.gather(found), bits[found])
+    return Pool(eligible.pick(found), bits[found])
 
 
 def _ask(request: Request, eligible: Eligible, source: Source, quota: int, trace: Trace) -> I64:

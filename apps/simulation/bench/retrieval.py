@@ -188,8 +188,8 @@ def _recall(request: Request) -> float:
     if not np.array_equal(found.rows, rows):
         return 0.0
     fit, wanted = fit_of(request), WANTED["fit"]
-    expected = oracle.key_of("fit", request, found.gather(best["fit"]), fit)
-    reached = oracle.key_of("fit", request, found.gather(found.top("fit", wanted)), fit)
+    expected = oracle.key_of("fit", request, found.pick(best["fit"]), fit)
+    reached = oracle.key_of("fit", request, found.pick(found.top("fit", wanted)), fit)
     return float(np.sum(reached >= expected[-1] - CLOSE)) / len(expected) if len(expected) else 1.0
 
 

@@ -72,7 +72,7 @@ def assert_exact(request, most=40):
         if key != "fit":
             assert top.tolist() == best[key].tolist(), key
             continue
-        keys = oracle.key_of(key, request, found.gather(np.arange(len(rows))), fit_of(request))
+        keys = oracle.key_of(key, request, found.pick(np.arange(len(rows))), fit_of(request))
         np.testing.assert_allclose(keys[top], keys[best[key]], rtol=1e-5, atol=CLOSE)
     return found.top("fit", most).tolist(), best["fit"].tolist()
 
@@ -142,7 +142,7 @@ def test_a_fit_that_is_no_number_comes_last(vectors):
     snapshot = laid_out(everybody(300, looks=looks), vectors)
     viewer = member_table([{"taste": vector(1.0, -1.0)}])
     found, _ = find_eligible(request_for(snapshot, viewer), {"fit": 299})
-    top = found.gather(found.top("fit", 299))
+    top = found.pick(found.top("fit", 299))
     finite = np.isfinite(top["looks"]).all(axis=1)
     assert finite[: finite.sum()].all()
     assert 90 < finite.sum() < 110

@@ -62,6 +62,14 @@ def test_the_cpu_time_of_this_process_grows_with_work() -> None:
     assert 0.15 <= cpu_seconds(os.getpid()) - before <= 1.0
 
 
+def test_a_process_that_ended_meanwhile_is_counted_with_its_parent() -> None:
+    """Postgres ends a backend with its connection: what it used must not be lost, or even negative."""
+    spins = "import time\nwhile time.process_time() < 0.3: pass"
+    before = cpu_seconds(os.getpid())
+    subprocess.run([sys.executable, "-c", spins], check=True)
+    assert 0.3 <= cpu_seconds(os.getpid()) - before <= 1.5
+
+
 def test_every_case_of_the_conditions_bench_gets_a_verdict() -> None:
     said: list[str] = []
     found = bench_conditions(conditions.Plan(repeat=1), said.append)

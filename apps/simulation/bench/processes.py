@@ -64,9 +64,9 @@ def drive(
 
 
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its descendants."""
+    """User and system time of a process and all its descendants, those that have ended included."""
     family = _family(pid)
-    return sum(int(fields[11]) + int(fields[12]) for fields in family.values()) / TICK
+    return sum(int(ticks) for fields in family.values() for ticks in fields[11:15]) / TICK
 
 
 def private_mb(pid: int) -> float:

@@ -178,10 +178,16 @@ def visit(page: Any, address: str, picture: Path) -> list[str]:
     return wrong + sideways(page) + hard_to_use(page)
 
 
+CUT_FIELDS = """() => [...document.querySelectorAll('.formset-wrapper :is(input, select, textarea, a)')]
+    .filter(e => { const at = e.getBoundingClientRect(); return at.width > 1 && at.right > innerWidth })
+    .map(e => e.name || e.title || e.className)"""
+
+
 def sideways(page: Any) -> list[str]:
-    """Whether it scrolls sideways, as a sentence."""
+    """Whether it scrolls sideways, or hides a field of a list beyond the edge, as sentences."""
     by = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    return [f"scrolls sideways by {by} px"] if by > 0 else []
+    cut = page.evaluate(CUT_FIELDS)
+    return [f"scrolls sideways by {by} px"] * (by > 0) + [f"{name} stands beyond the edge" for name in cut]
 
 
 def say_why(page: Any) -> None:

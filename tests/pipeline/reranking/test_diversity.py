@@ -1,13 +1,12 @@
 """Diversity spreads those who are alike; nobody is lost or doubled."""
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apps.pipeline.contracts import Pool
 from apps.pipeline.params import PipelineParams
-from apps.pipeline.reranking.diversity import HEAD, common, directions, diversify, relevance
+from apps.pipeline.reranking.diversity import ATTRIBUTES, HEAD, diversify
 from apps.pipeline.reranking.order import by_score
 from tests.pipeline.markets import (
     member_table,
@@ -38,23 +37,48 @@ def test_the_twin_of_the_first_gives_way():
 
 
 def test_common_attributes_are_alike_without_any_embedding():
+    # to the first the second is alike by (2/3) / 2, the third by nothing: 1/2 (1-d) < d/3 once d > 0.6
     table = member_table([{"industries": 1, "interests": 1}, {"industries": 1, "interests": 3}, {}])
-    assert common(table)[0].tolist() == pytest.approx([1.0, 2 / 3, 0.0])
-    assert directions(table).tolist() == np.zeros((3, 32)).tolist()
-    assert common(place_table([{"category": 1, "tags": 1}, {"category": 1}, {}]))[0].tolist() == [
-        1.0,
-        0.5,
-        0.0,
-    ]
+    assert numbers(diversify, table, [1.0, 0.5, 0.0], diversity=0.55) == [1, 2, 3]
+    assert numbers(diversify, table, [1.0, 0.5, 0.0], diversity=0.65) == [1, 3, 2]
+
+
+def test_a_category_is_an_attribute_that_places_have_in_common():
+    # to the first the second is alike by (1/2) / 2, the third by nothing: 1/2 (1-d) < d/4 once d > 2/3
+    table = place_table([{"category": 1, "tags": 1}, {"category": 1}, {}])
+    assert numbers(diversify, table, [1.0, 0.5, 0.0], diversity=0.6) == [1, 2, 3]
+    assert numbers(diversify, table, [1.0, 0.5, 0.0], diversity=0.7) == [1, 3, 2]
 
 
 def test_equal_scores_are_equally_relevant():
-    assert relevance(np.full(3, 0.7, "f4")).tolist() == [0, 0, 0]
+    twins = member_table([{"looks": vector(1.0)}, {"looks": vector(1.0)}, {"looks": vector(0.0, 1.0)}])
+    assert numbers(diversify, twins, [0.7, 0.7, 0.7], diversity=0.01) == [1, 3, 2]
+
+
+def relevance(scores):
+    low, high = float(scores.min()), float(scores.max())
+    return (scores - low) / (high - low) if high > low else np.zeros(len(scores))
+
+
+def directions(table):
+    vectors = np.where(np.isfinite(table["looks"]), table["looks"], 0.0).astype("f8")
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1), 1e-12)[:, None]
+
+
+def common(table):
+    """Jaccard index of all attribute bits together; 0 when neither has any."""
+    sets = [table[name] for name in ATTRIBUTES[table.kind]]
+    both = sum(np.bitwise_count(bits[:, None] & bits[None, :]).astype("f8") for bits in sets)
+    count = sum(np.bitwise_count(bits).astype("f8") for bits in sets)
+    if table.kind == "place":
+        both += table["category"][:, None] == table["category"][None, :]
+        count += 1
+    return both / np.maximum(count[:, None] + count[None, :] - both, 1.0)
 
 
 def slow_order(scores, table, share):
     """Maximal marginal relevance, one by one, as in its paper."""
-    unit = directions(table).astype("f8")
+    unit = directions(table)
     alike = (np.clip(unit @ unit.T, 0, 1) + common(table)) / 2
     rest, chosen = list(range(len(scores))), []
     while rest:
@@ -66,10 +90,24 @@ def slow_order(scores, table, share):
     return chosen
 
 
-@given(st.integers(0, 1000), st.floats(0.05, 1))
-@settings(max_examples=30, deadline=None)
-def test_the_compiled_loop_is_the_papers(seed, share):
-    table = random_members(25, seed)
+def many(kind, n, seed):
+    """With sets of up to 64 bits, vectors that are nobody's, and numbers that are none."""
+    random = np.random.default_rng(seed)
+    table = random_members(n, seed) if kind == "member" else place_table([{}] * n)
+    for name in ATTRIBUTES[kind]:
+        table.columns[name][:] = random.integers(0, 2**64, n, "u8") & random.integers(0, 2**64, n, "u8")
+    if kind == "place":
+        table.columns["category"][:] = random.integers(0, 4, n)
+    table.columns["looks"][:] = random.normal(0, 0.4, table["looks"].shape)
+    table.columns["looks"][random.integers(0, n, 2)] = 0.0
+    table.columns["looks"][random.integers(0, n), 3] = random.choice([np.nan, np.inf, -np.inf])
+    return table
+
+
+@given(st.sampled_from(["member", "place"]), st.integers(0, 1000), st.floats(0.05, 1))
+@settings(max_examples=60, deadline=None)
+def test_the_compiled_loop_is_the_papers(kind, seed, share):
+    table = many(kind, 25, seed)
     scores = np.sort(np.random.default_rng(seed).random(25).astype("f4"))[::-1].copy()
     expected = table["number"][slow_order(scores, table, share)].tolist()
     assert numbers(diversify, table, scores, diversity=share, limit=25) == expected

@@ -88,6 +88,7 @@ def _array(name: str) -> Any:
         "i2": types.int16,
         "i4": types.int32,
         "i8": types.int64,
+        "u4": types.uint32,
         "u8": types.uint64,
         "f4": types.float32,
         "f8": types.float64,

@@ -6,6 +6,7 @@ Takes and gives int32 numbers, never rows; reads and writes no files.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ class Graph:
 
     def span(self, number: int) -> tuple[int, int]:
         """Where the targets of `number` start and stop; (0, 0) when the graph does not know it."""
-        i = int(np.searchsorted(self.numbers, number))
+        i = int(self.numbers.searchsorted(np.int32(number)))  # of another width, numpy would copy them all
         if i == len(self.numbers) or self.numbers[i] != number:
             return 0, 0
         return int(self.offsets[i]), int(self.offsets[i + 1])
@@ -53,21 +54,22 @@ class Graph:
         The first `most` neighbours by number are walked, so that the work is bounded and the answer the same;
         nobody of `without` (sorted) is.
         """
-        near = np.sort(self.neighbours(number))[:most]
-        if len(without):
-            near = near[without[np.minimum(np.searchsorted(without, near), len(without) - 1)] != near]
-        at = np.searchsorted(self.numbers, near)
-        known = at < len(self.numbers)
-        near, at = near[known], at[known]
-        at = at[self.numbers[at] == near]
-        starts = self.offsets[at].astype("i8")
-        lengths = self.offsets[at + 1] - starts
-        ends = np.cumsum(lengths)
-        index = np.arange(int(lengths.sum())) + np.repeat(starts - (ends - lengths), lengths)
-        numbers, place, counts = np.unique(self.targets[index], return_inverse=True, return_counts=True)
-        rarity = np.bincount(place, np.repeat(1.0 / np.log(np.maximum(lengths, 2)), lengths), len(numbers))
-        others = numbers != number
-        return TwoSteps(numbers[others], counts[others].astype("f4"), rarity[others].astype("f4"))
+        from apps.pipeline.graph_loop import come_to, step_over
+
+        neighbours = self.neighbours(number)
+        rows = np.empty(min(len(neighbours), most), "i8")
+        rows = rows[: step_over(self.numbers, neighbours, without, most, rows)]
+        starts, stops = self.offsets[rows].astype("i8"), self.offsets[rows + 1].astype("i8")
+        paths = int(stops.sum() - starts.sum())
+        found, counts, sums = np.empty(paths, "i4"), np.empty(paths, "f4"), np.empty(paths, "f4")
+        n = come_to(self.targets, starts, stops, number, self._worths, found, counts, sums)
+        return TwoSteps(found[:n], counts[:n], sums[:n])
+
+    @cached_property
+    def _worths(self) -> npt.NDArray[np.float64]:
+        """[degrees] what a neighbour of each degree is worth, see TwoSteps."""
+        degrees = np.arange(int(np.diff(self.offsets).max(initial=0)) + 1)
+        return np.asarray(1.0 / np.log(np.maximum(degrees, 2)))
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.pipeline import compiled, rules_loop
+from apps.pipeline import compiled, graph_loop, rules_loop
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import multiply
 from apps.pipeline.reranking import arrange, greedy, telling
-from apps.pipeline.retrieval import scan
+from apps.pipeline.retrieval import look_up, scan
 from apps.pipeline.vectors import DTYPES
 
 ROOT = Path(compiled.__file__).parents[2]
@@ -71,6 +71,11 @@ def test_nothing_is_compiled_by_a_request():
         multiply.count_met,
         multiply.tighten,
         rules_loop.find_live,
+        graph_loop.step_over,
+        graph_loop.come_to,
+        look_up.find,
+        look_up.find_heaviest,
+        look_up.mark,
     )
     for kernel in kernels:
         takes_vectors = kernel in (scan.scan_members, scan.scan_places)

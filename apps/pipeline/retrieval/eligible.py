@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.pipeline.contracts import I32, I64, Request
+from apps.pipeline.contracts import F32, I32, I64, NOBODY, Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.features.tower import embed
 from apps.pipeline.filters import eligibility
-from apps.pipeline.filters.eligibility import positions_in, rows_of
 from apps.pipeline.retrieval.fit import Fit, fit_of
 from apps.pipeline.retrieval.prices import priced_candidates, priced_newcomers
 from apps.pipeline.retrieval.search import NO_FIT, Best, search_market, search_table
@@ -71,15 +70,27 @@ class Eligible:
 
     def find(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Position of each of `numbers`; -1 for those who are not eligible."""
-        rows = rows_of(self.data, numbers)
-        known = positions_in(self.rows, rows)
-        new = positions_in(self.newcomers["number"], numbers)
-        return np.where(known >= 0, known, np.where(new >= 0, new + len(self.rows), -1))
+        from apps.pipeline.retrieval.look_up import find
+
+        positions = np.empty(len(numbers), "i8")
+        find(np.asarray(numbers, "i8"), self.data.row_of, self.rows, self.newcomers["number"], positions)
+        return positions
 
     def positions_of(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Positions of those of `numbers` who are eligible, in the order given."""
         found = self.find(numbers)
         return found[found >= 0]
+
+    def heaviest(self, numbers: I32, weights: F32, most: int, *, without: I32 = NOBODY) -> I64:
+        """Positions of at most this many of `numbers` who are eligible, and none of `without`: the heaviest
+        first, of equals the lower number. `weights` are finite."""
+        from apps.pipeline.retrieval.look_up import find_heaviest
+
+        room = (1, min(2 * max(most, 0), len(numbers)))
+        ranks, best = np.empty(room, "u8"), np.empty(room, "i4")
+        of_eligible = self.data.row_of, self.rows, self.newcomers["number"]
+        n = find_heaviest(numbers, weights, without, *of_eligible, max(most, 0), ranks, best)
+        return best[0, :n][ranks[0, :n].argsort()[::-1]].astype("i8")
 
     def top(self, key: str, most: int) -> I64:
         """At most this many positions by a key of search.KEYS, best first."""

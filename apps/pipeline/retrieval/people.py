@@ -9,6 +9,7 @@ from apps.pipeline.features.finite import finite
 from apps.pipeline.retrieval.eligible import Eligible
 from apps.pipeline.retrieval.fit import viewers_side
 from apps.pipeline.retrieval.top import best
+from apps.pipeline.sets import distinct
 
 
 def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -18,7 +19,7 @@ def nearest(request: Request, eligible: Eligible, quota: int) -> I64:
 
 def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
     """Members who liked the viewer and have no answer yet, by how well the viewer may like them."""
-    positions = np.sort(eligible.positions_of(np.unique(request.viewer.liked_by)))
+    positions = distinct(eligible.positions_of(request.viewer.liked_by))
     if not len(positions):
         return positions
     table = eligible.pick(positions)
@@ -55,12 +56,12 @@ def pinned(request: Request, eligible: Eligible, quota: int) -> I64:
     """Those whom rules pin, when they are eligible."""
     by_rules = (number for rule in (request.rules.pins if request.rules else ()) for number in rule.pins)
     numbers = list(dict.fromkeys(by_rules))
+    if not numbers:
+        return np.zeros(0, "i8")
     return eligible.positions_of(np.array(numbers[:quota], "i8"))
 
 
 def _not_connected(request: Request, eligible: Eligible, numbers: I32, weights: F32, quota: int) -> I64:
     """The heaviest of those who are eligible and no connections of the viewer."""
     direct = request.snapshot.connections.neighbours(request.viewer.number)
-    positions = eligible.find(numbers)
-    kept = (positions >= 0) & ~np.isin(numbers, direct)
-    return positions[kept][best(weights[kept], numbers[kept], quota)]
+    return eligible.heaviest(numbers, weights, quota, without=direct)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.pipeline.contracts import I64, Pool, Request
+from apps.pipeline.contracts import U32, Pool, Request
 from apps.pipeline.retrieval.eligible import Eligible, Source
 from apps.pipeline.trace import Trace
 
@@ -55,19 +55,23 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
     for i, source in enumerate(sources):
         quota = quotas[source.name]
         if quota:
-            bits[_ask(request, eligible, source, quota, trace)] |= np.uint32(1 << i)
+            _ask(request, eligible, source, quota, 1 << i, bits, trace)
     found = np.flatnonzero(bits)
     trace.add("merge", len(eligible), len(found))
     return Pool(eligible.pick(found), bits[found])
 
 
-def _ask(request: Request, eligible: Eligible, source: Source, quota: int, trace: Trace) -> I64:
+def _ask(
+    request: Request, eligible: Eligible, source: Source, quota: int, bit: int, bits: U32, trace: Trace
+) -> None:
+    """Sets the source's bit for those whom it proposes."""
+    from apps.pipeline.retrieval.look_up import mark
+
     try:
-        positions = np.asarray(source.propose(request, eligible, quota), "i8")[:quota]
-        if len(positions) and not 0 <= positions.min() <= positions.max() < len(eligible):
+        positions = np.ascontiguousarray(source.propose(request, eligible, quota), "i8")[:quota]
+        if not mark(positions, bit, bits):
             raise IndexError(f"{source.name} proposed somebody who is not eligible")
     except Exception as error:  # a lost source means fewer candidates, never no list
         trace.add(source.name, len(eligible), 0, lost=type(error).__name__)
-        return np.zeros(0, "i8")
-    trace.add(source.name, len(eligible), len(positions))
-    return positions
+    else:
+        trace.add(source.name, len(eligible), len(positions))

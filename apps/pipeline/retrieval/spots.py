@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from apps.pipeline.contracts import I64, Request
 from apps.pipeline.retrieval.eligible import Eligible
-from apps.pipeline.retrieval.top import best
 
 
 def nearby(request: Request, eligible: Eligible, quota: int) -> I64:
@@ -25,8 +24,5 @@ def curated(request: Request, eligible: Eligible, quota: int) -> I64:
 def friends_saved(request: Request, eligible: Eligible, quota: int) -> I64:
     """Places that the viewer's connections saved, by how many of them."""
     graph = request.snapshot.friends_places
-    start, stop = graph.span(request.viewer.number)
-    numbers, counts = graph.targets[start:stop], graph.weights[start:stop]
-    positions = eligible.find(numbers)
-    kept = positions >= 0
-    return positions[kept][best(counts[kept], numbers[kept], quota)]
+    numbers, counts = graph.weighted(request.viewer.number)
+    return eligible.heaviest(numbers, counts, quota)

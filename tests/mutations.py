@@ -541,8 +541,8 @@ MUTATIONS = (
     Mutation(
         "vectors that are stored as bfloat16 are decoded for whoever takes rows",
         "apps/pipeline/table.py",
-        "[rows]\n        return decoded(column) if name in VECTORS else column\n",
-        "[rows]\n        return column\n",
+        "return decoded(column.take(rows, axis=0))",
+        "return column.take(rows, axis=0)",
         "tests/pipeline/test_run.py::test_vectors_stored_as_bfloat16_are_those_numbers_to_every_stage",
     ),
     Mutation(

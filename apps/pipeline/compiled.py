@@ -17,26 +17,28 @@ from numba import njit, types
 
 from apps.pipeline.vectors import DTYPES
 
-VECTOR = "vector"
+# What arrays of these names may be stored as: a function is compiled once for each.
+STORED = {"vector": tuple(DTYPES.values()), "offset": ("i4", "i8")}
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def columns(*names: str) -> list[Any]:
     """Signatures of contiguous, read-only arrays; writable ones are taken as well.
 
-    "f4:2" has two axes; "vector:2" holds vectors, in whichever way they are stored.
+    "f4:2" has two axes; "vector:2" holds vectors, "offset" offsets, in whichever way they are stored.
     """
-    return [name if name.startswith(VECTOR) else _array(name) for name in names]
+    return [name if name.startswith(tuple(STORED)) else _array(name) for name in names]
 
 
-def compiled(*arguments: Any, returns: str = "void", uses: Sequence[ModuleType] = ()) -> Callable[[F], F]:
+def compiled(*arguments: Any, returns: Any = "void", uses: Sequence[ModuleType] = ()) -> Callable[[F], F]:
     """Compiles for these arguments, whose names are numba's scalar types or arrays from `columns`.
 
-    A function that takes vectors is compiled once for each way of storing them, all of its vectors alike.
+    A function that takes vectors (or offsets) is compiled once for each way of storing them, all of its own
+    alike. What it returns is named like a scalar argument, or comes from `new_arrays`.
     `uses`: other files whose parts it calls; the cache is named by what stands in them, too.
     """
-    stored = DTYPES.values() if any(str(argument).startswith(VECTOR) for argument in arguments) else ("",)
-    signatures = [getattr(types, returns)(*(_typed(a, dtype) for a in arguments)) for dtype in stored]
+    named = (ways for name, ways in STORED.items() if any(str(a).startswith(name) for a in arguments))
+    signatures = [_typed(returns, "")(*(_typed(a, dtype) for a in arguments)) for dtype in next(named, ("",))]
 
     def compile_now(function: F) -> F:
         options: dict[str, Any] = {
@@ -58,6 +60,12 @@ def tuple_of(name: str, size: int) -> Any:
     return uniform(getattr(types, name), size)
 
 
+def new_arrays(*names: str) -> Any:
+    """The type of a tuple of arrays that a function makes."""
+    several: Any = types.Tuple
+    return several([_array(f"={name}") for name in names])
+
+
 def part(function: F) -> F:
     """A function that compiled ones call. Their own file, and those that they say they use, renew their
     cache."""
@@ -73,8 +81,9 @@ def _digest(modules: Sequence[ModuleType]) -> str:
 def _typed(argument: Any, stored: str) -> Any:
     if not isinstance(argument, str):
         return argument
-    if argument.startswith(VECTOR):
-        return _array(argument.replace(VECTOR, stored))
+    for name in STORED:
+        if argument.startswith(name):
+            return _array(argument.replace(name, stored))
     return getattr(types, argument)
 
 

@@ -54,16 +54,13 @@ class Graph:
         The first `most` neighbours by number are walked, so that the work is bounded and the answer the same;
         nobody of `without` (sorted) is.
         """
-        from apps.pipeline.graph_loop import come_to, step_over
+        from apps.pipeline import graph_loop
 
-        neighbours = self.neighbours(number)
-        rows = np.empty(min(len(neighbours), most), "i8")
-        rows = rows[: step_over(self.numbers, neighbours, without, most, rows)]
-        starts, stops = self.offsets[rows].astype("i8"), self.offsets[rows + 1].astype("i8")
-        paths = int(stops.sum() - starts.sum())
-        found, counts, sums = np.empty(paths, "i4"), np.empty(paths, "f4"), np.empty(paths, "f4")
-        n = come_to(self.targets, starts, stops, number, self._worths, found, counts, sums)
-        return TwoSteps(found[:n], counts[:n], sums[:n])
+        return TwoSteps(
+            *graph_loop.two_steps(
+                self.numbers, self.offsets, self.targets, number, without, most, self._worths
+            )
+        )
 
     @cached_property
     def _worths(self) -> npt.NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""The compiled loops of graph.py: whom a walk steps over, and whom its second step comes to."""
+"""The compiled loop of graph.py: whom two steps come to."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.pipeline.compiled import columns, compiled, part
+from apps.pipeline.compiled import columns, compiled, new_arrays, part
 
 MIX = 0x9E3779B1  # 2^32 divided by the golden ratio: spreads numbers that follow each other
 
@@ -18,46 +18,43 @@ def place_in(ascending: Any, value: int) -> int:
     return int(at) if at < len(ascending) and ascending[at] == value else -1
 
 
-@compiled(*columns("i4", "i4", "i4"), "int64", *columns("=i8"), returns="int64")
-def step_over(numbers: Any, neighbours: Any, without: Any, most: int, rows: Any) -> int:
-    """Writes the rows in `numbers` of the first `most` neighbours, ascending, less those of `without`.
+@compiled(
+    *columns("i4", "offset", "i4"), "int64", *columns("i4"), "int64", *columns("f8"),
+    returns=new_arrays("i4", "f4", "f4"),
+)  # fmt: skip
+def two_steps(
+    numbers: Any, offsets: Any, targets: Any, number: int, without: Any, most: int, worths: Any
+) -> tuple[Any, Any, Any]:
+    """Who is two steps from a number, ascending and each once, without itself: over how many neighbours, and
+    the sum of worths[degree] of those, in the order of the walk.
 
-    Both `numbers` and `without` are sorted. Returns how many rows."""
-    n = 0
-    for number in np.sort(neighbours)[:most]:
-        row = place_in(numbers, number) if place_in(without, number) < 0 else -1
+    It steps over the first `most` neighbours by number, less those of `without` (sorted).
+    """
+    row = place_in(numbers, number)
+    near = np.sort(targets[offsets[row] : offsets[row + 1]]) if row >= 0 else np.empty(0, np.int32)
+    over, n, paths = np.empty(len(near), np.int64), 0, 0
+    for neighbour in near[:most]:
+        row = place_in(numbers, neighbour) if place_in(without, neighbour) < 0 else -1
         if row >= 0:
-            rows[n] = row
-            n += 1
-    return n
-
-
-@compiled(*columns("i4", "i8", "i8"), "int64", *columns("f8", "=i4", "=f4", "=f4"), returns="int64")
-def come_to(
-    targets: Any, starts: Any, stops: Any, number: int, worths: Any, found: Any, counts: Any, sums: Any
-) -> int:
-    """Writes who stands in the spans of `targets`, ascending and each once, without `number`: how often they
-    do, and the sum of worths[length] of their spans, in the order of these. Returns how many they are."""
-    n, size = 0, 1
-    while size < 2 * len(found):
+            over[n], n, paths = row, n + 1, paths + offsets[row + 1] - offsets[row]
+    found, times, total = np.empty(paths, np.int32), np.zeros(paths, np.int64), np.zeros(paths, np.float64)
+    size = 1
+    while size < 2 * paths:
         size *= 2
-    slots, met = np.full(size, -1, np.int64), np.empty(len(found), np.int32)
-    times, total = np.zeros(len(found), np.int64), np.zeros(len(found), np.float64)
-    for i in range(len(starts)):
-        worth = worths[stops[i] - starts[i]]
-        for k in range(starts[i], stops[i]):
+    slots, met = np.full(size, -1, np.int64), 0
+    for i in range(n):
+        start, stop = offsets[over[i]], offsets[over[i] + 1]
+        for k in range(start, stop):
             target = targets[k]
             if target == number:
                 continue
             slot = (np.int64(target) * MIX >> 7) & (size - 1)
-            while slots[slot] >= 0 and met[slots[slot]] != target:
+            while slots[slot] >= 0 and found[slots[slot]] != target:
                 slot = (slot + 1) & (size - 1)
             if slots[slot] < 0:
-                slots[slot], met[n] = n, target
-                n += 1
+                slots[slot], found[met] = met, target
+                met += 1
             times[slots[slot]] += 1
-            total[slots[slot]] += worth
-    order = np.argsort(met[:n])
-    for j in range(n):
-        found[j], counts[j], sums[j] = met[order[j]], times[order[j]], total[order[j]]
-    return n
+            total[slots[slot]] += worths[stop - start]
+    order = np.argsort(found[:met])
+    return found[order], times[order].astype(np.float32), total[order].astype(np.float32)

@@ -14,7 +14,6 @@ from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import multiply
 from apps.pipeline.reranking import arrange, greedy, telling
 from apps.pipeline.retrieval import look_up, scan
-from apps.pipeline.vectors import DTYPES
 
 ROOT = Path(compiled.__file__).parents[2]
 CODE = """
@@ -71,15 +70,14 @@ def test_nothing_is_compiled_by_a_request():
         multiply.count_met,
         multiply.tighten,
         rules_loop.find_live,
-        graph_loop.step_over,
-        graph_loop.come_to,
+        graph_loop.two_steps,
         look_up.find,
         look_up.find_heaviest,
         look_up.mark,
     )
     for kernel in kernels:
-        takes_vectors = kernel in (scan.scan_members, scan.scan_places)
-        assert len(kernel.signatures) == (len(DTYPES) if takes_vectors else 1)
+        of_two_kinds = kernel in (scan.scan_members, scan.scan_places, graph_loop.two_steps)
+        assert len(kernel.signatures) == (2 if of_two_kinds else 1)
     with pytest.raises(TypeError):
         predicates.mark_rows(np.zeros(3, "i8"), np.zeros(3, "i4"), 0, 3, 1, np.zeros(3, "u1"))
 

@@ -1,9 +1,12 @@
 """The compiled walk agrees with one in plain numpy, bit for bit."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.pipeline.compiled import STORED
 from apps.pipeline.graph import TwoSteps, empty_graph
 from tests.pipeline.markets import graph_of
 
@@ -36,12 +39,14 @@ def assert_same(found, expected):
     edges=st.integers(0, 900),
     symmetric=st.booleans(),
     most=st.sampled_from([0, 1, 5, 500]),
+    offsets=st.sampled_from(STORED["offset"]),
 )
 @settings(max_examples=80, deadline=None)
-def test_the_walk_agrees_with_numpy(seed, people, edges, symmetric, most):
+def test_the_walk_agrees_with_numpy(seed, people, edges, symmetric, most, offsets):
     random = np.random.default_rng(seed)
     ends = (random.random((edges, 2)) ** 2 * people).astype(int)  # some have most of the edges
     graph = graph_of([(int(a) * 7, int(b) * 7) for a, b in ends], symmetric=symmetric)
+    graph = replace(graph, offsets=graph.offsets.astype(offsets))
     without = np.unique(random.integers(0, people, 4) * 7).astype("i4")
     for number in {0, 7 * int(random.integers(0, people)), 10**9}:
         for gone in (NOBODY, without):

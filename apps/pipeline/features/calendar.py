@@ -5,6 +5,7 @@ No clock is read here.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,13 @@ def day_of(now: float) -> int:
 
 def date_of(now: float) -> int:
     """The date in UTC as yyyymmdd. An age is (date_of(now) - birth_date) // 10000, exactly."""
-    day = np.datetime64(day_of(now), "D")
+    return _date_of_day(day_of(now))
+
+
+@lru_cache(maxsize=8)
+def _date_of_day(since: int) -> int:
+    """Of days since 1970-01-01: told once a day, not once a request."""
+    day = np.datetime64(since, "D")
     month = day.astype("M8[M]")
     months = int(month.astype("i8"))
     return (1970 + months // 12) * 10000 + (months % 12 + 1) * 100 + int((day - month).astype("i8")) + 1

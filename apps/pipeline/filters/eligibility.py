@@ -131,7 +131,7 @@ def who(request: Request) -> tuple[int, ...]:
         date_of(request.now),
         market,
         int(market == int(row["market"][0])),
-        *[row[name].item(0) for name in OF_VIEWER],
+        *[row.columns[name].item(0) for name in OF_VIEWER],
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from apps.pipeline.vocabulary import ALL_INTENTS, DATING_INTENTS, NETWORKING_INTENTS
 
@@ -51,7 +52,7 @@ class EligibilitySet:
     rules: tuple[str, ...]
     intents: int = 0  # which intents count
 
-    @property
+    @cached_property
     def bits(self) -> int:
         """The rules as a set of codes: bit c stands for the rule of code c."""
         return sum(1 << CODE[name] for name in self.rules)

@@ -56,7 +56,7 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
         quota = quotas[source.name]
         if quota:
             _ask(request, eligible, source, quota, 1 << i, bits, trace)
-    found = np.flatnonzero(bits)
+    (found,) = bits.nonzero()
     trace.add("merge", len(eligible), len(found))
     return Pool(eligible.pick(found), bits[found])
 

@@ -30,20 +30,22 @@ def columns(*names: str) -> list[Any]:
     return [name if name.startswith(tuple(STORED)) else _array(name) for name in names]
 
 
-def compiled(*arguments: Any, returns: Any = "void", uses: Sequence[ModuleType] = ()) -> Callable[[F], F]:
+def compiled(
+    *arguments: Any, returns: Any = "void", uses: Sequence[ModuleType] = (), exact: bool = False
+) -> Callable[[F], F]:
     """Compiles for these arguments, whose names are numba's scalar types or arrays from `columns`.
 
     A function that takes vectors (or offsets) is compiled once for each way of storing them, all of its own
     alike. What it returns is named like a scalar argument, or comes from `new_arrays`.
-    `uses`: other files whose parts it calls; the cache is named by what stands in them, too.
+    `uses`: other files whose parts it calls; the cache is named by what stands in them, too. `exact`: sums
+    are taken in the order they are written in, each product rounded, as numpy does on whole columns.
     """
     named = (ways for name, ways in STORED.items() if any(str(a).startswith(name) for a in arguments))
     signatures = [_typed(returns, "")(*(_typed(a, dtype) for a in arguments)) for dtype in next(named, ("",))]
 
     def compile_now(function: F) -> F:
-        options: dict[str, Any] = {
-            "fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy", "nogil": True
-        }  # fmt: skip
+        fast = set() if exact else {"reassoc", "contract", "nsz"}
+        options: dict[str, Any] = {"fastmath": fast, "error_model": "numpy", "nogil": True}
         if uses:
             function.__qualname__ += f"_{_digest(uses)}"
         try:

@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
-from apps.pipeline.features.calendar import years_of
 from apps.pipeline.snapshot import SurfaceData
 from apps.pipeline.table import Table
 
@@ -36,15 +35,22 @@ def like_model(data: SurfaceData) -> Mapping[str, Any]:
 
 def dots(a: F32, b: F32) -> F32:
     """Row by row inner product [n] of [n, d] or [1, d] with [n, d]."""
-    product: F32 = np.einsum("ij,ij->i", *np.broadcast_arrays(a, b))
+    product: F32 = np.einsum("ij,ij->i", a, b)
     return product
 
 
 def age_gap(source: Table, target: Table) -> F32:
     """Years by which the target is older; 0 where a birth date is unknown."""
-    gap = years_of(source["birth_date"]) - years_of(target["birth_date"])
-    known = (source["birth_date"] > 0) & (target["birth_date"] > 0)
-    return np.where(known, gap, 0.0).astype("f4")
+    from apps.pipeline.features import pairs_loop
+
+    gap = np.empty(pairs_in(source, target), "f4")
+    pairs_loop.age_gap(source["birth_date"], target["birth_date"], gap)
+    return gap
+
+
+def pairs_in(source: Table, target: Table) -> int:
+    """How many pairs two tables make."""
+    return max(len(source), len(target)) if len(source) and len(target) else 0
 
 
 def is_visiting(members: Table) -> npt.NDArray[np.bool_]:
@@ -57,10 +63,14 @@ def kilometres(source: Table, target: Table) -> F32:
 
     Whoever travels counts as in the middle of the market.
     """
-    east = source["x"].astype("f4") - target["x"]
-    north = source["y"].astype("f4") - target["y"]
-    distance = np.hypot(east, north) * np.float32(0.01)
-    return np.where(source["market"] == target["market"], distance, np.float32(np.nan))
+    from apps.pipeline.features import pairs_loop
+
+    distance = np.empty(pairs_in(source, target), "f4")
+    (here, x, y), (there, other_x, other_y) = (
+        (table["market"], table["x"], table["y"]) for table in (source, target)
+    )
+    pairs_loop.kilometres(here, x, y, there, other_x, other_y, distance)
+    return distance
 
 
 def shared(source: Table, target: Table, column: str) -> F32:
@@ -91,8 +101,12 @@ def _partners_by_byte(packed: bytes) -> npt.NDArray[np.uint64]:
 
 def complementary(source: Table, target: Table, partners: npt.NDArray[np.uint64]) -> F32:
     """How many of the target's crafts complement one of the source's."""
-    needed = partners_of(source["crafts"], partners)
-    count: F32 = np.bitwise_count(needed & target["crafts"]).astype("f4")
+    from apps.pipeline.features import pairs_loop
+
+    table = _partners_by_byte(np.ascontiguousarray(partners, "<u8").tobytes())
+    met = np.empty(pairs_in(source, target), "u8")
+    pairs_loop.complementary(source["crafts"], target["crafts"], table, met)
+    count: F32 = np.bitwise_count(met).astype("f4")
     return count
 
 
@@ -100,5 +114,8 @@ def look_up(numbers: npt.NDArray[np.int32], keys: npt.NDArray[np.int32], values:
     """`values` by sorted `keys` for each of `numbers`; 0 for a number that has none."""
     if len(keys) == 0:
         return np.zeros(len(numbers), "f4")
-    at = np.minimum(np.searchsorted(keys, numbers), len(keys) - 1)
-    return np.where(keys[at] == numbers, values[at], np.float32(0.0))
+    from apps.pipeline.features import pairs_loop
+
+    found = np.empty(len(numbers), "f4")
+    pairs_loop.look_up(numbers, keys, values, found)
+    return found

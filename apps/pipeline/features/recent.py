@@ -15,7 +15,7 @@ from apps.pipeline.contracts import Pool, Request
 from apps.pipeline.features import pairs
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.features.taste import DAY, faded, rows_of
-from apps.pipeline.signals import OTHER_INDUSTRY, TOO_FAR, by_number
+from apps.pipeline.signals import OTHER_INDUSTRY, TOO_FAR
 from apps.pipeline.table import Table
 
 Numbers = npt.NDArray[Any]
@@ -30,29 +30,38 @@ def fatigue(request: Request, pool: Pool) -> Numbers:
 
 def inbox_load(request: Request, pool: Pool) -> Numbers:
     """Unread likes as a share of a full inbox, at most 1; in quarters, so that no single like shows."""
-    unread = by_number(request.viewer.signals.unread, pool.table["number"])
-    share = unread.astype("f4") / np.float32(max(request.params.inbox_full, 1))
-    return np.floor(np.minimum(share, 1.0) * 4.0) / 4.0
+    from apps.pipeline.features import recent_loop
+
+    quarters, unread = np.empty(len(pool), "f4"), request.viewer.signals.unread
+    recent_loop.inbox_load(unread, pool.table["number"], max(request.params.inbox_full, 1), quarters)
+    return quarters
 
 
 def presence(request: Request, pool: Pool) -> Numbers:
     """1 for somebody active within the policy's hours, counted in whole hours; else 0."""
-    live = by_number(request.viewer.signals.active_hour, pool.table["number"])
-    since = hour_of(request.now) - np.maximum(live, pool.table["active_hour"])
-    return np.asarray(since < request.params.presence_hours)
+    from apps.pipeline.features import recent_loop
+
+    table, present = pool.table, np.empty(len(pool), "f4")
+    before = hour_of(request.now) - request.params.presence_hours  # who was active after this hour is there
+    recent_loop.presence(
+        request.viewer.signals.active_hour, table["number"], table["active_hour"], before, present
+    )
+    return present
 
 
 def less_like_this(request: Request, pool: Pool) -> Numbers:
     """How much of what the viewer asked less of a candidate shares: that far away, of that industry."""
     result = np.zeros(len(pool), "f4")
     less = request.viewer.signals.less
-    less = less[np.isin(less["what"], (TOO_FAR, OTHER_INDUSTRY))]
+    if not len(less):
+        return result
+    less = less[(less["what"] == TOO_FAR) | (less["what"] == OTHER_INDUSTRY)]
     rows = rows_of(request, less["number"])
     weights = faded(less["at"], request.now, request.params.less_half_life * DAY)
     counts = (rows >= 0) & (weights > 0.0)
     if not counts.any() or pool.table.kind != "member":
         return result
-    examples = _columns(request.data.candidates, rows[counts], ("x", "y", "market", "industries"))
+    examples = _columns(request.data.candidates, rows[counts], ("number", "x", "y", "market", "industries"))
     there, here = (pairs.kilometres(request.viewer.row, table) for table in (examples, pool.table))
     of_each = zip(less["what"][counts], weights[counts], there, examples["industries"], strict=True)
     for what, weight, distance, industries in of_each:

@@ -44,8 +44,9 @@ class Feature:
 
     def column(self, request: Request, pool: Pool) -> F32:
         """The feature [n] of a pool, finite."""
-        values = np.broadcast_to(self.compute(request, pool), (len(pool),)).astype("f4")
-        return finite(values, self.default)
+        column = np.asarray(self.compute(request, pool), "f4")
+        whole = column if column.shape == (len(pool),) else np.full(len(pool), column)
+        return finite(whole, self.default)
 
 
 def logistic(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.between import BETWEEN, Asked, Partners
+from apps.pipeline.features.pairs import pairs_in
 from apps.pipeline.table import Table
 
 PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
@@ -31,7 +32,7 @@ def pair_features(
     `partners` are vocabulary.partner_masks of the snapshot's crafts; without them no crafts complement each
     other.
     """
-    n = max(len(source_rows), len(target_rows)) if len(source_rows) and len(target_rows) else 0
+    n = pairs_in(source_rows, target_rows)
     found: dict[str, F32] = {}
     asked = Asked(source_rows, target_rows, partners, found)
     for feature in BETWEEN[kind]:
@@ -55,5 +56,4 @@ def both_ways(
 
 def _column(values: npt.NDArray[Any], n: int) -> F32:
     """As float32 [n]; a value of the one row is repeated."""
-    repeated = values if len(values) == n else np.broadcast_to(values, (n,))
-    return np.asarray(repeated, "f4")
+    return np.asarray(values if len(values) == n else np.full(n, values), "f4")

@@ -1,12 +1,74 @@
-"""Crafts that complement each other, as sets of bits."""
+"""What is said of pairs of rows, held against the same in numpy: bit for bit, one row against many and many
+against many."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apps.pipeline.features import pairs
+from apps.pipeline.features.calendar import years_of
 from apps.pipeline.features.pairs import partners_of
+from tests.pipeline.markets import random_members
 
 sets = st.integers(0, 2**64 - 1)
+seeds = st.integers(0, 10_000)
+PAIRED = pytest.mark.parametrize(
+    "paired", ["one with many", "many with one", "many with many", "with nobody"]
+)
+
+
+def two_tables(seed, paired):
+    n, m = {"one with many": (1, 40), "many with one": (40, 1), "many with many": (40, 40)}.get(
+        paired, (1, 0)
+    )
+    g = np.random.default_rng(seed)
+    tables = random_members(n, seed), random_members(m, seed + 1)
+    for table in tables:
+        table["birth_date"][g.random(len(table)) < 0.2] = 0
+        for name in ("x", "y"):
+            table[name][:] = g.integers(-32768, 32768, len(table))
+        table["crafts"][:] = g.integers(0, 2**63, len(table), dtype="u8")
+    return tables
+
+
+@PAIRED
+@given(seed=seeds)
+def test_ages_are_apart_as_their_years_are(paired, seed):
+    source, target = two_tables(seed, paired)
+    gap = years_of(source["birth_date"]) - years_of(target["birth_date"])
+    known = (source["birth_date"] > 0) & (target["birth_date"] > 0)
+    expected = np.where(known, gap, 0.0).astype("f4")
+    np.testing.assert_array_equal(pairs.age_gap(source, target), expected, strict=True)
+
+
+@PAIRED
+@given(seed=seeds)
+def test_a_distance_is_that_of_the_plane_of_one_market(paired, seed):
+    source, target = two_tables(seed, paired)
+    east, north = (source[name].astype("f4") - target[name] for name in ("x", "y"))
+    same = source["market"] == target["market"]
+    expected = np.where(same, np.hypot(east, north) * np.float32(0.01), np.float32(np.nan))
+    np.testing.assert_array_equal(pairs.kilometres(source, target), expected, strict=True)
+
+
+@PAIRED
+@given(seed=seeds)
+def test_crafts_that_complement_are_counted(paired, seed):
+    source, target = two_tables(seed, paired)
+    partners = np.random.default_rng(seed).integers(0, 2**63, 64, dtype="u8")
+    needed = partners_of(source["crafts"], partners)
+    expected = np.bitwise_count(needed & target["crafts"]).astype("f4")
+    np.testing.assert_array_equal(pairs.complementary(source, target, partners), expected, strict=True)
+
+
+@given(st.lists(st.integers(0, 60)), st.dictionaries(st.integers(0, 60), st.floats(width=32)))
+def test_what_is_kept_by_number_is_found(numbers, kept):
+    keys = np.array(sorted(kept), "i4")
+    values = np.array([kept[key] for key in sorted(kept)], "f4")
+    expected = np.array([kept.get(number, 0.0) for number in numbers], "f4")
+    found = pairs.look_up(np.array(numbers, "i4"), keys, values)
+    np.testing.assert_array_equal(found, expected, strict=True)
 
 
 @given(st.lists(sets, max_size=5), st.lists(sets, min_size=64, max_size=64))

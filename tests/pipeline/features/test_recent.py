@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from apps.pipeline.contracts import Pool
 from apps.pipeline.features import recent
 from apps.pipeline.params import PipelineParams
-from apps.pipeline.signals import DEED, TOO_FAR, Signals
+from apps.pipeline.signals import DEED, TOO_FAR, Signals, by_number
 from tests.pipeline.markets import HOUR, NOW, member_table, request_for, snapshot_of
 
 FAR = {"x": 3000}  # 30 km to the east
@@ -29,6 +31,14 @@ def test_fatigue_grows_with_the_times_seen():
 def test_an_inbox_is_told_in_quarters_so_that_no_single_like_shows():
     signals = Signals(unread=np.array([9, 9, 10, 39, 40, 255, 0], "u1"))
     assert values(recent.inbox_load, signals, inbox_full=40) == [0, 0.25, 0.75, 1, 1, 0]
+
+
+@given(st.lists(st.integers(0, 255), min_size=1, max_size=8), st.integers(-1, 1000))
+def test_an_inbox_is_full_by_as_many_quarters_as_numpy_finds(unread, full):
+    unread = np.array([*unread, 0], "u1")
+    share = by_number(unread, TABLE["number"]).astype("f4") / np.float32(max(full, 1))
+    expected = np.floor(np.minimum(share, 1.0) * 4.0) / 4.0
+    assert values(recent.inbox_load, Signals(unread=unread), inbox_full=full) == expected.tolist()
 
 
 def test_somebody_counts_as_active_for_whole_hours_by_snapshot_or_by_now():

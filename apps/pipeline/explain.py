@@ -22,7 +22,7 @@ from apps.pipeline.lineup import PINNED_SOURCE, lineup_for
 from apps.pipeline.ranking.boosts import steps_of
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import words_of
-from apps.pipeline.ranking.score import pairs_of, phi, predict, predict_again, price_of, weight_of
+from apps.pipeline.ranking.score import pairs_of, phi, predict, predict_again, price_of
 from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.propose import quota_of
@@ -67,14 +67,14 @@ def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
     daily, hourly = caps_of(request, words, np.zeros(1, "i8"))[0].tolist()
     features = {}
     for name, column in pool.features.items():
-        value, weight = float(column[i]), weight_of(request, name)
+        value, weight = float(column[i]), request.params.weighed[name]
         features[name] = {"value": value, "weight": weight, "contribution": value * weight}
     return {
         "p": float(pool.p[i]),
         "q": None if pool.table.kind == "place" else float(pool.q[i]),
         "ranker": "light" if heavy is None else "heavy",
         "session": _session(request, one),
-        "phi": float(phi(request, one)[0]),
+        "phi": float(phi(request, one.p, one.q)[0]),
         "rules": steps_of(request, pool, i),
         "multiplier": 1.0 if pool.multiplier is None else float(pool.multiplier[i]),
         "features": features,
@@ -93,7 +93,8 @@ def _session(request: Request, one: Pool) -> float:
     before = {**viewer.row.columns, "taste": viewer.row["taste"] - viewer.moved}
     unmoved = replace(request, viewer=replace(viewer, row=replace(viewer.row, columns=before)))
     known = pairs_of(unmoved, one)
-    without = predict(unmoved, one, known)
+    p, q = predict(unmoved, 1, known)
+    without = replace(one, p=p, q=q)
     if one.heavy is not None:
         without = predict_again(unmoved, without, known, np.array([0]))
     return float(one.p[0] - without.p[0])

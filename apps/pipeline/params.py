@@ -5,8 +5,10 @@ Built once per release by apps.releases from the typed schema of apps.policies; 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,11 @@ class PipelineParams:
     newcomer_stop: int = 50  # so often: it falls evenly to 0
     likes_share: float = 0.0  # share of places for people who liked the viewer
     disabled_stages: frozenset[str] = frozenset()  # stage names switched off (ablation)
+
+    @cached_property
+    def weighed(self) -> Mapping[str, float]:
+        """The weights that move a score: none when features are switched off."""
+        if "features" in self.disabled_stages:
+            return {}
+        weights = {name: float(weight) for name, weight in self.weights.items()}
+        return {name: weight for name, weight in weights.items() if weight and math.isfinite(weight)}

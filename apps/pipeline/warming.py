@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from apps.pipeline.contracts import Request, Viewer
+from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.rules import RuleSpec, SurfaceRules, live_rules
 from apps.pipeline.snapshot import Snapshot
@@ -26,9 +27,8 @@ def warm_requests(snapshot: Snapshot) -> Iterator[Request]:
     look at."""
     for key, data in snapshot.surfaces.items():
         lineup = "people" if data.kind == "member" else "places"
-        params = PipelineParams(
-            lineup=lineup, diversity=0.5, exploration=0.5, weights={"closeness": 0.01}, heavy_width=1
-        )
+        weights = dict.fromkeys(FEATURES[data.kind], 0.01)
+        params = PipelineParams(lineup=lineup, diversity=0.5, exploration=0.5, weights=weights, heavy_width=1)
         at_home = np.flatnonzero(data.viewers["market"] >= 0)[:1]
         row = data.viewers.gather(at_home) if len(at_home) else _stranger()
         yield Request(

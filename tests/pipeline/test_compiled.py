@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from apps.pipeline import compiled, graph_loop, rules_loop
+from apps.pipeline.features import chances_loop, pairs_loop, recent_loop
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
-from apps.pipeline.ranking import multiply
+from apps.pipeline.ranking import blend, multiply
 from apps.pipeline.reranking import arrange, greedy, telling
 from apps.pipeline.retrieval import look_up, scan
 
@@ -74,6 +75,16 @@ def test_nothing_is_compiled_by_a_request():
         look_up.find,
         look_up.find_heaviest,
         look_up.mark,
+        pairs_loop.age_gap,
+        pairs_loop.kilometres,
+        pairs_loop.complementary,
+        pairs_loop.look_up,
+        chances_loop.logistic_sums,
+        chances_loop.chances,
+        recent_loop.inbox_load,
+        recent_loop.presence,
+        blend.reciprocal,
+        blend.add_up,
     )
     for kernel in kernels:
         of_two_kinds = kernel in (scan.scan_members, scan.scan_places, graph_loop.two_steps)

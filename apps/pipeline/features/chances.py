@@ -6,7 +6,7 @@ SurfaceData.models. The pair features came with the pool: apps.pipeline.ranking 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,8 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features.between import BETWEEN
-from apps.pipeline.features.finite import finite
+from apps.pipeline.features.finite import stacked
 
-EDGE = 1e-6  # a probability stays this far from 0 and 1
 FIXED = tuple(  # pair features that no behaviour moves
     feature.name for feature in BETWEEN["member"] if feature.source == "profile"
 )
@@ -25,20 +24,32 @@ Features = Mapping[str, F32]
 
 
 def like_probability(features: Features, model: Mapping[str, Any]) -> F32:
-    """logistic(intercept + sum of weight x feature) [n], within [EDGE, 1 - EDGE]; a missing feature counts
-    0."""
-    used = [name for name in model["weights"] if name in features]
-    logit = np.full(len(next(iter(features.values()), ())), float(model["intercept"]))
-    if used:
-        columns = finite(np.stack([features[name] for name in used]).astype("f8"))
-        logit += np.einsum("i,ij->j", np.array([float(model["weights"][name]) for name in used]), columns)
-    return probability(logit)
+    """logistic(intercept + sum of weight x feature) [n], never quite 0 or 1; a missing feature counts 0."""
+    found: F32 = like_probabilities((features,), model)[0]
+    return found
+
+
+def like_probabilities(sides: Sequence[Features], model: Mapping[str, Any]) -> F32:
+    """like_probability of several who have the same features, in one pass: [sides, n]."""
+    from apps.pipeline.features import chances_loop
+
+    weights = {name: float(weight) for name, weight in model["weights"].items() if name in sides[0]}
+    n = len(next(iter(sides[0].values()), ()))
+    found = np.empty((len(sides), n), "f4")
+    columns = stacked([side[name] for name in weights for side in sides], n).reshape(len(weights), found.size)
+    chances_loop.logistic_sums(
+        columns, np.array([*weights.values()], "f8"), float(model["intercept"]), found.reshape(-1)
+    )
+    return found
 
 
 def probability(log_odds: npt.NDArray[np.float64]) -> F32:
-    """logistic(x) [n], within [EDGE, 1 - EDGE]; a NaN counts as even odds."""
-    logit = np.clip(finite(log_odds), -30.0, 30.0)
-    return np.asarray(np.clip(1.0 / (1.0 + np.exp(-logit)), EDGE, 1.0 - EDGE), "f4")
+    """logistic(x) [n], never quite 0 or 1; a NaN counts as even odds."""
+    from apps.pipeline.features import chances_loop
+
+    chances = np.empty(len(log_odds), "f4")
+    chances_loop.chances(log_odds, chances)
+    return chances
 
 
 def of_both(forward: Features, backward: Features) -> Features:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, I64, Pool, Request
 from apps.pipeline.features.chances import probability
-from apps.pipeline.features.finite import finite
+from apps.pipeline.features.finite import finite, stacked
 
 PARTS = ("feature", "threshold", "leaf")
 MOST_TREES = 100
@@ -33,8 +33,8 @@ def heavy_rows(request: Request, pool: Pool) -> I64:
     """
     off = request.params.disabled_stages & {"predictions", "heavy_ranker"}
     width = min(max(request.params.heavy_width, 0), request.widths.heavy)
-    if off or "heavy" not in request.data.models:
-        width = 0
+    if off or not width or "heavy" not in request.data.models:
+        return np.zeros(0, "i8")
     if width >= len(pool):
         return np.arange(len(pool), dtype="i8")
     return np.sort(np.lexsort((pool.table["number"], -pool.score))[:width])
@@ -59,7 +59,7 @@ def heavy_probability(features: Features, model: Mapping[str, Any], arrays: Arra
 
     n = len(features["light"])
     none = np.zeros(n, "f4")
-    values = finite(np.stack([features.get(name, none) for name in model["features"]]).astype("f4"))
+    values = finite(stacked([features.get(name, none) for name in model["features"]], n))
     feature, threshold, leaf = (arrays[f"heavy.{part}"] for part in PARTS)
     total = np.empty(n)
     walk(values, feature, threshold, leaf, float(model["baseline"]), np.empty(n, "i4"), total)

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from apps.pipeline.contracts import F32, I64, Pool, Request
-from apps.pipeline.features.chances import like_probability
-from apps.pipeline.features.finite import finite
+from apps.pipeline.contracts import F32, F64, I64, Pool, Request
+from apps.pipeline.features.chances import like_probabilities
+from apps.pipeline.features.finite import finite, stacked
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.ranking.boosts import multiplier_of
@@ -27,13 +27,15 @@ from apps.pipeline.vocabulary import partner_masks
 
 RECENT = ("fatigue", "inbox_load", "presence", "less_like_this")  # features made of signals
 BOUND = 1e6  # no score is further from 0: a wild weight stays a number
+NO_FACTORS: F64 = np.zeros(0)
 
 
 def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
     """The pool with p, q, features and score; and the names of features that failed and stand at their
     default."""
     known = pairs_of(request, pool)
-    pool = replace(predict(request, pool, known), pairs=known)
+    p, q = predict(request, len(pool), known)
+    pool = Pool(pool.table, pool.sources, p=p, q=q, pairs=known)
     features, lost = weighted_features(request, pool)
     words = words_of(request, pool.table)
     multiplier = multiplier_of(request, words, len(pool))
@@ -51,14 +53,16 @@ def parts_of(request: Request, pool: Pool, rows: I64) -> dict[str, float]:
     """Mean size of what each objective gave to the scores of these rows of a scored pool, in Phi's units."""
     if not len(rows):
         return {}
-    few = replace(pool, p=pool.p[rows], q=pool.q[rows])
-    chances = phi(request, few).astype("f8")
+    n = len(rows)
+    chances = phi(request, pool.p[rows], pool.q[rows]).astype("f8")
     if pool.multiplier is not None:
         chances *= pool.multiplier[rows]
-    price = price_of(request, pool)[rows]
-    parts = {"phi": chances, "price": price}
-    parts |= {name: weight_of(request, name) * column[rows] for name, column in pool.features.items()}
-    return {name: round(float(np.abs(part).mean()), 5) for name, part in parts.items()}
+    added = stacked([column[rows] for column in (*pool.features.values(), price_of(request, pool))], n)
+    added[:-1] *= weights_of(request, pool)[:, None]
+    *features, price = (np.add.reduce(np.abs(added), axis=1) / n).tolist()
+    parts = {"phi": float(np.add.reduce(chances)) / n, "price": price}
+    parts |= zip(pool.features, features, strict=True)
+    return {name: round(part, 5) for name, part in parts.items()}
 
 
 def pairs_of(request: Request, pool: Pool) -> tuple[Features, Features | None]:
@@ -70,18 +74,18 @@ def pairs_of(request: Request, pool: Pool) -> tuple[Features, Features | None]:
     return both_ways(viewer, pool.table, kind=kind, partners=partners)
 
 
-def predict(request: Request, pool: Pool, known: tuple[Features, Features | None]) -> Pool:
-    """The pool with p = p(viewer likes candidate), and q = p(candidate likes viewer); for places, q is p.
+def predict(request: Request, n: int, known: tuple[Features, Features | None]) -> tuple[F32, F32]:
+    """p = p(viewer likes candidate), and q = p(candidate likes viewer) of n candidates; for places, q is p.
 
-    `known`: pairs_of the pool. A like already given is guessed like any other: the score is told, and must
-    not tell of it.
+    `known`: their pairs_of. A like already given is guessed like any other: the score is told, and must not
+    tell of it.
     """
     if "predictions" in request.params.disabled_stages:
-        even = np.full(len(pool), 0.5, "f4")
-        return replace(pool, p=even, q=even)
+        even = np.full(n, 0.5, "f4")
+        return even, even
     model, (forward, backward) = like_model(request.data), known
-    p = like_probability(forward, model)
-    return replace(pool, p=p, q=p if backward is None else like_probability(backward, model))
+    found = like_probabilities((forward,) if backward is None else (forward, backward), model)
+    return found[0], found[-1]
 
 
 def predict_again(request: Request, pool: Pool, known: tuple[Features, Features | None], rows: I64) -> Pool:
@@ -104,9 +108,9 @@ def predict_again(request: Request, pool: Pool, known: tuple[Features, Features 
 def weighted_features(request: Request, pool: Pool) -> tuple[dict[str, F32], tuple[str, ...]]:
     """Columns of every feature with a weight; a feature that fails stands at its default."""
     columns: dict[str, F32] = {}
-    lost = []
-    for name, feature in FEATURES[pool.table.kind].items():
-        if weight_of(request, name) == 0.0:
+    lost, weighed = [], request.params.weighed
+    for name, feature in FEATURES[pool.table.kind].items() if weighed else ():
+        if name not in weighed:
             continue
         try:
             columns[name] = feature.column(request, pool)
@@ -128,21 +132,21 @@ def signals_in(request: Request, pool: Pool) -> dict[str, float]:
 
 def total(request: Request, pool: Pool) -> F32:
     """Phi x factors + adjustments - price [n], finite."""
-    score = phi(request, pool).astype("f8")
-    if pool.multiplier is not None:
-        score *= pool.multiplier
-    for name, column in pool.features.items():
-        score += weight_of(request, name) * column
-    score -= price_of(request, pool)
-    return np.clip(finite(score, -BOUND), -BOUND, BOUND).astype("f4")
+    from apps.pipeline.ranking import blend
+
+    score, columns = np.empty(len(pool), "f4"), stacked([*pool.features.values()], len(pool))
+    factors = NO_FACTORS if pool.multiplier is None else pool.multiplier
+    weights, price = weights_of(request, pool), price_of(request, pool)
+    blend.add_up(phi(request, pool.p, pool.q), factors, columns, weights, price, BOUND, score)
+    return score
 
 
-def phi(request: Request, pool: Pool) -> F32:
+def phi(request: Request, p: F32, q: F32) -> F32:
     """The reciprocity rule [n]; one-sided for places."""
-    rule = "viewer_only" if pool.table.kind == "place" else request.params.reciprocity
+    rule = "viewer_only" if request.data.kind == "place" else request.params.reciprocity
     if "reciprocity" in request.params.disabled_stages:
         rule = "viewer_only"
-    return combine(pool.p, pool.q, rule=rule, weight=request.params.reciprocity_weight)
+    return combine(p, q, rule=rule, weight=request.params.reciprocity_weight)
 
 
 def price_of(request: Request, pool: Pool) -> F32:
@@ -152,9 +156,6 @@ def price_of(request: Request, pool: Pool) -> F32:
     return finite(pool.table["price"])
 
 
-def weight_of(request: Request, feature: str) -> float:
-    """What the policy gives a feature; 0 when it says nothing or features are switched off."""
-    if "features" in request.params.disabled_stages:
-        return 0.0
-    weight = float(request.params.weights.get(feature, 0.0))
-    return weight if np.isfinite(weight) else 0.0
+def weights_of(request: Request, pool: Pool) -> F32:
+    """[features] what the policy gives the features of a scored pool."""
+    return np.array([request.params.weighed[name] for name in pool.features], "f4")

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.pipeline.features.chances import like_probability
+from apps.pipeline.features.chances import like_probabilities, like_probability
 from apps.pipeline.ranking.predictions import PAIR_FEATURES, both_ways, pair_features
 from apps.pipeline.vocabulary import partner_masks
 from tests.pipeline.markets import (
@@ -118,6 +118,24 @@ def test_a_probability_is_a_probability(values, intercept, weight):
         {"affinity": np.array(values, "f4")}, {"intercept": intercept, "weights": {"affinity": weight}}
     )
     assert np.all((found > 0) & (found < 1))
+
+
+@given(seed=st.integers(0, 10_000))
+def test_all_at_once_and_each_alone_have_the_chances_that_numpy_gives(seed):
+    """What is no number counts 0; both sides in one pass are each of them alone."""
+    g = np.random.default_rng(seed)
+    names = PAIR_FEATURES["member"]
+    values = g.normal(0.0, 10.0 ** g.integers(-3, 3), (2, len(names), 30)).astype("f4")
+    values[g.random(values.shape) < 0.05] = g.choice([np.nan, np.inf, -np.inf])
+    sides = [dict(zip(names, side, strict=True)) for side in values]
+    model = {"intercept": g.normal(), "weights": dict(zip(names[::-1], g.normal(size=10), strict=True))}
+    found = like_probabilities(sides, model)
+    for side, chances in zip(sides, found, strict=True):
+        columns = [np.where(np.isfinite(side[name]), side[name], 0.0) for name in model["weights"]]
+        log_odds = model["intercept"] + np.array([*model["weights"].values()]) @ np.array(columns, "f8")
+        expected = np.clip(1.0 / (1.0 + np.exp(-np.clip(log_odds, -30.0, 30.0))), 1e-6, 1.0 - 1e-6)
+        np.testing.assert_allclose(chances, expected.astype("f4"), rtol=2e-7)
+        np.testing.assert_array_equal(chances, like_probability(side, model), strict=True)
 
 
 def test_nobody_has_no_features():

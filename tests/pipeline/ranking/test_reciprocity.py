@@ -12,7 +12,7 @@ ANY_RULE = st.sampled_from(sorted(RULES))
 
 
 def one(p, q, rule, weight=0.5):
-    return float(combine(np.array([p]), np.array([q]), rule=rule, weight=weight)[0])
+    return float(combine(np.array([p], "f4"), np.array([q], "f4"), rule=rule, weight=weight)[0])
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,19 @@ def test_four_fifths_and_one_fifth(rule, weight, expected):
 
 
 @given(p=PROBABILITY, q=PROBABILITY, rule=ANY_RULE, weight=PROBABILITY)
+def test_every_rule_is_its_formula(p, q, rule, weight):
+    p, q = np.float64(np.float32(p)), np.float64(np.float32(q))
+    geometric = p ** (1 - weight) * q**weight
+    expected = {
+        "harmonic": 1 / ((1 - weight) / max(p, 1e-12) + weight / max(q, 1e-12)),
+        "geometric": geometric,
+        "product": geometric**2,
+        "viewer_only": p,
+    }
+    assert one(p, q, rule, weight) == pytest.approx(min(expected[rule], 1.0), rel=2e-7)
+
+
+@given(p=PROBABILITY, q=PROBABILITY, rule=ANY_RULE, weight=PROBABILITY)
 def test_phi_stays_within_zero_and_one(p, q, rule, weight):
     assert 0 <= one(p, q, rule, weight) <= 1
 
@@ -49,7 +62,7 @@ def test_phi_is_symmetric_at_even_weights(p, q, rule):
     assert one(p, q, rule) == pytest.approx(one(q, p, rule), abs=1e-6)
 
 
-@given(p=st.floats(), q=st.floats(), rule=ANY_RULE, weight=PROBABILITY)
+@given(p=st.floats(width=32), q=st.floats(width=32), rule=ANY_RULE, weight=PROBABILITY)
 def test_no_number_however_odd_gives_a_nan(p, q, rule, weight):
     assert 0 <= one(p, q, rule, weight) <= 1
 

@@ -1,12 +1,15 @@
 """The score on markets of a few members: Phi, plus weighted features, minus the price."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from apps.pipeline.contracts import Pool
 from apps.pipeline.features import registry
 from apps.pipeline.params import PipelineParams
-from apps.pipeline.ranking.score import BOUND, score_pool
+from apps.pipeline.ranking.reciprocity import combine
+from apps.pipeline.ranking.score import BOUND, score_pool, total
 from apps.pipeline.run import run
 from tests.pipeline.markets import (
     DAY,
@@ -91,6 +94,27 @@ def test_a_broken_feature_costs_its_adjustment_and_is_told(monkeypatch):
     assert slate.numbers.tolist() == [2]
     assert slate.pool.features["activity"].tolist() == [0.25]
     assert [s.detail for s in slate.trace.stages if s.stage == "score"] == [{"lost_features": ("activity",)}]
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("factors", [True, False])
+def test_a_score_is_the_sum_that_numpy_makes(seed, factors):
+    """Phi x factors, plus weight x feature one after the other, minus the price: bit for bit."""
+    g = np.random.default_rng(seed)
+    table = random_members(40, seed, market=0)
+    table["price"][::7] = np.nan
+    weights = {"activity": -0.3, "closeness": 0.7, "shared_skills": 1e3, "newcomer": 0.0, "appeal": np.nan}
+    request = request_for(snapshot_of(table), 3, params=PipelineParams(weights=weights))
+    pool, _ = score_pool(request, Pool(table, np.zeros(40, "u4")))
+    pool = replace(pool, multiplier=g.random(40) if factors else None)
+    expected = combine(pool.p, pool.q, rule="harmonic", weight=0.5).astype("f8")
+    if pool.multiplier is not None:
+        expected *= pool.multiplier
+    for name, column in pool.features.items():
+        expected += np.float32(weights[name]) * column
+    expected -= np.where(np.isfinite(table["price"]), table["price"], 0.0)
+    np.testing.assert_array_equal(total(request, pool), expected.astype("f4"), strict=True)
+    assert set(pool.features) == {"activity", "closeness", "shared_skills"}
 
 
 @pytest.mark.parametrize("kind", ["member", "place"])

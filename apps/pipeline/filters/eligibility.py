@@ -99,17 +99,18 @@ def positions_in(ascending: npt.NDArray[Any], values: npt.NDArray[Any]) -> I64:
     """Where each value stands in an ascending array; -1 where it does not."""
     if len(ascending) == 0:
         return np.full(len(values), -1, "i8")
-    at = np.minimum(np.searchsorted(ascending, values), len(ascending) - 1)
+    at = np.minimum(ascending.searchsorted(values), len(ascending) - 1)
     return np.where(ascending[at] == values, at, -1)
 
 
 def marks_of_rows(request: Request, start: int, stop: int) -> U8:
     """Per row of a span the bits of self, gone and excluded; a row that is stale is gone."""
-    from apps.pipeline.filters.predicates import mark_rows
+    from apps.pipeline.filters import predicates
 
     marks = np.zeros(stop - start, "u1")
     for bit, numbers in (*_marked(request), (1 << CODE["gone"], request.stale)):
-        mark_rows(numbers, request.data.row_of, start, stop, bit, marks)
+        if len(numbers):
+            predicates.mark_rows(numbers, request.data.row_of, start, stop, bit, marks)
     return marks
 
 

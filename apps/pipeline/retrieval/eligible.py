@@ -70,10 +70,10 @@ class Eligible:
 
     def find(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Position of each of `numbers`; -1 for those who are not eligible."""
-        from apps.pipeline.retrieval.look_up import find
+        from apps.pipeline.retrieval import look_up
 
-        positions = np.empty(len(numbers), "i8")
-        find(np.asarray(numbers, "i8"), self.data.row_of, self.rows, self.newcomers["number"], positions)
+        asked, positions = np.asarray(numbers, "i8"), np.empty(len(numbers), "i8")
+        look_up.find(asked, self.data.row_of, self.rows, self.newcomers["number"], positions)
         return positions
 
     def positions_of(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
@@ -84,12 +84,12 @@ class Eligible:
     def heaviest(self, numbers: I32, weights: F32, most: int, *, without: I32 = NOBODY) -> I64:
         """Positions of at most this many of `numbers` who are eligible, and none of `without`: the heaviest
         first, of equals the lower number. `weights` are finite."""
-        from apps.pipeline.retrieval.look_up import find_heaviest
+        from apps.pipeline.retrieval import look_up
 
         room = (1, min(2 * max(most, 0), len(numbers)))
         ranks, best = np.empty(room, "u8"), np.empty(room, "i4")
         of_eligible = self.data.row_of, self.rows, self.newcomers["number"]
-        n = find_heaviest(numbers, weights, without, *of_eligible, max(most, 0), ranks, best)
+        n = look_up.find_heaviest(numbers, weights, without, *of_eligible, max(most, 0), ranks, best)
         return best[0, :n][ranks[0, :n].argsort()[::-1]].astype("i8")
 
     def top(self, key: str, most: int) -> I64:
@@ -97,7 +97,7 @@ class Eligible:
         if most > self.wanted.get(key, 0):  # more than were looked for, or fit could not be told: raised here
             return _ranked(self.request, {key: most}, fit_of(self.request), self.newcomers).top(key, most)
         best = self.best[key]
-        return best.at[np.argsort(best.ranks)[::-1][: max(most, 0)]].astype("i8")
+        return best.at[best.ranks.argsort()[::-1][: max(most, 0)]].astype("i8")
 
 
 @dataclass(frozen=True)

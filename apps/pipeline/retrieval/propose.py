@@ -57,7 +57,7 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
         if quota:
             _ask(request, eligible, source, quota, 1 << i, bits, trace)
     (found,) = bits.nonzero()
-    trace.add("merge", len(eligible), len(found))
+    trace.add("merge", len(bits), len(found))
     return Pool(eligible.pick(found), bits[found])
 
 
@@ -65,13 +65,13 @@ def _ask(
     request: Request, eligible: Eligible, source: Source, quota: int, bit: int, bits: U32, trace: Trace
 ) -> None:
     """Sets the source's bit for those whom it proposes."""
-    from apps.pipeline.retrieval.look_up import mark
+    from apps.pipeline.retrieval import look_up
 
     try:
         positions = np.ascontiguousarray(source.propose(request, eligible, quota), "i8")[:quota]
-        if not mark(positions, bit, bits):
+        if not look_up.mark(positions, bit, bits):
             raise IndexError(f"{source.name} proposed somebody who is not eligible")
     except Exception as error:  # a lost source means fewer candidates, never no list
-        trace.add(source.name, len(eligible), 0, lost=type(error).__name__)
+        trace.add(source.name, len(bits), 0, lost=type(error).__name__)
     else:
-        trace.add(source.name, len(eligible), len(positions))
+        trace.add(source.name, len(bits), len(positions))

@@ -82,11 +82,11 @@ def _search(
     from apps.pipeline.retrieval import scan
 
     names, n = KEYS[table.kind], stop - start
-    most = np.array([min(max(wanted.get(name, 0), 0), n) for name in names], "i4")
+    most = [min(max(wanted.get(name, 0), 0), n) for name in names]
     rows, kept = np.empty(n, "i4"), np.empty(len(names), "i4")
-    ranks = np.empty((len(names), 2 * int(most.max())), "u8")
+    ranks = np.empty((len(names), 2 * max(most)), "u8")
     best = np.empty(ranks.shape, "i4")
-    out = (floors_of(request, table.kind), most, rows, ranks, best, kept)
+    out = (floors_of(request, table.kind), np.array(most, "i4"), rows, ranks, best, kept)
     weights = tuple(weight for _, weight in fit.columns)
     judged = [table[name] for name in JUDGED[table.kind]]
     who = eligibility.who(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 
 SENTENCES: Mapping[str, Callable[[str], str]] = {
     "same_industry": lambda industry: f"You both work in {industry}",
@@ -32,4 +33,9 @@ EXPLANATIONS: Mapping[str, str] = {
 
 def in_words(reasons: Iterable[Sequence[str]]) -> list[str]:
     """Sentences for (code, argument) pairs; a code that has no words is left out."""
-    return [SENTENCES[code](argument) for code, argument in reasons if code in SENTENCES]
+    return list(_sentences(tuple(map(tuple, reasons))))
+
+
+@lru_cache(maxsize=4096)
+def _sentences(reasons: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    return tuple(SENTENCES[code](argument) for code, argument in reasons if code in SENTENCES)

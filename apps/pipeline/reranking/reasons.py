@@ -6,12 +6,12 @@ Delivery renders the codes into words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
 
-from apps.pipeline.contracts import F32, I32, I64, Request
+from apps.pipeline.contracts import F32, I64, Request
 from apps.pipeline.features import pairs, registry
 from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters.eligibility import market_of
@@ -36,6 +36,7 @@ REASON_CODES = (
     "taste",  # only where there is nothing else to say
 )
 MOST = 3
+MOST_KEPT = 20_000  # in words, of one vocabulary
 DISTANCES = (5, 10, 25, 50)  # kilometres; further is not said
 KILOMETRES: F32 = np.array(DISTANCES, "f4")
 # columns that the compiled passes take, in their order
@@ -63,24 +64,31 @@ def reasons_of(request: Request, table: Table, rows: I64) -> tuple[Reasons, ...]
     """For each of these rows its first few reasons, the most telling first."""
     if not len(rows):
         return ()
-    told = np.full((len(rows), MOST), -1, "i4")
+    told = np.empty(len(rows), "i8")
     (_tell_members if table.kind == "member" else _tell_places)(request, table, rows, told)
     said = _said_in(table.kind, tuple(request.snapshot.vocabulary.items()))
-    return tuple([tuple([said[key] for key in row if key >= 0]) for row in told.tolist()])
+    return tuple([said[number] for number in told.tolist()])
 
 
-class Said(dict[int, Reason]):
-    """Reasons by the number that the compiled pass writes for them; each is put into words once."""
+class Said(dict[int, Reasons]):
+    """Reasons by the number that the compiled pass writes for one candidate; each is put into words once."""
 
     def __init__(self, kind: str, words: Mapping[str, tuple[str, ...]]) -> None:
         self.codes, self.words = (*IN_ORDER[kind], "taste"), words
 
-    def __missing__(self, key: int) -> Reason:
-        from apps.pipeline.reranking.telling import ARGUMENTS
+    def __missing__(self, number: int) -> Reasons:
+        if len(self) >= MOST_KEPT:
+            self.clear()
+        self[number] = reasons = tuple(self._spelled(number))
+        return reasons
 
-        place, argument = divmod(key, ARGUMENTS)
-        self[key] = reason = (self.codes[place], self._word(self.codes[place], argument))
-        return reason
+    def _spelled(self, number: int) -> Iterator[Reason]:
+        from apps.pipeline.reranking.telling import ARGUMENTS, BITS
+
+        while number:
+            place, argument = divmod(number & ((1 << BITS) - 1), ARGUMENTS)
+            yield self.codes[place - 1], self._word(self.codes[place - 1], argument)
+            number >>= BITS
 
     def _word(self, code: str, argument: int) -> str:
         if code in WORDS:
@@ -95,7 +103,7 @@ def _said_in(kind: str, vocabulary: tuple[tuple[str, tuple[str, ...]], ...]) -> 
     return Said(kind, dict(vocabulary))
 
 
-def _tell_members(request: Request, table: Table, rows: I64, told: I32) -> None:
+def _tell_members(request: Request, table: Table, rows: I64, told: I64) -> None:
     from apps.pipeline.reranking.telling import tell_members
 
     tell_members(
@@ -112,7 +120,7 @@ def _tell_members(request: Request, table: Table, rows: I64, told: I32) -> None:
     )
 
 
-def _tell_places(request: Request, table: Table, rows: I64, told: I32) -> None:
+def _tell_places(request: Request, table: Table, rows: I64, told: I64) -> None:
     from apps.pipeline.reranking.telling import tell_places
 
     tell_places(

@@ -1,7 +1,8 @@
 """The compiled loops that find what may be said of each candidate. Import only where they run (numba).
 
-A reason is one number: ARGUMENTS times its place among those of reasons.IN_ORDER, plus its argument (a bit, a
-count, a place in reasons.DISTANCES, or 0); NONE: there is none. Taste comes after the last.
+A reason is a number of BITS bits: ARGUMENTS times one more than its place in reasons.IN_ORDER, plus
+its argument (a bit, a count, a place in reasons.DISTANCES, or 0). Taste comes after the last. What is said of
+one candidate is one number: the first reason in the lowest bits, 0 where there is no more.
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import numpy as np
 
 from apps.pipeline.compiled import columns, compiled, part
 
-ARGUMENTS = 1 << 24
-NONE = -1
+BITS = 21
+ARGUMENTS = 1 << 17
+MOST = 3  # reasons of one candidate
+NONE = -1  # no argument: it isn't said
 MIDDLE_X, MIDDLE_Y = 1, 1  # as pairs.MIDDLE: a constant from another file would not renew the compiled cache
 
 
@@ -35,7 +38,7 @@ def count_of(number: int, numbers: Any, counts: Any, least: int) -> int:
     at = np.searchsorted(numbers, number)
     if at == len(numbers) or numbers[at] != number or counts[at] < least:
         return NONE
-    return int(counts[at])
+    return min(int(counts[at]), ARGUMENTS - 1)
 
 
 @part
@@ -49,14 +52,14 @@ def nearness(east: int, north: int, distances: Any) -> int:
 
 
 @part
-def say(arguments: Any, i: int, told: Any) -> bool:
-    """Writes the first of those that there are; tells whether there is one."""
-    said = 0
-    for code in range(len(arguments)):
-        if arguments[code] != NONE and said < told.shape[1]:
-            told[i, said] = code * ARGUMENTS + arguments[code]
+def first_of(arguments: Any) -> int:
+    """What is said: the first of those that there are; 0: nothing."""
+    told, said = 0, 0
+    for place in range(len(arguments)):
+        if arguments[place] != NONE and said < MOST:
+            told |= ((place + 1) * ARGUMENTS + arguments[place]) << (BITS * said)
             said += 1
-    return said > 0
+    return told
 
 
 @part
@@ -69,7 +72,7 @@ def fits(taste: Any, looks: Any, row: int) -> bool:
 
 
 @compiled(
-    *columns("=i4:2", "i8", "u8", "i4", "f4"), "int64", "int64", "int64", "int64", *columns("f4", "f4:2"),
+    *columns("=i8", "i8", "u8", "i4", "f4"), "int64", "int64", "int64", "int64", *columns("f4", "f4:2"),
     *columns("i4", "i2", "i2", "i2", "i4", "u8", "u8", "u8", "u8", "f4:2"),
 )  # fmt: skip
 def tell_members(
@@ -77,7 +80,7 @@ def tell_members(
     distances: Any, taste: Any, numbers: Any, markets: Any, xs: Any, ys: Any, joined: Any, crafts: Any,
     interests: Any, industries: Any, skills: Any, looks: Any,
 ) -> None:  # fmt: skip
-    """Writes the first reasons of each of these rows into `told` [rows, most], which holds NONE.
+    """Writes what is said of each of these rows into `told`.
 
     `wanted` [4]: which crafts complete the viewer's; their interests, industries and skills. `mutual`: sorted
     numbers, with `counts`. `since`: who joined on that day or later is new. `home`: the market of whose
@@ -95,12 +98,13 @@ def tell_members(
             lowest(interests[row] & wanted[1]), lowest(industries[row] & wanted[2]),
             lowest(skills[row] & wanted[3]), new, near,
         )  # fmt: skip
-        if not say(arguments, i, told) and fits(taste, looks, row):
-            told[i, 0] = len(arguments) * ARGUMENTS
+        told[i] = first_of(arguments)
+        if told[i] == 0 and fits(taste, looks, row):
+            told[i] = (len(arguments) + 1) * ARGUMENTS
 
 
 @compiled(
-    *columns("=i4:2", "i8"), "int64", *columns("i4", "f4"), "int64", "int64", "int64", *columns("f4", "f4:2"),
+    *columns("=i8", "i8"), "int64", *columns("i4", "f4"), "int64", "int64", "int64", *columns("f4", "f4:2"),
     *columns("i4", "i2", "i2", "i2", "u1", "f4", "f4:2"),
 )  # fmt: skip
 def tell_places(
@@ -118,5 +122,6 @@ def tell_places(
         if markets[row] == home:
             near = nearness(x - xs[row], y - ys[row], distances)
         arguments = (count_of(numbers[row], saved, counts, 2), listed, named, near)
-        if not say(arguments, i, told) and fits(taste, looks, row):
-            told[i, 0] = len(arguments) * ARGUMENTS
+        told[i] = first_of(arguments)
+        if told[i] == 0 and fits(taste, looks, row):
+            told[i] = (len(arguments) + 1) * ARGUMENTS

@@ -10,7 +10,7 @@ from apps.pipeline.contracts import Pool
 from apps.pipeline.features import pairs, registry
 from apps.pipeline.filters.eligibility import market_of
 from apps.pipeline.reranking import telling
-from apps.pipeline.reranking.reasons import DISTANCES, IN_ORDER, MOST, REASON_CODES, UNSAID, reasons_of
+from apps.pipeline.reranking.reasons import DISTANCES, IN_ORDER, MOST, REASON_CODES, UNSAID, Said, reasons_of
 from apps.pipeline.run import run
 from apps.pipeline.vocabulary import partner_masks
 from tests.pipeline.markets import (
@@ -203,5 +203,19 @@ def test_the_compiled_pass_says_of_places_what_is_said_column_by_column(seed, vo
     assert reasons_of(request, table, rows) == tuple(expected[row] for row in rows)
 
 
-def test_the_pass_knows_where_visitors_stand():
+def test_the_pass_knows_where_visitors_stand_and_how_much_is_said():
     assert (telling.MIDDLE_X, telling.MIDDLE_Y) == pairs.MIDDLE
+    assert telling.MOST == MOST
+    assert telling.BITS * MOST < 64
+    assert (max(map(len, IN_ORDER.values())) + 2) * telling.ARGUMENTS <= 1 << telling.BITS
+
+
+def test_what_was_put_into_words_is_forgotten_before_it_is_too_much(monkeypatch):
+    monkeypatch.setattr("apps.pipeline.reranking.reasons.MOST_KEPT", 3)
+    said = Said("place", {"categories": ("bar", "museum")})
+    curated, bar = 2 * telling.ARGUMENTS, 3 * telling.ARGUMENTS
+    expected = [(("category", "bar"),), (("category", "museum"),), (("curated", ""), ("category", "bar")), ()]
+    numbers = [bar, bar + 1, curated + (bar << telling.BITS), 0]
+    for _ in range(2):
+        assert [said[number] for number in numbers] == expected
+    assert len(said) <= 3

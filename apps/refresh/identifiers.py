@@ -44,10 +44,11 @@ class Identifiers:
 
     def ids_of(self, numbers: Iterable[int]) -> list[str | None]:
         """The ids behind numbers, in their order; None for those not known here."""
-        wanted = np.asarray(list(numbers), "i8")
-        rows = np.minimum(np.searchsorted(self.numbers, wanted), len(self.numbers) - 1)
+        wanted = np.array(list(numbers), self.numbers.dtype)  # of another, all numbers would be converted
         if not len(self.numbers):
             return [None] * len(wanted)
+        rows = self.numbers.searchsorted(wanted)
+        rows[rows == len(self.numbers)] = 0
         known = (self.numbers[rows] == wanted).tolist()
         found = self.ids[rows].tolist()
         return [one.decode() if here else None for one, here in zip(found, known, strict=True)]
@@ -70,7 +71,7 @@ def open_identifiers(folder: Path, kind: str) -> Identifiers:
     """Opens the ids of one kind, memory-mapped. Raises SnapshotRefused unless they are whole."""
     try:
         parts = [
-            np.load(folder / f"{kind}.{part}.npy", mmap_mode="r", allow_pickle=False)
+            np.asarray(np.load(folder / f"{kind}.{part}.npy", mmap_mode="r", allow_pickle=False))
             for part in ("numbers", "ids", "order")
         ]
     except (OSError, ValueError) as error:

@@ -13,7 +13,7 @@ from apps.pipeline.features import chances_loop, pairs_loop, recent_loop
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import blend, multiply
-from apps.pipeline.reranking import arrange, greedy, telling
+from apps.pipeline.reranking import arrange, exchange, greedy, telling
 from apps.pipeline.retrieval import look_up, scan
 
 ROOT = Path(compiled.__file__).parents[2]
@@ -64,6 +64,7 @@ def test_nothing_is_compiled_by_a_request():
         scan.scan_places,
         greedy.greedy_order,
         arrange.arrange,
+        exchange.exchange,
         telling.tell_members,
         telling.tell_places,
         multiply.multiply,

@@ -10,12 +10,11 @@ places before, all this happens with the probability that it left the position a
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from apps.pipeline.contracts import I64, Pool, Request
-from apps.pipeline.reranking.order import Order, generator, without
+from apps.pipeline.reranking.order import Order, exchanged, generator
+from apps.pipeline.sets import distinct, is_in
 
 WIDTH = 100  # how far below the list exploration reaches
 STREAM = 1
@@ -25,7 +24,7 @@ def explore(request: Request, pool: Pool, order: Order) -> Order:
     """The order with some shown positions exchanged for candidates from just below."""
     shown, below = window(request, order)
     if len(order.not_by_lot):
-        below = below[~np.isin(order.positions[below], order.not_by_lot)]
+        below = below[~is_in(order.positions[below], distinct(order.not_by_lot))]
     share = min(max(request.params.exploration, 0.0), 1.0)
     open_to = order.open_places(shown)
     if share == 0.0 or len(below) == 0 or len(open_to) == 0:
@@ -51,19 +50,14 @@ def _exchange(
 
     `each`: probability of one candidate from below at one open position that was left alone until here.
     """
-    opened, drawn = given
     left_alone = float(order.propensity[open_to[0]])
-    stays = left_alone * (1.0 - each * len(below))
-    positions, propensity = order.positions.copy(), order.propensity.copy()
-    propensity[open_to] = stays
-    propensity[below] = 1.0 - each * left_alone * (len(open_to) + len(order.mixed_in))
-    displaced = positions[opened]
-    positions[opened], propensity[opened] = positions[drawn], each * left_alone
-    rest = without(shown, len(order), drawn)
-    return replace(
+    return exchanged(
         order,
-        positions=np.concatenate([positions[:shown], displaced, positions[rest]]),
-        propensity=np.concatenate(
-            [propensity[:shown], np.full(len(displaced), 1.0 - stays, "f4"), propensity[rest]]
-        ).astype("f4"),
+        shown,
+        given,
+        open_to=open_to,
+        below=below,
+        stays=left_alone * (1.0 - each * len(below)),
+        comes=each * left_alone,
+        stays_below=1.0 - each * left_alone * (len(open_to) + len(order.mixed_in)),
     )

@@ -38,7 +38,7 @@ def directions(looks: Any) -> Any:
 
 
 @part
-def count(bits: int) -> Any:
+def count(bits: Any) -> Any:
     """How many bits are set (Warren, Hacker's Delight, figure 5-2)."""
     bits -= (bits >> np.uint64(1)) & np.uint64(0x5555555555555555)
     bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))

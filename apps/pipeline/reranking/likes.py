@@ -17,7 +17,8 @@ import numpy as np
 
 from apps.pipeline.contracts import I64, Pool, Request
 from apps.pipeline.reranking.exploration import window
-from apps.pipeline.reranking.order import Order, generator, without
+from apps.pipeline.reranking.order import Order, exchanged, generator
+from apps.pipeline.sets import distinct, is_in
 
 STREAM = 3
 
@@ -28,7 +29,7 @@ def mix_in_likes(request: Request, pool: Pool, order: Order) -> Order:
         return order
     shown, below = window(request, order)
     open_to = order.open_places(shown)
-    likes = np.isin(pool.table["number"][order.positions[below]], request.viewer.liked_by)
+    likes = is_in(pool.table["number"][order.positions[below]], distinct(request.viewer.liked_by))
     likers, others = below[likes], below[~likes]
     share = share_of(request, len(others), len(open_to))
     if share == 0.0 or not len(likers) or not len(open_to):
@@ -59,22 +60,17 @@ def _exchange(
     order: Order, shown: int, open_to: I64, likers: I64, given: tuple[I64, I64], expected: float
 ) -> Order:
     """`given`: the places, and the likers who stand there instead."""
-    (places, chosen), n = given, len(open_to)
-    stays = 1.0 - expected / n
-    positions, propensity = order.positions.copy(), order.propensity.copy()
-    propensity[open_to] = stays
-    propensity[likers] = 1.0 - expected / len(likers)
-    displaced = positions[places]
-    apart = np.concatenate([displaced, positions[likers]])
-    positions[places], propensity[places] = positions[chosen], expected / (n * len(likers))
-    rest = without(shown, len(order), chosen)
-    return replace(
+    (places, _), n = given, len(open_to)
+    apart = order.positions[np.concatenate([places, likers])]
+    mixed = exchanged(
         order,
-        positions=np.concatenate([positions[:shown], displaced, positions[rest]]),
-        propensity=np.concatenate(
-            [propensity[:shown], np.full(len(displaced), 1.0 - stays, "f4"), propensity[rest]]
-        ).astype("f4"),
-        held=np.union1d(order.held, places),
-        mixed_in=places,
-        not_by_lot=apart,
+        shown,
+        given,
+        open_to=open_to,
+        below=likers,
+        stays=1.0 - expected / n,
+        comes=expected / (n * len(likers)),
+        stays_below=1.0 - expected / len(likers),
     )
+    held = distinct(np.concatenate([order.held, places]))
+    return replace(mixed, held=held, mixed_in=places, not_by_lot=apart)

@@ -6,10 +6,12 @@ A reranker takes an order and gives an order; it may move and cut, never add who
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
+from numpy.random.bit_generator import ISeedSequence
 
 from apps.pipeline.contracts import F32, I64, Pool, Request
 
@@ -47,8 +49,12 @@ class Reranker:
 
 def by_score(pool: Pool) -> Order:
     """Highest score first; equal scores by number."""
-    positions = np.lexsort((pool.table["number"], -pool.score)).astype("i8")
-    return Order(positions, np.ones(len(positions), "f4"))
+    down = -pool.score
+    positions = down.argsort()
+    ranked = down[positions]
+    if (ranked[1:] == ranked[:-1]).any():  # seldom; to ask for numbers at once would cost as much again
+        positions = np.lexsort((pool.table["number"], down))
+    return Order(positions.astype("i8", copy=False), np.ones(len(positions), "f4"))
 
 
 def without(start: int, stop: int, left_out: I64) -> I64:
@@ -59,7 +65,54 @@ def without(start: int, stop: int, left_out: I64) -> I64:
     return kept.nonzero()[0]
 
 
+def exchanged(
+    order: Order,
+    shown: int,
+    given: tuple[I64, I64],
+    *,
+    open_to: I64,
+    below: I64,
+    stays: float,
+    comes: float,
+    stays_below: float,
+) -> Order:
+    """The order with entries from below in places of the list; those who stood there head the reserve.
+
+    `given`: the places, and the entries. It could have been any of `open_to` and of `below`: whoever stands
+    at such a place keeps it with probability `stays`, each from below comes to a given one with `comes`, and
+    to none with `stays_below`.
+    """
+    from apps.pipeline.reranking.exchange import exchange
+
+    positions, propensity = np.empty(len(order), "i8"), np.empty(len(order), "f4")
+    exchange(
+        order.positions,
+        order.propensity,
+        shown,
+        *given,
+        open_to,
+        below,
+        stays,
+        comes,
+        stays_below,
+        positions,
+        propensity,
+    )
+    return replace(order, positions=positions, propensity=propensity)
+
+
 def generator(seed: int, stage: int) -> np.random.Generator:
     """Random numbers of one stage of one request: the same for the same seed, independent between stages."""
     key: npt.NDArray[np.uint64] = np.array([seed & 0xFFFFFFFFFFFFFFFF, stage], "u8")
-    return np.random.Generator(np.random.Philox(key=key))
+    return np.random.Generator(np.random.Philox(cast(Any, Key(key))))
+
+
+class Key(ISeedSequence):
+    """A key as it is. Philox(key=...) gives the same numbers, but asks the system for entropy before."""
+
+    def __init__(self, key: npt.NDArray[np.uint64]) -> None:
+        self.key = key
+
+    def generate_state(self, n_words: int, dtype: Any = np.uint64) -> npt.NDArray[np.uint64]:
+        """The two words that Philox asks for."""
+        return self.key

@@ -50,7 +50,8 @@ def age_gap(source: Table, target: Table) -> F32:
 
 def pairs_in(source: Table, target: Table) -> int:
     """How many pairs two tables make."""
-    return max(len(source), len(target)) if len(source) and len(target) else 0
+    n, m = len(source), len(target)
+    return max(n, m) if n and m else 0
 
 
 def is_visiting(members: Table) -> npt.NDArray[np.bool_]:

@@ -44,9 +44,8 @@ class Feature:
 
     def column(self, request: Request, pool: Pool) -> F32:
         """The feature [n] of a pool, finite."""
-        column = np.asarray(self.compute(request, pool), "f4")
-        whole = column if column.shape == (len(pool),) else np.full(len(pool), column)
-        return finite(whole, self.default)
+        column, n = np.asarray(self.compute(request, pool), "f4"), len(pool)
+        return finite(column if column.shape == (n,) else np.full(n, column), self.default)
 
 
 def logistic(values: npt.NDArray[Any]) -> npt.NDArray[Any]:

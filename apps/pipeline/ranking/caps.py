@@ -20,8 +20,8 @@ def caps_of(request: Request, words: U64, rows: I64) -> I32:
     caps[:] = request.params.daily_cap, request.params.hourly_cap
     rules = request.rules
     if rules is not None and len(rows) and rules.counts["cap"]:
-        from apps.pipeline.ranking.multiply import tighten
+        from apps.pipeline.ranking import multiply
 
         book = rules.rules
-        tighten(words, rows, rules.live, book.limits, book.conditions, caps)
-    return np.minimum(caps, MOST)
+        multiply.tighten(words, rows, rules.live, book.limits, book.conditions, caps)
+    return np.minimum(caps, MOST, out=caps)

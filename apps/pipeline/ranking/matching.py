@@ -80,10 +80,10 @@ def effects(request: Request, words: U64, numbers: I32, shown: I64) -> dict[str,
 
 def _counts(live: LiveRules, words: U64, numbers: I32, shown: I64) -> I64:
     """[2, rules] how many of the candidates each live rule is about, and how many of those shown."""
-    from apps.pipeline.ranking.multiply import count_met
+    from apps.pipeline.ranking import multiply
 
     counts = np.zeros((2, len(live.live)), "i8")
-    count_met(words, len(numbers), shown, live.live, live.rules.conditions, counts)
+    multiply.count_met(words, len(numbers), shown, live.live, live.rules.conditions, counts)
     for i in live.rules.pin_rows if live.counts["pin"] else ():
         if live.live[i]:
             pins = live.rules.in_order[i].pins

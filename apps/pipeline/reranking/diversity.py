@@ -27,12 +27,12 @@ def diversify(request: Request, pool: Pool, order: Order) -> Order:
     head, rest = order.positions[:HEAD], order.positions[HEAD:]
     if share == 0.0 or len(head) < 2:
         return order
-    from apps.pipeline.reranking.greedy import greedy_order
+    from apps.pipeline.reranking import greedy
 
     chosen = np.empty(len(head), "i8")
     steps = min(len(head), request.limit + request.reserve)
     sets, labels = _attributes(pool.table, head)
-    greedy_order(pool.score[head], pool.table.take("looks", head), sets, labels, share, steps, chosen)
+    greedy.greedy_order(pool.score[head], pool.table.take("looks", head), sets, labels, share, steps, chosen)
     moved = np.concatenate([head[chosen], rest])
     return Order(moved, np.concatenate([order.propensity[chosen], order.propensity[HEAD:]]))
 

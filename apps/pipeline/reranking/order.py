@@ -82,10 +82,10 @@ def exchanged(
     at such a place keeps it with probability `stays`, each from below comes to a given one with `comes`, and
     to none with `stays_below`.
     """
-    from apps.pipeline.reranking.exchange import exchange
+    from apps.pipeline.reranking import exchange
 
     positions, propensity = np.empty(len(order), "i8"), np.empty(len(order), "f4")
-    exchange(
+    exchange.exchange(
         order.positions,
         order.propensity,
         shown,

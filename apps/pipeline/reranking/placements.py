@@ -31,12 +31,12 @@ def place(request: Request, pool: Pool, order: Order) -> Order:
     length = min(max(request.limit, 0), len(order))
     if rules is None or not length or not (rules.counts["pin"] or rules.counts["place"]):
         return order
-    from apps.pipeline.reranking.arrange import arrange
+    from apps.pipeline.reranking import arrange
 
     steps = steps_of(rules.rules)
     pins, places = _pins(rules.pins) if rules.pins else NO_PINS
     at, line = np.empty(length, "i4"), np.empty(len(order), "i4")
-    last = arrange(
+    last = arrange.arrange(
         pool.words if pool.words.size else words_of(request, pool.table),
         order.positions,
         pool.table["number"],

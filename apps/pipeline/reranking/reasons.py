@@ -104,9 +104,9 @@ def _said_in(kind: str, vocabulary: tuple[tuple[str, tuple[str, ...]], ...]) -> 
 
 
 def _tell_members(request: Request, table: Table, rows: I64, told: I64) -> None:
-    from apps.pipeline.reranking.telling import tell_members
+    from apps.pipeline.reranking import telling
 
-    tell_members(
+    telling.tell_members(
         told,
         rows,
         _wanted(request),
@@ -121,9 +121,9 @@ def _tell_members(request: Request, table: Table, rows: I64, told: I64) -> None:
 
 
 def _tell_places(request: Request, table: Table, rows: I64, told: I64) -> None:
-    from apps.pipeline.reranking.telling import tell_places
+    from apps.pipeline.reranking import telling
 
-    tell_places(
+    telling.tell_places(
         told,
         rows,
         len(request.snapshot.vocabulary.get("categories", ())),

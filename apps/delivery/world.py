@@ -80,4 +80,4 @@ class World:
             return fresh
         data = self.snapshot.surfaces[surface]
         row = data.viewer_row_of[number] if 0 <= number < len(data.viewer_row_of) else -1
-        return data.viewers.gather(np.array([row])) if row >= 0 else None
+        return data.viewers.pick(np.array([row])) if row >= 0 else None

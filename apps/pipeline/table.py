@@ -106,7 +106,9 @@ class Table:
     def gather(self, rows: npt.NDArray[np.integer[Any]]) -> Table:
         """Copies these rows, in this order."""
         rows = np.asarray(rows, "i8")  # numpy would widen them once per column
-        return Table(self.kind, {name: self.take(name, rows) for name in self.columns})
+        columns = {name: column[rows] for name, column in self.columns.items() if name not in VECTORS}
+        columns |= {name: self.take(name, rows) for name in VECTORS if name in self.columns}
+        return Table(self.kind, columns)
 
     def pick(self, rows: npt.NDArray[np.integer[Any]]) -> Table:
         """These rows, in this order; a column of them is copied when it is first asked for.

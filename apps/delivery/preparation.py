@@ -109,17 +109,18 @@ def find_viewer(runtime: Runtime, surface: str, member: str) -> tuple[int | None
     """
     world = runtime.world
     number = world.number_of("member", member)
-    if number is None or (world.viewer_row(surface, number) is None and number not in world.overlay.barred):
+    row = None if number is None else world.viewer_row(surface, number)
+    if row is None and number not in world.overlay.barred:
         try:
             number = truth.ask(lambda: _adopt(runtime, member))
         except truth.TruthAway:
             return None, None, world
         world = runtime.world
+        row = None if number is None else world.viewer_row(surface, number)
     if number is None:
         raise NotFound("There is no such member.", code="unknown_member", field="member")
     if number in world.overlay.barred:
         return number, None, world
-    row = world.viewer_row(surface, number)
     return number, row if row is not None and _is_adult(row) else None, world
 
 

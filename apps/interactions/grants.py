@@ -104,14 +104,15 @@ class GrantFile:
         self._said = sentence
 
 
-_files: dict[str, GrantFile] = {}
+_files: dict[str, GrantFile] = {}  # by folder
 
 
 def grant_file() -> GrantFile:
     """This process's file; a forked process gets one of its own."""
-    current, folder = _files.get("only"), Path(settings.GRANTS_DIR)
-    if current is None or current.pid != os.getpid() or current.folder != folder:
-        current = _files["only"] = GrantFile(folder)
+    folder = str(settings.GRANTS_DIR)
+    current = _files.get(folder)
+    if current is None or current.pid != os.getpid():
+        current = _files[folder] = GrantFile(Path(folder))
     return current
 
 

@@ -98,15 +98,15 @@ MUTATIONS = (
     Mutation(
         "the last guard drops whoever is gone",
         "apps/delivery/ledger.py",
-        "if gone[i] == 1 or held",
-        "if gone[i] == 2 or held",
+        "if gone[i - looked_at] == 1 or held",
+        "if gone[i - looked_at] == 2 or held",
         "tests/delivery/test_ledger.py::test_the_reserve_fills_the_place_of_whoever_is_gone",
     ),
     Mutation(
         "whoever is hidden is in no list after the acknowledgement, whatever a process still believes",
         "apps/delivery/ledger.py",
-        "if gone[i] == 1 or held",
-        "if gone[i] == 2 or held",
+        "if gone[i - looked_at] == 1 or held",
+        "if gone[i - looked_at] == 2 or held",
         "tests/faults/test_blocks.py"
         "::test_whoever_is_hidden_is_in_no_list_that_is_asked_after_the_acknowledgement",
     ),
@@ -178,7 +178,7 @@ MUTATIONS = (
     Mutation(
         "an hourly cap is never overshot",
         "apps/delivery/ledger.py",
-        "last + current >= hourly",
+        "latest + current >= hourly",
         "current >= hourly",
         "tests/delivery/test_ledger.py::test_an_hourly_cap_holds_in_any_60_minutes",
     ),

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.pipeline.contracts import F32, Request
+from apps.pipeline.contracts import F32, I64, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.signals import LIKED, NOT_MY_TYPE, PASSED, SAVED
+from apps.pipeline.snapshot import rows_in
 
 STRENGTH = np.zeros(256, "f4")  # by what was done: a pass says less than a like
 STRENGTH[[LIKED, SAVED, PASSED]] = 1.0, 1.0, -0.5
@@ -70,7 +71,6 @@ def _pull(request: Request, deeds: npt.NDArray[Any], strength: F32, half_life: f
     return np.asarray(np.einsum("i,ij->j", shares, looks), "f4")
 
 
-def rows_of(request: Request, numbers: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def rows_of(request: Request, numbers: npt.NDArray[Any]) -> I64:
     """Candidate rows of numbers; -1 for those that the snapshot does not know."""
-    known = (numbers >= 0) & (numbers < len(request.data.row_of))
-    return np.where(known, request.data.row_of[np.where(known, numbers, 0)], -1)
+    return rows_in(request.data.row_of, numbers)

@@ -9,7 +9,15 @@ from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.run import run
 from apps.pipeline.signals import DEED, LIKED, NOT_MY_TYPE, PASSED, SEEN_TOO_OFTEN, Signals
-from tests.pipeline.markets import NOW, member_table, random_members, request_for, snapshot_of, vector
+from tests.pipeline.markets import (
+    NOW,
+    member_table,
+    place_table,
+    random_members,
+    request_for,
+    snapshot_of,
+    vector,
+)
 
 HOUR = 3600.0
 PARAMS = PipelineParams(session_reach=0.5, session_half_life=2, less_half_life=14)
@@ -102,3 +110,12 @@ def test_the_taste_never_moves_further_than_its_reach(said, reach):
     assert viewer.moved is None or np.linalg.norm(viewer.moved) <= reach * length * (1 + 1e-5)
     again = with_taste_of_now(with_taste_of_now(request)).viewer
     assert np.array_equal(again.row["taste"], viewer.row["taste"])
+
+
+@pytest.mark.parametrize("which", ["decided", "less"])
+def test_deeds_do_no_harm_where_nobody_is_left_to_be_shown(which):
+    empty = snapshot_of(place_table([]), surface="travel", viewers=member_table([{}]))
+    signals = Signals(**{which: deeds((2, NOT_MY_TYPE, 1))})
+    params = PipelineParams(lineup="places", session_reach=0.5, weights={"less_like_this": 1.0})
+    slate = run(request_for(empty, 1, params=params, signals=signals))
+    assert len(slate.numbers) == 0

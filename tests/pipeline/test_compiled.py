@@ -1,5 +1,6 @@
 """The compiled passes load wherever the project stands, and no request waits for a compiler."""
 
+import ast
 import os
 import subprocess
 import sys
@@ -130,3 +131,28 @@ def test_a_pass_is_compiled_anew_when_a_file_that_it_uses_changes(tmp_path):
     rule = (tmp_path / "rule.py").read_text()
     (tmp_path / "rule.py").write_text(rule.replace("x + 1", "x + 5"))
     assert walked().strip() == "6"
+
+
+def test_whatever_a_pass_takes_from_another_file_renews_its_cache():
+    """Compiled code keeps the parts and constants of other files as they were: those files are in `uses`."""
+    checked = 0
+    for path in (ROOT / "apps").rglob("*.py"):
+        tree = ast.parse(path.read_text())
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        if not any(node.module == compiled.__name__ for node in imports):
+            continue
+        uses = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "uses"]
+        used = {node.id for one in uses for node in ast.walk(one) if isinstance(node, ast.Name)}
+        taken = {name for node in imports for name in files_behind(node)}
+        assert taken - {"compiled"} <= used, path.name
+        checked += 1
+    assert checked > 10
+
+
+def files_behind(node):
+    """What the project's files are called that an import takes from."""
+    if not node.module.startswith("apps."):
+        return set()
+    if (ROOT / node.module.replace(".", "/")).is_dir():
+        return {alias.asname or alias.name for alias in node.names}
+    return {node.module.rpartition(".")[2]}

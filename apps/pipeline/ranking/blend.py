@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 
 from apps.pipeline.compiled import columns, compiled, part
+from apps.pipeline.ranking import reciprocity
 from apps.pipeline.ranking.reciprocity import RULES
 
-HARMONIC, GEOMETRIC, PRODUCT, VIEWER_ONLY = RULES.values()
+HARMONIC, PRODUCT, VIEWER_ONLY = RULES["harmonic"], RULES["product"], RULES["viewer_only"]
 TINY = 1e-12  # 1 / 0 would make a NaN of 0 / 0; at 0 the harmonic rule gives 0 up to this
 
 
@@ -21,7 +22,7 @@ def probability(value: Any) -> Any:
     return min(max(np.float64(value), 0.0), 1.0) if math.isfinite(value) else 0.0
 
 
-@compiled(*columns("f4", "f4"), "int64", "float64", *columns("=f4"), exact=True)
+@compiled(*columns("f4", "f4"), "int64", "float64", *columns("=f4"), exact=True, uses=[reciprocity])
 def reciprocal(p: Any, q: Any, rule: int, weight: float, out: Any) -> None:
     """Writes Phi of each; `weight`: of q, within 0..1."""
     for i in range(len(out)):

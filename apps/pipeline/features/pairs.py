@@ -49,8 +49,10 @@ def age_gap(source: Table, target: Table) -> F32:
 
 
 def pairs_in(source: Table, target: Table) -> int:
-    """How many pairs two tables make."""
+    """How many pairs two tables make. ValueError unless they broadcast: a compiled loop would read beyond."""
     n, m = len(source), len(target)
+    if n != m and 1 not in (n, m):
+        raise ValueError(f"{n} rows against {m}")
     return max(n, m) if n and m else 0
 
 

@@ -42,6 +42,18 @@ def test_ages_are_apart_as_their_years_are(paired, seed):
     np.testing.assert_array_equal(pairs.age_gap(source, target), expected, strict=True)
 
 
+@pytest.mark.parametrize("rows", [(3, 5), (5, 3), (0, 2)])
+def test_tables_that_are_no_pairs_are_refused(rows):
+    source, target = (random_members(n, 1) for n in rows)
+    for said in (
+        pairs.age_gap,
+        pairs.kilometres,
+        lambda *both: pairs.complementary(*both, np.zeros(64, "u8")),
+    ):
+        with pytest.raises(ValueError, match="rows against"):
+            said(source, target)
+
+
 @PAIRED
 @given(seed=seeds)
 def test_a_distance_is_that_of_the_plane_of_one_market(paired, seed):

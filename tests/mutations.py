@@ -103,6 +103,13 @@ MUTATIONS = (
         "tests/delivery/test_ledger.py::test_the_reserve_fills_the_place_of_whoever_is_gone",
     ),
     Mutation(
+        "the last guard drops whoever is gone, however far down the list",
+        "apps/delivery/ledger.py",
+        "if gone[i - looked_at] == 1",
+        "if gone[i] == 1",
+        "tests/delivery/test_ledger.py::test_each_is_judged_by_their_own_wherever_they_stand",
+    ),
+    Mutation(
         "whoever is hidden is in no list after the acknowledgement, whatever a process still believes",
         "apps/delivery/ledger.py",
         "if gone[i - looked_at] == 1 or held",

@@ -60,6 +60,35 @@ def test_the_reserve_fills_the_place_of_whoever_is_gone() -> None:
     assert reservation.gone == 1
 
 
+@pytest.mark.parametrize(
+    ("limit", "kept", "gone", "capped"),
+    [
+        (1, [1], 1, 0),
+        (2, [1, 4], 2, 1),
+        (3, [1, 4, 5], 2, 1),
+        (7, [1, 4, 5, 6], 2, 1),
+        (99, [1, 4, 5, 6], 2, 1),
+    ],
+)
+def test_each_is_judged_by_their_own_wherever_they_stand(
+    limit: int, kept: list[int], gone: int, capped: int
+) -> None:
+    """The script looks at as many at once as are wanted, and goes on until it has them."""
+    online.publish_gone("member", [11, 14])
+    reserve(replace(ORDER, viewer=2, candidates=np.array([13], "i4"), caps=cap(1)))
+    caps = np.array([[0, 0], [0, 0], [1, 0], [0, 0], [1, 0], [0, 0], [0, 0]], "i4")  # of 11 to 17
+    reservation = reserve(replace(ORDER, limit=limit, candidates=np.arange(11, 18, dtype="i4"), caps=caps))
+    assert (reservation.kept, reservation.gone, reservation.capped) == (kept, gone, capped)
+    assert held_by(1) == {11 + i for i in kept}
+
+
+def test_nobody_is_kept_when_all_are_gone() -> None:
+    online.publish_gone("member", range(11, 18))
+    reservation = reserve(replace(ORDER, candidates=np.arange(11, 18, dtype="i4")))
+    assert (reservation.kept, reservation.gone, reservation.capped) == ([], 7, 0)
+    assert held_by(1) == set()
+
+
 def test_a_candidate_at_the_cap_makes_room_for_the_next() -> None:
     order = replace(ORDER, caps=cap(1), limit=1)
     assert [reserve(replace(order, viewer=v)).kept for v in (1, 2, 3, 4)] == [[0], [1], [2], []]

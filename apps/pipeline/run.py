@@ -59,8 +59,9 @@ def explain(request: Request, candidate: int) -> Explanation:
 
 def warm(snapshot: Snapshot) -> None:
     """Loads every compiled pass and walks each surface once, before a process accepts requests."""
-    from apps.pipeline.warming import warm_requests
+    from apps.pipeline.warming import load_passes, warm_requests
 
+    load_passes()
     for request in warm_requests(snapshot):
         run(request)
 

@@ -1,8 +1,9 @@
-"""Requests that touch every compiled pass, and the pages of a snapshot that a first request waits for."""
+"""What a first request would wait for: every compiled pass, and the pages of a snapshot."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from importlib import import_module
 
 import numpy as np
 
@@ -13,6 +14,12 @@ from apps.pipeline.rules import RuleSpec, SurfaceRules, live_rules
 from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.table import Table, table_from_columns
 
+PASSES = (  # the files of compiled passes
+    "graph_loop", "hashing_loop", "rules_loop", "features.chances_loop", "features.pairs_loop",
+    "features.recent_loop", "filters.predicates", "ranking.blend", "ranking.multiply", "ranking.walk",
+    "reranking.arrange", "reranking.exchange", "reranking.greedy", "reranking.telling", "retrieval.look_up",
+    "retrieval.scan",
+)  # fmt: skip
 NOBODY = 2**31 - 1  # a number that no member or place has
 EVERY_KIND = SurfaceRules(
     tuple(
@@ -20,6 +27,13 @@ EVERY_KIND = SurfaceRules(
         for kind in ("boost", "bury", "pin", "cap")
     )
 )
+
+
+def load_passes() -> None:
+    """Compiles every pass, or reads it from the cache: a request asks for some only when there is somebody to
+    show, or to exchange."""
+    for name in PASSES:
+        import_module(f"apps.pipeline.{name}")
 
 
 def warm_requests(snapshot: Snapshot) -> Iterator[Request]:

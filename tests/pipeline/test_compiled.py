@@ -133,20 +133,29 @@ def test_a_pass_is_compiled_anew_when_a_file_that_it_uses_changes(tmp_path):
     assert walked().strip() == "6"
 
 
+def trees_of_passes():
+    """By the names of their modules: what the files say that hold compiled passes."""
+    trees = {path: ast.parse(path.read_text()) for path in (ROOT / "apps").rglob("*.py")}
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): tree
+        for path, tree in trees.items()
+        if any(node.module == compiled.__name__ for node in imports_of(tree))
+    }
+
+
+def imports_of(tree):
+    return [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+
+
 def test_whatever_a_pass_takes_from_another_file_renews_its_cache():
     """Compiled code keeps the parts and constants of other files as they were: those files are in `uses`."""
-    checked = 0
-    for path in (ROOT / "apps").rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
-        if not any(node.module == compiled.__name__ for node in imports):
-            continue
+    trees = trees_of_passes()
+    assert len(trees) > 10
+    for module, tree in trees.items():
         uses = [node.value for node in ast.walk(tree) if isinstance(node, ast.keyword) and node.arg == "uses"]
         used = {node.id for one in uses for node in ast.walk(one) if isinstance(node, ast.Name)}
-        taken = {name for node in imports for name in files_behind(node)}
-        assert taken - {"compiled"} <= used, path.name
-        checked += 1
-    assert checked > 10
+        taken = {name for node in imports_of(tree) for name in files_behind(node)}
+        assert taken - {"compiled"} <= used, module
 
 
 def files_behind(node):
@@ -156,3 +165,17 @@ def files_behind(node):
     if (ROOT / node.module.replace(".", "/")).is_dir():
         return {alias.asname or alias.name for alias in node.names}
     return {node.module.rpartition(".")[2]}
+
+
+WARMING = """
+import sys
+from apps.pipeline.run import warm
+from tests.pipeline.markets import member_table, snapshot_of
+warm(snapshot_of(member_table([])))
+print(*sys.modules)
+"""
+
+
+def test_a_process_has_every_pass_before_its_first_request_even_where_nobody_is_to_be_shown():
+    done = subprocess.check_output([sys.executable, "-c", WARMING], cwd=ROOT, text=True)
+    assert set(trees_of_passes()) <= set(done.split())

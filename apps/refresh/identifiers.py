@@ -38,10 +38,6 @@ class Identifiers:
             return None
         return int(self.numbers[self.order[i]])
 
-    def id_of(self, number: int) -> str | None:
-        """The id behind a number; None when it is not known here."""
-        return self.ids_of([number])[0]
-
     def ids_of(self, numbers: Iterable[int]) -> list[str | None]:
         """The ids behind numbers, in their order; None for those not known here."""
         wanted = np.array(list(numbers), self.numbers.dtype)  # of another, all numbers would be converted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -20,15 +21,27 @@ def frozen(pid: int) -> Iterator[None]:
 
 
 def freeze(pid: int) -> list[psutil.Process]:
-    """Stops them; who they are, for thaw."""
+    """Stops them, and comes back once all stand still: a signal takes its time. Who they are, for thaw."""
     first = psutil.Process(pid)
     first.suspend()  # first, so that it starts nobody meanwhile
     family = [first, *first.children(recursive=True)]
     for one in family[1:]:
         with contextlib.suppress(psutil.NoSuchProcess):
             one.suspend()
-    assert first.status() == psutil.STATUS_STOPPED
+    deadline = time.monotonic() + 10
+    while not all(map(_stands_still, family)):
+        if time.monotonic() > deadline:
+            thaw(family)  # or whoever comes next finds it hung
+            raise AssertionError(f"Process {pid} and its children don't stop.")
+        time.sleep(0.005)
     return family
+
+
+def _stands_still(one: psutil.Process) -> bool:
+    try:
+        return one.status() in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
 
 
 def thaw(family: list[psutil.Process]) -> None:

@@ -19,6 +19,7 @@ from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Connection, Member, Trip
 from apps.members.selectors import numbers_of
 from apps.places.models import CuratedList, Place
+from apps.simulation.eligibility_check import check_lists
 from apps.simulation.evaluation import evaluate_surface
 from apps.simulation.services import simulate_market, world_for
 from apps.simulation.store import kept_world, truth_of
@@ -138,8 +139,7 @@ def test_the_check_asks_again_for_a_list_that_lacked_a_store(monkeypatch: pytest
         return answer if asked[member] > 1 else {**answer, "items": [], "degraded": ["valkey"]}
 
     monkeypatch.setattr("apps.simulation.eligibility_check.recommend", at_first_without_a_store)
-    said = StringIO()
-    call_command("check_eligibility", surface="networking", viewers=10, stdout=said)
-    assert "0 violations, 0 wrong answers" in said.getvalue()
+    result = check_lists("networking", viewers=10, limit=20, seed=1)
+    assert result.good, result.wrong
     assert len(asked) == 10
     assert min(asked.values()) > 1

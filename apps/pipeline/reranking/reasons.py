@@ -98,7 +98,7 @@ class Said(dict[int, Reasons]):
         return str(argument) if code in COUNTS else ""
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=4)  # of two kinds, before and after a swap of snapshots
 def _said_in(kind: str, vocabulary: tuple[tuple[str, tuple[str, ...]], ...]) -> Said:
     return Said(kind, dict(vocabulary))
 

@@ -19,7 +19,7 @@ from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.rules import U64, LiveRules, Pacing
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Snapshot, SurfaceData
-from apps.pipeline.table import Table, empty_table
+from apps.pipeline.table import Table
 from apps.pipeline.trace import Trace
 
 I32 = npt.NDArray[np.int32]
@@ -120,11 +120,6 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.table)
-
-
-def empty_pool(kind: str) -> Pool:
-    """A pool of `kind` without candidates."""
-    return Pool(empty_table(kind), np.zeros(0, "u4"))
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import numpy.typing as npt
 from apps.pipeline.contracts import Pool, Request
 from apps.pipeline.features import pairs
 from apps.pipeline.features.calendar import hour_of
-from apps.pipeline.features.taste import DAY, faded, rows_of
+from apps.pipeline.features.taste import DAY, faded
 from apps.pipeline.signals import OTHER_INDUSTRY, TOO_FAR
+from apps.pipeline.snapshot import rows_in
 from apps.pipeline.table import Table
 
 Numbers = npt.NDArray[Any]
@@ -56,7 +57,7 @@ def less_like_this(request: Request, pool: Pool) -> Numbers:
     if not len(less):
         return result
     less = less[(less["what"] == TOO_FAR) | (less["what"] == OTHER_INDUSTRY)]
-    rows = rows_of(request, less["number"])
+    rows = rows_in(request.data.row_of, less["number"])
     weights = faded(less["at"], request.now, request.params.less_half_life * DAY)
     counts = (rows >= 0) & (weights > 0.0)
     if not counts.any() or pool.table.kind != "member":

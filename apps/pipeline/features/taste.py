@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.pipeline.contracts import F32, I64, Request
+from apps.pipeline.contracts import F32, Request
 from apps.pipeline.features.finite import finite
 from apps.pipeline.signals import LIKED, NOT_MY_TYPE, PASSED, SAVED
 from apps.pipeline.snapshot import rows_in
@@ -61,7 +61,7 @@ def _pull(request: Request, deeds: npt.NDArray[Any], strength: F32, half_life: f
     if not len(deeds):
         return np.zeros(width, "f4")
     weights = strength[deeds["what"]] * faded(deeds["at"], request.now, half_life)
-    rows = rows_of(request, deeds["number"])
+    rows = rows_in(request.data.row_of, deeds["number"])
     counts = (weights != 0.0) & (rows >= 0)
     if not counts.any():
         return np.zeros(width, "f4")
@@ -69,8 +69,3 @@ def _pull(request: Request, deeds: npt.NDArray[Any], strength: F32, half_life: f
     lengths = np.sqrt(np.einsum("ij,ij->i", looks, looks))
     shares = weights[counts] / np.where(lengths > 0.0, lengths, 1.0)
     return np.asarray(np.einsum("i,ij->j", shares, looks), "f4")
-
-
-def rows_of(request: Request, numbers: npt.NDArray[Any]) -> I64:
-    """Candidate rows of numbers; -1 for those that the snapshot does not know."""
-    return rows_in(request.data.row_of, numbers)

@@ -46,7 +46,10 @@ def serving(market: Market) -> Runtime:
 
 @pytest.fixture
 def servers() -> Iterator[EmbeddedServers]:
-    """The suite's own servers, to be stopped. Those that DATABASE_URL names are lent: nobody stops them."""
+    """The suite's own servers, to be stopped. Those that DATABASE_URL names are lent: nobody stops them.
+
+    `make test` and CI start their own, so there nothing is skipped for this.
+    """
     if not suite._STARTED:
         pytest.skip("stops servers: needs the suite's own")
     truth.rest()

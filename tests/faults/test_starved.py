@@ -24,7 +24,8 @@ from tests.observability.promql import samples
 pytestmark = [
     pytest.mark.faults,
     pytest.mark.slow,
-    pytest.mark.skipif(  # on one core the driver would starve with the server, and show nothing
+    # On one core the driver would starve with the server, and show nothing. CI has two.
+    pytest.mark.skipif(
         len(getattr(os, "sched_getaffinity", lambda _: [0])(0)) < 2,
         reason="starves one core, and asks from another",
     ),

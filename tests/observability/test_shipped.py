@@ -15,6 +15,8 @@ from tests.observability.promql import metric_names
 from tests.observability.shipped import PROMETHEUS, RUNBOOKS, alert_tests, alerts, expressions, panels, rules
 
 PROMTOOL = shutil.which("promtool")
+# It is no package of the index: `.ci/run` fetches Debian's, or says that it couldn't. Names, links and
+# panels are checked without it; it alone can tell whether a rule fires.
 needs_promtool = pytest.mark.skipif(
     PROMTOOL is None, reason="promtool is not here (Debian's package prometheus has it)"
 )

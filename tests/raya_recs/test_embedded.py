@@ -155,6 +155,8 @@ def test_taken_port_that_we_chose_is_replaced(servers_folder: Path, monkeypatch:
             assert str(taken.getsockname()[1]) not in servers.database_url
 
 
+# Postgres refuses root, so root alone gives it to another user, who may be kept out of folders: nobody else
+# can set that up. Every other test here runs as whoever runs it.
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run Postgres as somebody else")
 def test_root_puts_data_and_binaries_outside_a_closed_folder(
     servers_folder: Path, monkeypatch: pytest.MonkeyPatch

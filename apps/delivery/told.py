@@ -22,6 +22,7 @@ from apps.delivery.told_signals import NO_CROWD, Crowd, bytes_of_signals, crowd_
 from apps.pipeline.contracts import I32, NOBODY, Request, Slate
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.filters import eligibility
+from apps.pipeline.sets import distinct, is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import SurfaceData, rows_in
 from apps.pipeline.table import COLUMNS, Table, as_refreshed, without_refreshed
@@ -31,6 +32,10 @@ FEW = 8  # newcomers who are kept without asking who of them is eligible
 FORMAT = b"\x03"  # the first byte
 PARTS = 6  # excluded, liked by, capped, gone, only, stale
 BEFORE = b"\x02"  # without the stale; states from before that begin with zlib's own byte, and have no signals
+
+
+# (surface, set) -> of what, and by market those of the set who are there
+_by_market: dict[tuple[str, str], tuple[SurfaceData, I32, dict[int, I32]]] = {}
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,7 @@ def told_by(request: Request, capped: I32, ranked: I32 = NOBODY) -> Told:
         excluded=viewer.excluded,
         liked_by=viewer.liked_by,
         capped=capped,
-        gone=_that_matter(request, request.gone),
+        gone=_that_matter(request, "gone", request.gone),
         only=request.only,
         stale=_stale(request, newcomers),
         viewer=_viewer(request),
@@ -167,30 +172,47 @@ def _newcomers(request: Request) -> Table | None:
         here &= np.isin(table["number"], request.only)
     rows = np.flatnonzero(here)
     if len(rows) > FEW:
-        rows = rows[eligibility.reasons(request, table.gather(rows)) == 0]
+        names = ("number", *eligibility.JUDGED[table.kind])  # nobody else is copied whole
+        judged = Table(table.kind, {name: table[name][rows] for name in names})
+        rows = rows[eligibility.reasons(request, judged) == 0]
     if not len(rows):
         return None
     kept = table.gather(rows)
     return without_refreshed(kept, np.flatnonzero(eligibility.rows_of(request.data, kept["number"]) >= 0))
 
 
-def _that_matter(request: Request, numbers: I32) -> I32:
-    """Of numbers in the snapshot those of the viewer's market, and the viewer's connections: who else is gone
-    changes nothing in this list."""
+def _that_matter(request: Request, which: str, numbers: I32) -> I32:
+    """Of sorted numbers in the snapshot those of the viewer's market, and the viewer's connections: who else
+    is gone changes nothing in this list."""
     if not len(numbers):
         return numbers
-    rows = eligibility.rows_of(request.data, numbers)
-    start, stop = eligibility.market_rows(request.data, eligibility.market_of(request))
-    near = np.isin(numbers, request.snapshot.connections.neighbours(request.viewer.number))
-    return numbers[(rows >= start) & (rows < stop) | near]
+    near = request.snapshot.connections.neighbours(request.viewer.number)
+    here = _of_market(request, which, numbers)
+    return distinct(np.concatenate([here, near[is_in(near, numbers)]]))
+
+
+def _of_market(request: Request, which: str, numbers: I32) -> I32:
+    """Those of numbers that the snapshot has in the viewer's market: the same for all its viewers, until
+    there is another snapshot or the overlay brings other numbers. `which`: names the set."""
+    data, market = request.data, eligibility.market_of(request)
+    kept = _by_market.get((data.key, which))
+    if kept is None or kept[0] is not data or kept[1] is not numbers:
+        kept = _by_market[data.key, which] = (data, numbers, {})
+    found = kept[2].get(market)
+    if found is None:
+        rows = eligibility.rows_of(data, numbers)
+        start, stop = eligibility.market_rows(data, market)
+        found = kept[2][market] = numbers[(rows >= start) & (rows < stop)]
+    return found
 
 
 def _stale(request: Request, newcomers: Table | None) -> I32:
     """With whoever came to the viewer's market, of whom the snapshot has a row in another one."""
     if not len(request.stale):
         return request.stale
-    came = NOBODY if newcomers is None else np.intersect1d(request.stale, newcomers["number"])
-    return np.union1d(_that_matter(request, request.stale), came)
+    new = NOBODY if newcomers is None else newcomers["number"]
+    came = new[is_in(new, request.stale)]
+    return distinct(np.concatenate([_that_matter(request, "stale", request.stale), came]))
 
 
 def _refilled(table: Table, known: Table, row_of: I32) -> Table:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from apps.learning.decisions import Decisions
 from apps.learning.shrinkage import counts
 from apps.pipeline.contracts import F32, I32
+from apps.pipeline.table import row_blocks
 
 SMALLEST = 1e-3  # of the largest variance: along what hardly varies nothing is learnt
 
@@ -60,7 +61,10 @@ def fit_pair_map(sources: F32, targets: F32, found: Residuals, *, factors: int) 
     b = _axes(targets, counts(decisions.target, len(targets), found.information) / total, most=factors)
     shape = (len(sources), len(targets))
     matrix = csr_matrix((found.values, (decisions.source, decisions.target)), shape=shape)
-    seen = (sources @ a.weights).T @ (matrix @ (targets @ b.weights))
+    theirs = matrix @ _along(targets, b.weights)
+    seen = np.zeros((len(a.variances), len(b.variances)))
+    for rows in row_blocks(len(sources)):
+        seen += (sources[rows] @ a.weights).T @ theirs[rows]
     deviation = np.sqrt(total * np.outer(a.variances, b.variances))  # of `seen`, were there no map
     slopes = stands_out(seen / deviation) / deviation
     used = len(b.variances)
@@ -109,12 +113,24 @@ class _Axes:
     variances: F64  # [k]
 
 
+def _along(profiles: F32, weights: F64) -> F64:
+    """profiles @ weights [n, k]: rows are widened to float64 in blocks, not all of them at once."""
+    found = np.empty((len(profiles), weights.shape[1]))
+    for rows in row_blocks(len(profiles)):
+        found[rows] = profiles[rows] @ weights
+    return found
+
+
 def _axes(profiles: F32, shares: F64, most: int | None = None) -> _Axes:
     """Principal axes of profiles, of which row i counts `shares[i]`, the widest first."""
-    columns = profiles[:, :-1].astype("f8")
-    mean = shares @ columns
-    centred = columns - mean
-    values, vectors = np.linalg.eigh(centred.T @ (centred * shares[:, None]))
+    width = profiles.shape[1] - 1
+    mean, spread = np.zeros(width), np.zeros((width, width))
+    for rows in row_blocks(len(profiles)):
+        mean += shares[rows] @ profiles[rows, :-1]
+    for rows in row_blocks(len(profiles)):
+        centred = profiles[rows, :-1] - mean
+        spread += centred.T @ (centred * shares[rows, None])
+    values, vectors = np.linalg.eigh(spread)
     wide = np.flatnonzero(values > SMALLEST * max(values[-1], SMALLEST))[::-1][:most]
     vectors = vectors[:, wide]
     return _Axes(np.vstack([vectors, -mean @ vectors]), values[wide])

@@ -1,8 +1,8 @@
 """Compiles numeric loops with numba, and keeps the machine code on disk where a folder can be written.
 
 Gives a decorator for functions with a fixed signature, compiled (or read from the cache) when their module is
-imported, so that no request ever waits for a compiler. Only modules of kernels import this one, inside
-functions.
+imported, so that no request ever waits for a compiler. Only files of passes import this one; others name them
+(see passes.py).
 """
 
 from __future__ import annotations

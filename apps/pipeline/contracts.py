@@ -32,6 +32,7 @@ Mask = npt.NDArray[np.bool_]
 NOBODY: I32 = np.zeros(0, "i4")
 NO_CAPS: I32 = np.zeros((0, 2), "i4")
 NO_WORDS: U64 = np.zeros((0, 0), "u8")
+NO_RULES: I64 = np.zeros(0, "i8")
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class Pool:
 
     table: Table
     sources: U32  # [n] bit b set: found by the b-th source of the line-up
+    rows: I32 | None = None  # [n] of the snapshot, -1: the overlay's; None: to be looked up by number
     features: Mapping[str, F32] = field(default_factory=dict)
     p: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(viewer likes candidate)
     q: F32 = field(default_factory=lambda: np.zeros(0, "f4"))  # p(candidate likes viewer)
@@ -117,6 +119,7 @@ class Pool:
     pairs: tuple[Mapping[str, F32], Mapping[str, F32] | None] | None = None
     heavy: Mask | None = None  # [n] whose p and q are the heavy ranker's; None: nobody's
     multiplier: F64 | None = None  # what rules multiply Phi with; None: no such rule is live
+    about: I64 = field(default_factory=lambda: NO_RULES)  # [rules] how many candidates meet each live rule
 
     def __len__(self) -> int:
         return len(self.table)

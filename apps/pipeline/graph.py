@@ -12,6 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.pipeline.passes import Passes
+
+graph_loop = Passes("graph_loop")
+
 NEAREST = 255  # the weight of whom a walk reaches most (see Snapshot.pagerank)
 NOBODY: npt.NDArray[np.int32] = np.zeros(0, "i4")
 
@@ -54,8 +58,6 @@ class Graph:
         The first `most` neighbours by number are walked, so that the work is bounded and the answer the same;
         nobody of `without` (sorted) is.
         """
-        from apps.pipeline import graph_loop
-
         return TwoSteps(
             *graph_loop.two_steps(
                 self.numbers, self.offsets, self.targets, number, without, most, self._worths

@@ -6,21 +6,16 @@ from typing import Any
 
 import numpy as np
 
-from apps.pipeline.compiled import columns, compiled, new_arrays, part
+from apps.pipeline import sets_loop
+from apps.pipeline.compiled import columns, compiled, new_arrays
+from apps.pipeline.sets_loop import place_in
 
 MIX = 0x9E3779B1  # 2^32 divided by the golden ratio: spreads numbers that follow each other
 
 
-@part
-def place_in(ascending: Any, value: int) -> int:
-    """Where a value stands in an ascending array; -1 where it does not."""
-    at = np.searchsorted(ascending, value)
-    return int(at) if at < len(ascending) and ascending[at] == value else -1
-
-
 @compiled(
     *columns("i4", "offset", "i4"), "int64", *columns("i4"), "int64", *columns("f8"),
-    returns=new_arrays("i4", "f4", "f4"),
+    returns=new_arrays("i4", "f4", "f4"), uses=[sets_loop],
 )  # fmt: skip
 def two_steps(
     numbers: Any, offsets: Any, targets: Any, number: int, without: Any, most: int, worths: Any

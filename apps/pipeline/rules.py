@@ -16,6 +16,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.pipeline.moments import OfMoment
+from apps.pipeline.passes import Passes
+
+rules_loop = Passes("rules_loop")
+
 U64 = npt.NDArray[np.uint64]
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -25,6 +30,8 @@ WORD = 64
 ONE = np.uint64(1)
 KINDS = ("boost", "bury", "pin", "cap", "cooldown", "floor", "share_target")
 TRAITS = ("rules", *KINDS, "place", "multiply")  # all; of a kind; give or limit places; multiply Phi
+TRAIT_BITS = {trait: 1 << i for i, trait in enumerate(TRAITS)}
+CONDITION, FACTOR, DAILY, HOURLY = range(4)  # rows of SurfaceRules.book
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,14 @@ class RuleSpec:
     hourly: int = 0
     tolerance: float = 0.0  # floor, share target
     days: int = 0  # cooldown: how long whom the viewer saw stays away (held by delivery)
+
+
+@dataclass(frozen=True, eq=False)
+class OpenRules:
+    """What is open at a moment."""
+
+    every: I32  # [3, rules] in their order: whether it is open, its viewer condition, bits of TRAITS
+    caps: I32  # the same, only caps and cool-downs open
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,35 +93,30 @@ class SurfaceRules:
         return tuple(sorted(self.specs, key=lambda spec: (spec.priority, spec.key)))
 
     @cached_property
-    def times(self) -> F64:
-        """[2, rules] when each starts and ends, in their order."""
-        return np.array([[getattr(s, of) for s in self.in_order] for of in ("starts_at", "ends_at")], "f8")
+    def open(self) -> OfMoment[OpenRules]:
+        """Those that have begun, have not ended and are not switched off."""
+        moments = (moment for spec in self.specs for moment in (spec.starts_at, spec.ends_at))
+        return OfMoment(moments, self._open_at)
+
+    def _open_at(self, now: float, dead: frozenset[str]) -> OpenRules:
+        is_open = np.array([s.starts_at <= now < s.ends_at and s.key not in dead for s in self.in_order], "?")
+        rows = (np.array([spec.viewers for spec in self.in_order], "i4"), self.traits)
+        is_cap = self.of_kind("cap") | self.of_kind("cooldown")
+        return OpenRules(np.array([is_open, *rows], "i4"), np.array([is_open & is_cap, *rows], "i4"))
 
     @cached_property
-    def viewers(self) -> I32:
-        """[rules] the viewer condition of each, in their order."""
-        return np.array([spec.viewers for spec in self.in_order], "i4")
-
-    @cached_property
-    def conditions(self) -> I32:
-        """[rules] the candidate condition of each."""
-        return np.array([spec.candidates for spec in self.in_order], "i4")
-
-    @cached_property
-    def factors(self) -> F64:
-        """[rules] what each multiplies Phi with; 1: it doesn't."""
-        return np.array([s.factor if s.kind in ("boost", "bury") else 1.0 for s in self.in_order], "f8")
-
-    @cached_property
-    def limits(self) -> I32:
-        """[rules, 2] exposures in a day and in an hour that each caps; 0: it doesn't."""
-        found = [(s.daily, s.hourly) if s.kind == "cap" else (0, 0) for s in self.in_order]
-        return np.array(found, "i4").reshape(-1, 2)
-
-    @cached_property
-    def keys(self) -> tuple[str, ...]:
-        """[rules] their keys, in their order."""
-        return tuple(spec.key for spec in self.in_order)
+    def book(self) -> F64:
+        """[4, rules] in their order: the condition of candidates; what each multiplies Phi with (1: it
+        doesn't); exposures in a day and in an hour that it caps (0: it doesn't)."""
+        rows = [
+            (
+                spec.candidates,
+                spec.factor if spec.kind in ("boost", "bury") else 1.0,
+                *((spec.daily, spec.hourly) if spec.kind == "cap" else (0, 0)),
+            )
+            for spec in self.in_order
+        ]
+        return np.ascontiguousarray(np.array(rows, "f8").reshape(-1, 4).T)
 
     @cached_property
     def pin_rows(self) -> tuple[int, ...]:
@@ -114,10 +124,10 @@ class SurfaceRules:
         return tuple(i for i, spec in enumerate(self.in_order) if spec.kind == "pin")
 
     @cached_property
-    def traits(self) -> Live:
-        """[TRAITS, rules] what is counted of those that are live."""
-        kinds = [self.of_kind(kind) for kind in KINDS]
-        return np.ascontiguousarray([np.ones(len(self.specs), "?"), *kinds, self.places, self.factors != 1.0])
+    def traits(self) -> I32:
+        """[rules] which of TRAITS each has, as bits."""
+        has = [self.of_kind(kind) for kind in KINDS] + [self.places, self.book[FACTOR] != 1.0]
+        return sum((mark.astype("i4") << i for i, mark in enumerate(has, 1)), np.ones(len(self.specs), "i4"))
 
     def of_kind(self, kind: str) -> Live:
         """[rules] which are of this kind."""
@@ -183,15 +193,19 @@ def words_for(conditions: int) -> int:
     return -(-conditions // WORD)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)  # made for each request: a frozen one takes twice as long
 class LiveRules:
     """The rules that are live for one viewer at one moment, in order, and how to tell whom they meet."""
 
     rules: SurfaceRules
     live: Live  # [rules] in their order
-    counts: Mapping[str, int]  # how many of those that are live have each of TRAITS
+    traits: int  # bits of TRAITS: what some of those that are live have
     masks: RuleMasks | None = None  # of the request's snapshot; None: conditions are evaluated on the rows
     newcomers: U64 | None = None  # [rows of the request's newcomers, words]
+
+    def have(self, trait: str) -> bool:
+        """Whether some of those that are live have one of TRAITS."""
+        return bool(self.traits & TRAIT_BITS[trait])
 
     @cached_property
     def specs(self) -> tuple[RuleSpec, ...]:
@@ -200,7 +214,7 @@ class LiveRules:
 
     @cached_property
     def pins(self) -> tuple[RuleSpec, ...]:
-        return self.those(self.live & self.rules.of_kind("pin")) if self.counts["pin"] else ()
+        return self.those(self.live & self.rules.of_kind("pin")) if self.have("pin") else ()
 
     @cached_property
     def caps(self) -> Live:
@@ -210,7 +224,7 @@ class LiveRules:
     @cached_property
     def cooldowns(self) -> tuple[RuleSpec, ...]:
         """The live ones, in order."""
-        return self.those(self.live & self.rules.of_kind("cooldown")) if self.counts["cooldown"] else ()
+        return self.those(self.live & self.rules.of_kind("cooldown")) if self.have("cooldown") else ()
 
     def those(self, which: Live) -> tuple[RuleSpec, ...]:
         """[rules] marked, as specs in their order."""
@@ -233,12 +247,6 @@ def live_rules(
     `met`: [words] of the viewer. `dead`: keys of rules that staff switched off. `only_caps`: and
     cool-downs, for a viewer of the hold-out.
     """
-    from apps.pipeline.rules_loop import find_live
-
-    live, counts = np.ones(len(rules.specs), "?"), np.empty(len(TRAITS), "i8")
-    if only_caps:
-        live = rules.of_kind("cap") | rules.of_kind("cooldown")
-    for i, spec in enumerate(rules.in_order if dead else ()):
-        live[i] &= spec.key not in dead
-    find_live(rules.times, rules.viewers, rules.traits, met, now, live, counts)
-    return LiveRules(rules, live, dict(zip(TRAITS, counts.tolist(), strict=True)), masks, newcomers)
+    is_open, live = rules.open.at(now, dead), np.empty(len(rules.specs), "?")
+    traits = rules_loop.find_live(is_open.caps if only_caps else is_open.every, met, live)
+    return LiveRules(rules, live, traits, masks, newcomers)

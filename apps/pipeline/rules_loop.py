@@ -1,4 +1,4 @@
-"""The compiled loop of rules.py: which rules are live for one viewer, and how many of each sort."""
+"""The compiled loop of rules.py: which rules are live for one viewer, and of which sorts they are."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from typing import Any
 from apps.pipeline.compiled import columns, compiled
 
 
-@compiled(*columns("f8:2", "i4", "?:2", "u8"), "float64", *columns("=?", "=i8"))
-def find_live(times: Any, viewers: Any, traits: Any, met: Any, now: float, live: Any, counts: Any) -> None:
-    """Leaves in `live` those that have begun and not ended, and whose viewer condition is -1 or met.
+@compiled(*columns("i4:2", "u8", "=?"), returns="int64")
+def find_live(is_open: Any, met: Any, live: Any) -> int:
+    """Writes which of those that are open have a viewer condition that is -1 or met; returns the bits of all
+    their traits.
 
-    `met`: words of the viewer. `counts[t]`: how many of those left have trait t.
+    `is_open` [3, rules]: see OpenRules. `met`: words of the viewer.
     """
-    counts[:] = 0
+    traits = 0
     for r in range(len(live)):
-        condition = viewers[r]
-        if condition >= 0 and (
-            condition >> 6 >= len(met) or (met[condition >> 6] >> (condition & 63)) & 1 == 0
-        ):
-            live[r] = False
-        if now < times[0, r] or now >= times[1, r]:
-            live[r] = False
-        for t in range(len(counts) if live[r] else 0):
-            counts[t] += traits[t, r]
+        condition, word = is_open[1, r], is_open[1, r] >> 6
+        is_met = condition < 0 or (word < len(met) and (met[word] >> (condition & 63)) & 1 == 1)
+        live[r] = is_open[0, r] == 1 and is_met
+        if live[r]:
+            traits |= is_open[2, r]
+    return traits

@@ -16,8 +16,9 @@ from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import LineUp, lineup_for
 from apps.pipeline.params import FULL
-from apps.pipeline.ranking.caps import caps_of
-from apps.pipeline.ranking.matching import effects, words_of
+from apps.pipeline.ranking.boosts import weigh
+from apps.pipeline.ranking.caps import looked_at
+from apps.pipeline.ranking.matching import effects
 from apps.pipeline.ranking.score import parts_of, score_pool, signals_in
 from apps.pipeline.ranking.served import served_of
 from apps.pipeline.reranking import random_order
@@ -70,13 +71,9 @@ def _in_random_order(request: Request, eligible: Eligible, trace: Trace) -> tupl
     drawn = random_order.draw(request.seed, len(eligible), _length(request))
     ascending = np.sort(drawn)
     n = len(drawn)
-    pool = Pool(
-        eligible.pick(ascending),
-        np.zeros(n, "u4"),
-        p=np.zeros(n, "f4"),
-        q=np.zeros(n, "f4"),
-        score=np.zeros(n, "f4"),
-    )
+    table, zeros = eligible.pick(ascending), np.zeros(n, "f4")
+    words, _, about = weigh(request, table, eligible.rows_at(ascending))  # the hold-out has caps
+    pool = Pool(table, np.zeros(n, "u4"), p=zeros, q=zeros, score=zeros, words=words, about=about)
     trace.add("random_order", len(eligible), n)
     return pool, Order(np.searchsorted(ascending, drawn), np.full(n, 1.0 / max(len(eligible), 1), "f4"))
 
@@ -105,12 +102,14 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
     shown = min(len(kept), max(request.limit, 0))
     parts = {} if request.params.random_order else parts_of(request, pool, kept[:shown])
     trace.add("slate", len(order), len(kept), shown=shown, **({"parts": parts} if parts else {}))
-    words = pool.words if pool.words.size else words_of(request, pool.table)
-    touched = effects(request, words, pool.table["number"], kept[:shown])
-    if touched:
+    caps, there = looked_at(request, pool.words, kept, shown)
+    ranked = pool.table["number"]
+    numbers = ranked[kept]
+    if request.rules is not None and request.rules.have("rules"):
+        touched = effects(request.rules, pool.about, there, ranked, numbers[:shown])
         trace.add("rules", len(pool), len(pool), rules=touched)
     return Slate(
-        numbers=pool.table["number"][kept],
+        numbers=numbers,
         scores=pool.score[kept],
         propensity=order.propensity[: len(kept)],
         sources=pool.sources[kept],
@@ -118,8 +117,8 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
         eligible=eligible,
         trace=trace,
         pool=pool if trace.detailed else None,
-        ranked=pool.table["number"],
-        caps=caps_of(request, words, kept),
+        ranked=ranked,
+        caps=caps,
         served=served_of(request, pool, kept) if request.logs_features else None,
     )
 

@@ -28,3 +28,11 @@ def is_in(numbers: Numbers, ordered: Numbers) -> npt.NDArray[np.bool_]:
     at = ordered.searchsorted(numbers)
     at[at == len(ordered)] = 0
     return np.asarray(ordered[at] == numbers)
+
+
+def positions_in(ordered: Numbers, numbers: Numbers) -> npt.NDArray[np.int64]:
+    """Where each of `numbers` [n] stands among sorted ones; -1 where it does not."""
+    if not len(ordered):
+        return np.full(len(numbers), -1, "i8")
+    at = np.minimum(ordered.searchsorted(numbers), len(ordered) - 1)
+    return np.where(ordered[at] == numbers, at, -1)

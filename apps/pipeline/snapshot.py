@@ -89,12 +89,17 @@ def surface_data(
     n_markets: int,
     models: Mapping[str, Any],
     arrays: Mapping[str, npt.NDArray[Any]] | None = None,
+    row_of: npt.NDArray[np.int32] | None = None,
+    viewer_row_of: npt.NDArray[np.int32] | None = None,
 ) -> SurfaceData:
-    """Builds the look-ups of a surface.
+    """Builds the look-ups of a surface, those aside that it is given.
 
     `candidates` must be sorted by market; market -1 comes first and is unreachable.
     """
     viewers = candidates if viewers is None else viewers
+    row_of = _rows_by_number(candidates["number"]) if row_of is None else row_of
+    if viewer_row_of is None:
+        viewer_row_of = row_of if viewers is candidates else _rows_by_number(viewers["number"])
     starts = np.searchsorted(candidates["market"], np.arange(n_markets + 1))
     return SurfaceData(
         key=key,
@@ -102,8 +107,8 @@ def surface_data(
         eligibility=eligibility,
         candidates=candidates,
         viewers=viewers,
-        row_of=_rows_by_number(candidates["number"]),
-        viewer_row_of=_rows_by_number(viewers["number"]),
+        row_of=row_of,
+        viewer_row_of=viewer_row_of,
         market_starts=starts.astype("i8"),
         blocks=block_statistics(candidates.columns) if kind == "member" else NO_BLOCKS,
         models=models,
@@ -228,8 +233,10 @@ def _arrays_of(snapshot: Snapshot, vectors: str) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {}
     for key, data in snapshot.surfaces.items():
         arrays |= {f"{key}.candidates.{n}": c for n, c in data.candidates.stored(vectors).columns.items()}
+        arrays[f"{key}.row_of"] = data.row_of
         if data.viewers is not data.candidates:
             arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.stored(vectors).columns.items()}
+            arrays[f"{key}.viewer_row_of"] = data.viewer_row_of
         arrays |= {f"{key}.models.{name}": array for name, array in data.arrays.items()}
     graphs = {"connections": snapshot.connections, "friends_places": snapshot.friends_places}
     graphs |= {f"pagerank.{key}": graph for key, graph in snapshot.pagerank.items()}
@@ -268,6 +275,8 @@ def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
             viewers=None if kind == "member" else table(f"{key}.viewers", "member"),
             n_markets=len(manifest["markets"]),
             models=info["models"],
+            row_of=arrays.get(f"{key}.row_of"),  # None: of a snapshot from before
+            viewer_row_of=arrays.get(f"{key}.viewer_row_of"),
             arrays={
                 n.removeprefix(of): a
                 for of in (f"{key}.models.",)

@@ -62,6 +62,14 @@ COLUMNS = {"member": MEMBER_COLUMNS, "place": PLACE_COLUMNS}
 OF_REFRESH = ("selectivity", "appeal", "taste", "looks", "popularity", "price")
 
 
+BLOCK_ROWS = 65_536
+
+
+def row_blocks(n: int) -> Iterator[slice]:
+    """Rows 0..n-1 in blocks: what is worked out of a million rows at once needs gigabytes beside them."""
+    return (slice(start, min(start + BLOCK_ROWS, n)) for start in range(0, n, BLOCK_ROWS))
+
+
 class OnUse(Mapping[str, npt.NDArray[Any]]):
     """Columns by name that are made when they are first asked for, and then kept."""
 

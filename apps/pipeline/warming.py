@@ -15,7 +15,7 @@ from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.table import Table, table_from_columns
 
 PASSES = (  # the files of compiled passes
-    "graph_loop", "hashing_loop", "rules_loop", "features.chances_loop", "features.pairs_loop",
+    "deal_loop", "graph_loop", "rules_loop", "features.chances_loop", "features.pairs_loop",
     "features.recent_loop", "filters.predicates", "ranking.blend", "ranking.multiply", "ranking.walk",
     "reranking.arrange", "reranking.exchange", "reranking.greedy", "reranking.telling", "retrieval.look_up",
     "retrieval.scan",

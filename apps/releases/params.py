@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 
 from apps.common.errors import NotFound
-from apps.common.hashing import in_share, share_of
-from apps.pipeline.hashing import Seeds, pack, places
+from apps.common.hashing import in_share
 from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.rules import U64, RuleSpec, SurfaceRules
@@ -24,16 +23,7 @@ from apps.policies.fields import seconds
 from apps.policies.older import brought_up
 from apps.policies.schema import put
 from apps.policies.segments import expanded
-from apps.releases.dealing import (
-    Conditions,
-    Dealt,
-    Experiment,
-    Flag,
-    dealt_at,
-    experiment_of,
-    experiment_seeds,
-    flag_of,
-)
+from apps.releases.dealing import Choice, Conditions, Dealer, experiment_of, flag_of, holdout_of
 from apps.releases.selectors import LiveRow
 
 LINEUP_OF = {lineup.kind: lineup.name for lineup in LINEUPS.values()}
@@ -58,7 +48,9 @@ class Assigned:
     """What one viewer gets on one surface."""
 
     params: PipelineParams
-    variants: dict[str, Any]  # flag -> on or off, experiment -> variant; with the salts under "salts"
+    variants: dict[
+        str, Any
+    ]  # flag -> on or off, experiment -> variant; under "salts" those of what the viewer is in
 
 
 @dataclass(frozen=True)
@@ -68,14 +60,10 @@ class CompiledSurface:
     key: str
     policy: Mapping[str, Any]
     rules: SurfaceRules
-    flags: tuple[Flag, ...]
-    experiments: tuple[Experiment, ...]
-    seeds: Seeds  # the hold-out's, the flags', then per experiment its own and its layer's
+    dealer: Dealer  # the hold-out first, then flags and experiments
     by_market: Mapping[str, Mapping[str, Any]]
-    salts: Mapping[str, str]  # of the flags
     off: Mapping[str, str]  # what is said of the flags when none is on
     _params: dict[Assignment, PipelineParams] = field(default_factory=dict, repr=False)
-    _dealt: list[Dealt] = field(default_factory=list, repr=False)  # the one of the last moment asked about
 
     def assign(
         self,
@@ -88,32 +76,21 @@ class CompiledSurface:
         killed: frozenset[str] = NOBODY_KILLED,
     ) -> Assigned:
         """`met`: [words] of rules.viewer_conditions. `killed`: "flag:key", "experiment:key" switched off."""
-        where = places(self.seeds, viewer).tolist()
-        by_market = self.by_market.get(market or "", NOTHING)
-        if where[0] < share_of(self.policy.get("random_share", 0.0)):
-            return Assigned(self._with(dict(by_market), random_order=True), {})
-        bits, dealt = int.from_bytes(met.tobytes(), "little"), self._dealt_at(now, killed)
-        overrides, said = dict(by_market), dict(self.off)
-        for i, flag in dealt.flags:
-            if flag.has(number, where[1 + i], bits):
-                said[flag.key] = "on"
-                overrides |= flag.said["overrides"]
-        salts, at = dict(self.salts), 1 + len(self.flags)
-        for i, one in dealt.experiments:
-            chosen = one.variant((where[at + 2 * i], where[at + 2 * i + 1]), market, bits)
-            if chosen >= 0:
-                variant = one.said["variants"][chosen]
-                said[one.key], salts[one.key] = variant["key"], one.salt
-                overrides |= variant["overrides"]
-        return Assigned(self._with(overrides), {**said, "salts": salts} if said else {})
-
-    def _dealt_at(self, now: float, killed: frozenset[str]) -> Dealt:
-        for dealt in self._dealt:
-            if dealt.since <= now < dealt.until and dealt.killed == killed:
-                return dealt
-        dealt = dealt_at(self.flags, self.experiments, now, killed)
-        self._dealt[:] = [dealt]
-        return dealt
+        dealt = self.dealer.open.at(now, killed)
+        parts = dealt.parts(viewer, number, market, met)
+        overrides = dict(self.by_market.get(market or "", NOTHING))
+        if parts[0] >= 0:
+            return Assigned(self._with(overrides, random_order=True), {})
+        said: dict[str, Any] = dict(self.off)
+        salts: dict[str, str] = {}
+        for outcomes, part in zip(dealt.outcomes[1:], parts[1:], strict=True):
+            if part >= 0:
+                key, name, salt, turned = outcomes[int(part)]
+                said[key], salts[key] = name, salt
+                overrides.update(turned)
+        if said:
+            said["salts"] = salts
+        return Assigned(self._with(overrides), said)
 
     def _with(self, overrides: dict[str, Any], *, random_order: bool = False) -> PipelineParams:
         """The policy so turned, built once. In the order of apps.policies.order.VALUE_ORDER."""
@@ -133,9 +110,8 @@ class CompiledContent:
 
     content: Mapping[str, Any]
     surfaces: Mapping[str, CompiledSurface]
-    flags: tuple[Flag, ...]  # all of them, over `flag_conditions`
+    flags: Dealer  # all of them, over `flag_conditions`
     flag_conditions: tuple[Mapping[str, Any], ...]
-    seeds: Seeds
 
     def surface(self, key: str) -> CompiledSurface:
         try:
@@ -149,15 +125,12 @@ class CompiledContent:
         self, *, viewer: str, number: int, met: U64, now: float, killed: frozenset[str] = NOBODY_KILLED
     ) -> dict[str, Any]:
         """The value of every flag for a member. `met`: [words] of `flag_conditions`."""
-        where, bits = places(self.seeds, viewer).tolist(), int.from_bytes(met.tobytes(), "little")
-        return {
-            flag.key: flag.said["on"]
-            if flag.is_on(number, place, bits, now, killed) and not self._is_held_out(flag, viewer)
-            else flag.said["off"]
-            for flag, place in zip(self.flags, where, strict=True)
-        }
+        dealt = self.flags.open.at(now, killed)
+        parts = zip(dealt.choices, dealt.parts(viewer, number, None, met), strict=True)
+        on = {flag.key for flag, part in parts if part >= 0 and not self._is_held_out(flag, viewer)}
+        return {flag.key: flag.said["on" if flag.key in on else "off"] for flag in self.flags.choices}
 
-    def _is_held_out(self, flag: Flag, viewer: str) -> bool:
+    def _is_held_out(self, flag: Choice, viewer: str) -> bool:
         surface = flag.said["surface"]
         if surface not in self.surfaces or not flag.said["overrides"]:
             return False
@@ -224,8 +197,7 @@ def _compile(content: Mapping[str, Any]) -> CompiledContent:
     surfaces = {key: _compile_surface(said_now, key, segments) for key in said_now["surfaces"]}
     conditions = Conditions(segments)
     flags = tuple(flag_of(said, conditions) for said in said_now.get("flags", []))
-    seeds = pack([(flag.said["salt"], 2) for flag in flags])
-    return CompiledContent(content, surfaces, flags, conditions.all, seeds)
+    return CompiledContent(content, surfaces, Dealer(flags), conditions.all)
 
 
 def _compile_surface(
@@ -242,18 +214,13 @@ def _compile_surface(
     experiments = tuple(
         experiment_of(said, viewers) for said in content.get("experiments", []) if said["surface"] == key
     )
-    seeds = [(holdout_seed(key), 2), *((flag.said["salt"], 2) for flag in flags)]
-    for one in experiments:
-        seeds += experiment_seeds(one.said)
+    holdout = holdout_of(holdout_seed(key), policy.get("random_share", 0.0))
     return CompiledSurface(
         key=key,
         policy=policy,
         rules=SurfaceRules(specs, viewers.all, candidates.all),
-        flags=flags,
-        experiments=experiments,
-        seeds=pack(seeds),
+        dealer=Dealer((holdout, *flags, *experiments)),
         by_market=policy.get("markets", {}),
-        salts={flag.key: flag.said["salt"] for flag in flags},
         off={flag.key: "off" for flag in flags},
     )
 

@@ -17,7 +17,8 @@ from apps.experiments.assignment import (
     layer_seed,
     variation,
 )
-from apps.pipeline.hashing import pack, places
+from apps.pipeline import deal
+from apps.pipeline.deal import Deal
 
 PEOPLE = 200_000
 
@@ -25,8 +26,12 @@ PEOPLE = 200_000
 @pytest.fixture(scope="module")
 def dealt() -> np.ndarray:
     """[members, 4] places of 200,000 ids in two experiments and two layers."""
-    seeds = pack([("one:1", 2), ("two:1", 2), (layer_seed("first"), 1), (layer_seed("second"), 1)])
-    return np.array([places(seeds, f"member-{i}") for i in range(PEOPLE)])
+    deck = deal.pack([Deal(f"{name}:1", [], layer=layer_seed(name)) for name in ("first", "second")])
+    return np.array([places(deck, f"member-{i}").ravel() for i in range(PEOPLE)])
+
+
+def places(deck: deal.Deck, value: str) -> np.ndarray:
+    return deal.dealt(deck, value, met=np.zeros(0, "u8"))[1:]
 
 
 # From the test cases that GrowthBook's SDKs share (cases.json: hash, getBucketRange).
@@ -44,7 +49,10 @@ def dealt() -> np.ndarray:
 )  # fmt: skip
 def test_both_hashes_equal_the_published_vectors(seed, value, version, expected):
     assert (bucket if version == 2 else first_version)(seed, value) == expected
-    assert places(pack([(seed, version)]), value)[0] == expected
+    if version == 2:
+        assert places(deal.pack([Deal(seed, [])]), value)[0, 0] == expected
+    elif seed:  # no layer has an empty one
+        assert places(deal.pack([Deal("", [], layer=seed)]), value)[1, 0] == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.pipeline import compiled, graph_loop, rules_loop
+from apps.pipeline import compiled, deal_loop, graph_loop, rules_loop
 from apps.pipeline.features import chances_loop, pairs_loop, recent_loop
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
@@ -68,11 +68,11 @@ def test_nothing_is_compiled_by_a_request():
         exchange.exchange,
         telling.tell_members,
         telling.tell_places,
-        multiply.multiply,
-        multiply.gather_words,
-        multiply.count_met,
-        multiply.tighten,
+        multiply.weigh,
+        multiply.gather_and_weigh,
+        multiply.look_at,
         rules_loop.find_live,
+        deal_loop.deal_all,
         graph_loop.two_steps,
         look_up.find,
         look_up.find_heaviest,

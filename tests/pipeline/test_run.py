@@ -1,6 +1,7 @@
 """The whole walk: eligible people in order, the same answer every time, and never a failure for want of
 candidates."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -161,6 +162,26 @@ def test_a_snapshot_that_says_otherwise_than_it_stores_is_refused(tmp_path):
             else:
                 with pytest.raises(SnapshotRefused):
                     open_snapshot(tmp_path / vectors)
+
+
+def test_who_stands_where_is_no_array_of_each_process(tmp_path):
+    travel = snapshot_of(random_places(20, 3), surface="travel", viewers=random_members(40, 4))
+    for snapshot in (market(), travel):
+        folder, (key, data) = tmp_path / snapshot.id, next(iter(snapshot.surfaces.items()))
+        write_snapshot(snapshot, folder)
+        opened = open_snapshot(folder).surfaces[key]
+        for name in ("row_of", "viewer_row_of"):
+            assert isinstance(getattr(opened, name).base, np.memmap)
+            np.testing.assert_array_equal(getattr(opened, name), getattr(data, name))
+        shutil.rmtree(folder)
+
+
+def test_a_snapshot_from_before_its_look_ups_were_stored_is_read(tmp_path):
+    write_snapshot(market(), tmp_path / "s")
+    manifest = read_manifest(tmp_path / "s")
+    del manifest["checksums"]["dating.row_of"]
+    (tmp_path / "s" / MANIFEST).write_text(manifest_text(manifest))
+    assert_same(run(request_for(market(), 7)), run(request_for(open_snapshot(tmp_path / "s"), 7)))
 
 
 def test_a_snapshot_from_before_vectors_had_a_setting_is_read(tmp_path):

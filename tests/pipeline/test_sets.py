@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.pipeline.sets import distinct, is_in
+from apps.pipeline.sets import distinct, is_in, positions_in
 
 NUMBERS = st.lists(st.integers(-3, 12) | st.sampled_from([-(2**31), 2**31 - 1]), max_size=30).map(
     lambda numbers: np.array(numbers, "i4")
@@ -22,4 +22,7 @@ def test_each_number_stands_once_in_order(numbers):
 
 @given(numbers=NUMBERS, others=NUMBERS)
 def test_who_is_among_others_is_found(numbers, others):
-    assert is_in(numbers, distinct(others)).tolist() == np.isin(numbers, others).tolist()
+    ordered = distinct(others)
+    assert is_in(numbers, ordered).tolist() == np.isin(numbers, others).tolist()
+    where = positions_in(ordered, numbers).tolist()
+    assert where == [ordered.tolist().index(n) if n in others else -1 for n in numbers.tolist()]

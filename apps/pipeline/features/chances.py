@@ -15,6 +15,9 @@ import numpy.typing as npt
 from apps.pipeline.contracts import F32, Pool, Request
 from apps.pipeline.features.between import BETWEEN
 from apps.pipeline.features.finite import stacked
+from apps.pipeline.passes import Passes
+
+chances_loop = Passes("features.chances_loop")
 
 FIXED = tuple(  # pair features that no behaviour moves
     feature.name for feature in BETWEEN["member"] if feature.source == "profile"
@@ -31,8 +34,6 @@ def like_probability(features: Features, model: Mapping[str, Any]) -> F32:
 
 def like_probabilities(sides: Sequence[Features], model: Mapping[str, Any]) -> F32:
     """like_probability of several who have the same features, in one pass: [sides, n]."""
-    from apps.pipeline.features import chances_loop
-
     weights = {name: float(weight) for name, weight in model["weights"].items() if name in sides[0]}
     n = len(next(iter(sides[0].values()), ()))
     found = np.empty((len(sides), n), "f4")
@@ -45,8 +46,6 @@ def like_probabilities(sides: Sequence[Features], model: Mapping[str, Any]) -> F
 
 def probability(log_odds: npt.NDArray[np.float64]) -> F32:
     """logistic(x) [n], never quite 0 or 1; a NaN counts as even odds."""
-    from apps.pipeline.features import chances_loop
-
     chances = np.empty(len(log_odds), "f4")
     chances_loop.chances(log_odds, chances)
     return chances

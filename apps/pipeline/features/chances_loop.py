@@ -1,4 +1,4 @@
-"""The compiled loops of chances.py. Import only where they run (numba)."""
+"""The compiled loops of chances.py. Named where they are used by Passes."""
 
 from __future__ import annotations
 

@@ -13,8 +13,11 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
+from apps.pipeline.passes import Passes
 from apps.pipeline.snapshot import SurfaceData
 from apps.pipeline.table import Table
+
+pairs_loop = Passes("features.pairs_loop")
 
 LIKE_MODEL: Mapping[str, Mapping[str, Any]] = {
     # Of a snapshot without learnt numbers: ranks by what is there, at a like rate of about one in four.
@@ -41,8 +44,6 @@ def dots(a: F32, b: F32) -> F32:
 
 def age_gap(source: Table, target: Table) -> F32:
     """Years by which the target is older; 0 where a birth date is unknown."""
-    from apps.pipeline.features import pairs_loop
-
     gap = np.empty(pairs_in(source, target), "f4")
     pairs_loop.age_gap(source["birth_date"], target["birth_date"], gap)
     return gap
@@ -66,8 +67,6 @@ def kilometres(source: Table, target: Table) -> F32:
 
     Whoever travels counts as in the middle of the market.
     """
-    from apps.pipeline.features import pairs_loop
-
     distance = np.empty(pairs_in(source, target), "f4")
     (here, x, y), (there, other_x, other_y) = (
         (table["market"], table["x"], table["y"]) for table in (source, target)
@@ -104,8 +103,6 @@ def _partners_by_byte(packed: bytes) -> npt.NDArray[np.uint64]:
 
 def complementary(source: Table, target: Table, partners: npt.NDArray[np.uint64]) -> F32:
     """How many of the target's crafts complement one of the source's."""
-    from apps.pipeline.features import pairs_loop
-
     table = _partners_by_byte(np.ascontiguousarray(partners, "<u8").tobytes())
     met = np.empty(pairs_in(source, target), "u8")
     pairs_loop.complementary(source["crafts"], target["crafts"], table, met)
@@ -117,8 +114,6 @@ def look_up(numbers: npt.NDArray[np.int32], keys: npt.NDArray[np.int32], values:
     """`values` by sorted `keys` for each of `numbers`; 0 for a number that has none."""
     if len(keys) == 0:
         return np.zeros(len(numbers), "f4")
-    from apps.pipeline.features import pairs_loop
-
     found = np.empty(len(numbers), "f4")
     pairs_loop.look_up(numbers, keys, values, found)
     return found

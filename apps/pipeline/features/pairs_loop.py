@@ -1,4 +1,4 @@
-"""The compiled loops of pairs.py. Import only where they run (numba).
+"""The compiled loops of pairs.py. Named where they are used by Passes.
 
 Columns of sources and of targets have one row or as many as `out`; what is written is what numpy would give,
 bit for bit.
@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from apps.pipeline import sets_loop
 from apps.pipeline.compiled import columns, compiled, part
+from apps.pipeline.sets_loop import place_before
 
 
 @part
@@ -54,16 +56,10 @@ def complementary(source: Any, target: Any, partners: Any, out: Any) -> None:
         out[i] = needed & target[0 if one_target else i]
 
 
-@compiled(*columns("i4", "i4", "f4", "=f4"), exact=True)
+@compiled(*columns("i4", "i4", "f4", "=f4"), exact=True, uses=[sets_loop])
 def look_up(numbers: Any, keys: Any, values: Any, out: Any) -> None:
     """Writes `values` by sorted `keys` for each of `numbers`; 0 for a number that has none."""
     for i in range(len(numbers)):
-        first, after = 0, len(keys)
-        while first < after:
-            middle = (first + after) >> 1
-            if keys[middle] < numbers[i]:
-                first = middle + 1
-            else:
-                after = middle
-        known = first < len(keys) and keys[first] == numbers[i]
-        out[i] = values[first] if known else np.float32(0.0)
+        at = place_before(keys, numbers[i])
+        known = at < len(keys) and keys[at] == numbers[i]
+        out[i] = values[at] if known else np.float32(0.0)

@@ -15,9 +15,12 @@ from apps.pipeline.contracts import Pool, Request
 from apps.pipeline.features import pairs
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.features.taste import DAY, faded
+from apps.pipeline.passes import Passes
 from apps.pipeline.signals import OTHER_INDUSTRY, TOO_FAR
 from apps.pipeline.snapshot import rows_in
 from apps.pipeline.table import Table
+
+recent_loop = Passes("features.recent_loop")
 
 Numbers = npt.NDArray[Any]
 
@@ -31,8 +34,6 @@ def fatigue(request: Request, pool: Pool) -> Numbers:
 
 def inbox_load(request: Request, pool: Pool) -> Numbers:
     """Unread likes as a share of a full inbox, at most 1; in quarters, so that no single like shows."""
-    from apps.pipeline.features import recent_loop
-
     quarters, unread = np.empty(len(pool), "f4"), request.viewer.signals.unread
     recent_loop.inbox_load(unread, pool.table["number"], max(request.params.inbox_full, 1), quarters)
     return quarters
@@ -40,8 +41,6 @@ def inbox_load(request: Request, pool: Pool) -> Numbers:
 
 def presence(request: Request, pool: Pool) -> Numbers:
     """1 for somebody active within the policy's hours, counted in whole hours; else 0."""
-    from apps.pipeline.features import recent_loop
-
     table, present = pool.table, np.empty(len(pool), "f4")
     before = hour_of(request.now) - request.params.presence_hours  # who was active after this hour is there
     recent_loop.presence(

@@ -1,4 +1,4 @@
-"""The compiled loops of recent.py. Import only where they run (numba).
+"""The compiled loops of recent.py. Named where they are used by Passes.
 
 Signals are by number, the last entry standing for everybody beyond (see apps.pipeline.signals).
 """

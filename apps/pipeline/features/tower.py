@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from apps.pipeline.features.calendar import years_of
 from apps.pipeline.features.finite import finite
-from apps.pipeline.table import Table
+from apps.pipeline.table import Table, row_blocks
 
 F32 = npt.NDArray[np.float32]
 
@@ -51,9 +51,13 @@ def profile_matrix(table: Table, kind: str, *, today: int) -> F32:
 
     `today` is yyyymmdd; the last column is always 1.
     """
-    masks = [multi_hot(table[name], 64) for name in MASKS[kind]]
-    rest = _member_columns(table, today) if kind == "member" else _place_columns(table)
-    return np.concatenate([*masks, *rest, np.ones((len(table), 1), "f4")], axis=1)
+    found = np.empty((len(table), width(kind)), "f4")
+    for rows in row_blocks(len(table)):
+        part = Table(kind, {name: column[rows] for name, column in table.columns.items()})
+        masks = [multi_hot(part[name], 64) for name in MASKS[kind]]
+        rest = _member_columns(part, today) if kind == "member" else _place_columns(part)
+        np.concatenate([*masks, *rest, np.ones((len(part), 1), "f4")], axis=1, out=found[rows])
+    return found
 
 
 def embed(table: Table, *, surface: str, content: Mapping[str, npt.NDArray[Any]], today: int) -> Table:

@@ -15,8 +15,12 @@ import numpy.typing as npt
 from apps.pipeline.contracts import I32, I64, Mask, Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.filters.rules import CODE, ELIGIBILITY
+from apps.pipeline.passes import Passes
+from apps.pipeline.sets import is_in
 from apps.pipeline.snapshot import SurfaceData, rows_in
 from apps.pipeline.table import Table
+
+predicates = Passes("filters.predicates")
 
 U8 = npt.NDArray[np.uint8]
 JUDGED = {  # columns in the order of the compiled predicates
@@ -63,8 +67,6 @@ def first_reason(refused: I32) -> U8:
 
 def judge(request: Request, table: Table, marks: U8) -> I32:
     """The compiled pass over a table whose marks are known."""
-    from apps.pipeline.filters import predicates
-
     result = np.empty(len(table), "i4")
     compiled: Any = predicates.judge_members if table.kind == "member" else predicates.judge_places
     compiled(who(request), marks, *(np.asarray(table[name]) for name in JUDGED[table.kind]), result)
@@ -92,21 +94,11 @@ def rows_of(data: SurfaceData, numbers: npt.NDArray[Any]) -> I64:
 
 def is_stale(request: Request, numbers: npt.NDArray[Any]) -> Mask:
     """Of whom the overlay has a newer row than the snapshot, or nobody has one."""
-    return positions_in(request.stale, numbers) >= 0
-
-
-def positions_in(ascending: npt.NDArray[Any], values: npt.NDArray[Any]) -> I64:
-    """Where each value stands in an ascending array; -1 where it does not."""
-    if len(ascending) == 0:
-        return np.full(len(values), -1, "i8")
-    at = np.minimum(ascending.searchsorted(values), len(ascending) - 1)
-    return np.where(ascending[at] == values, at, -1)
+    return is_in(numbers, request.stale)
 
 
 def marks_of_rows(request: Request, start: int, stop: int) -> U8:
     """Per row of a span the bits of self, gone and excluded; a row that is stale is gone."""
-    from apps.pipeline.filters import predicates
-
     marks = np.zeros(stop - start, "u1")
     for bit, numbers in (*_marked(request), (1 << CODE["gone"], request.stale)):
         if len(numbers):

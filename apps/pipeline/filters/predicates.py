@@ -1,4 +1,4 @@
-"""The compiled predicates: one function per rule, one pass over columns. Import only where they run (numba).
+"""The compiled predicates: one function per rule, one pass over columns. Named where they are used by Passes.
 
 Each rule tells with a bit, that of its code in rules.py, whether it refuses; a candidate without bits is
 eligible. `judge_*` writes the bits of every row; the passes of retrieval call the same rules. There are no

@@ -1,5 +1,5 @@
-"""The compiled passes of the score: Phi of p and q, and what is added to it. Import only where they run
-(numba)."""
+"""The compiled passes of the score: Phi of p and q, and what is added to it. Named where they are used by
+Passes."""
 
 from __future__ import annotations
 

@@ -18,6 +18,9 @@ import numpy.typing as npt
 from apps.pipeline.contracts import F32, I64, Pool, Request
 from apps.pipeline.features.chances import probability
 from apps.pipeline.features.finite import finite, stacked
+from apps.pipeline.passes import Passes
+
+walk = Passes("ranking.walk")
 
 PARTS = ("feature", "threshold", "leaf")
 MOST_TREES = 100
@@ -55,14 +58,12 @@ def with_interactions(features: Features, returned: F32 | None, light: F32) -> F
 
 def heavy_probability(features: Features, model: Mapping[str, Any], arrays: Arrays) -> F32:
     """Probability [n] by the trees, bounded as the light ranker's; a feature that is missing counts 0."""
-    from apps.pipeline.ranking.walk import walk
-
     n = len(features["light"])
     none = np.zeros(n, "f4")
     values = finite(stacked([features.get(name, none) for name in model["features"]], n))
     feature, threshold, leaf = (arrays[f"heavy.{part}"] for part in PARTS)
     total = np.empty(n)
-    walk(values, feature, threshold, leaf, float(model["baseline"]), np.empty(n, "i4"), total)
+    walk.walk(values, feature, threshold, leaf, float(model["baseline"]), np.empty(n, "i4"), total)
     return probability(total)
 
 

@@ -10,28 +10,40 @@ from typing import Any
 import numpy as np
 
 from apps.pipeline.contracts import I32, I64, NO_WORDS, Mask, Request
-from apps.pipeline.filters.eligibility import is_stale, positions_in, rows_of
+from apps.pipeline.filters.eligibility import is_stale, rows_of
 from apps.pipeline.masks import condition_words
 from apps.pipeline.rules import U64, WORD, LiveRules
+from apps.pipeline.sets import positions_in
 from apps.pipeline.table import Table
 
 
 def words_of(request: Request, table: Table) -> U64:
     """[words, n] of a table of candidates, in its order."""
     live = request.rules
-    if live is None or not live.rules.candidate_conditions or not live.counts["rules"]:
+    if live is None or not live.rules.candidate_conditions or not live.have("rules"):
         return NO_WORDS
     if live.masks is None:
         conditions = live.rules.candidate_conditions
         return np.ascontiguousarray(condition_words(conditions, table, request.snapshot).T)
-    from apps.pipeline.ranking.multiply import gather_words
-
-    words = np.empty((live.masks.candidates.shape[1], len(table)), "u8")
-    if gather_words(live.masks.candidates, request.data.row_of, table["number"], words) or len(request.stale):
-        unknown = rows_of(request.data, table["number"]) < 0
-        new = np.flatnonzero(unknown | is_stale(request, table["number"]))
-        words[:, new] = _of_newcomers(request, table.gather(new)).T
+    rows = known_rows(request, table)
+    known = rows >= 0
+    words = np.zeros((live.masks.candidates.shape[1], len(table)), "u8")
+    words[:, known] = live.masks.candidates[rows[known]].T
+    if not known.all():
+        fill_in(request, table, rows, words)
     return words
+
+
+def known_rows(request: Request, table: Table) -> I32:
+    """[n] of a table of candidates in the snapshot; -1: of whom it has no row, or one that is stale."""
+    rows = rows_of(request.data, table["number"])
+    return np.where(is_stale(request, table["number"]), -1, rows).astype("i4")
+
+
+def fill_in(request: Request, table: Table, rows: I32, words: U64) -> None:
+    """Writes the words [words, n] of those without a row, which the masks don't know."""
+    new = np.flatnonzero(rows < 0)
+    words[:, new] = _of_newcomers(request, table.pick(new)).T
 
 
 def words_of_numbers(request: Request, numbers: I32) -> U64:
@@ -65,30 +77,18 @@ def meets(words: U64, condition: int, n: int) -> Mask:
     return np.asarray((bits & np.uint64(1)) == 1)
 
 
-def effects(request: Request, words: U64, numbers: I32, shown: I64) -> dict[str, Any]:
-    """How many of these candidates each rule is about, and how many of those in the columns `shown`.
+def effects(live: LiveRules, about: I64, there: I64, numbers: I32, shown: I32) -> dict[str, Any]:
+    """How many of the ranked `numbers` each rule is about, and how many of those `shown`.
 
-    As columns (`keys` of all rules, `pool`, `shown`), which cost a tenth of a mapping by rule; a rule that is
-    not live is about nobody.
+    `about` and `there` say so of all but pins. As columns in the order in which rules apply, which cost a
+    tenth of a mapping by rule: the release names them. A rule that is not live is about nobody.
     """
-    live = request.rules
-    if live is None or not live.counts["rules"]:
-        return {}
-    among, there = _counts(live, words, numbers, shown).tolist()
-    return {"keys": live.rules.keys, "pool": among, "shown": there}
-
-
-def _counts(live: LiveRules, words: U64, numbers: I32, shown: I64) -> I64:
-    """[2, rules] how many of the candidates each live rule is about, and how many of those shown."""
-    from apps.pipeline.ranking import multiply
-
-    counts = np.zeros((2, len(live.live)), "i8")
-    multiply.count_met(words, len(numbers), shown, live.live, live.rules.conditions, counts)
-    for i in live.rules.pin_rows if live.counts["pin"] else ():
+    book, pool, among = live.rules, about.tolist(), there.tolist()
+    for i in book.pin_rows if live.have("pin") else ():
         if live.live[i]:
-            pins = live.rules.in_order[i].pins
-            counts[:, i] = np.isin(pins, numbers).sum(), np.isin(pins, numbers[shown]).sum()
-    return counts
+            pins = book.in_order[i].pins
+            pool[i], among[i] = (int(np.isin(pins, of).sum()) for of in (numbers, shown))
+    return {"pool": pool, "shown": among}
 
 
 def _of_newcomers(request: Request, table: Table) -> U64:

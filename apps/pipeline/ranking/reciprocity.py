@@ -15,14 +15,15 @@ from collections.abc import Mapping
 import numpy as np
 
 from apps.pipeline.contracts import F32
+from apps.pipeline.passes import Passes
+
+blend = Passes("ranking.blend")
 
 RULES: Mapping[str, int] = {"harmonic": 0, "geometric": 1, "product": 2, "viewer_only": 3}
 
 
 def combine(p: F32, q: F32, *, rule: str, weight: float) -> F32:
     """Phi [n] of probabilities [n]; a NaN counts as 0. Raises KeyError on an unknown rule."""
-    from apps.pipeline.ranking import blend
-
     phi = np.empty(len(p), "f4")
     blend.reciprocal(p, q, RULES[rule], min(max(weight, 0.0), 1.0), phi)
     return phi

@@ -18,12 +18,14 @@ from apps.pipeline.features.chances import like_probabilities
 from apps.pipeline.features.finite import finite, stacked
 from apps.pipeline.features.pairs import like_model
 from apps.pipeline.features.registry import FEATURES
-from apps.pipeline.ranking.boosts import multiplier_of
+from apps.pipeline.passes import Passes
+from apps.pipeline.ranking.boosts import weigh
 from apps.pipeline.ranking.heavy import Features, heavy_probability, heavy_rows, with_interactions
-from apps.pipeline.ranking.matching import words_of
 from apps.pipeline.ranking.predictions import both_ways, pair_features
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.vocabulary import partner_masks
+
+blend = Passes("ranking.blend")
 
 RECENT = ("fatigue", "inbox_load", "presence", "less_like_this")  # features made of signals
 BOUND = 1e6  # no score is further from 0: a wild weight stays a number
@@ -35,11 +37,10 @@ def score_pool(request: Request, pool: Pool) -> tuple[Pool, tuple[str, ...]]:
     default."""
     known = pairs_of(request, pool)
     p, q = predict(request, len(pool), known)
-    pool = Pool(pool.table, pool.sources, p=p, q=q, pairs=known)
+    pool = Pool(pool.table, pool.sources, pool.rows, p=p, q=q, pairs=known)
     features, lost = weighted_features(request, pool)
-    words = words_of(request, pool.table)
-    multiplier = multiplier_of(request, words, len(pool))
-    pool = replace(pool, features=features, words=words, multiplier=multiplier)
+    words, multiplier, about = weigh(request, pool.table, pool.rows)
+    pool = replace(pool, features=features, words=words, multiplier=multiplier, about=about)
     pool = replace(pool, score=total(request, pool))
     try:
         best = heavy_rows(request, pool)
@@ -132,8 +133,6 @@ def signals_in(request: Request, pool: Pool) -> dict[str, float]:
 
 def total(request: Request, pool: Pool) -> F32:
     """Phi x factors + adjustments - price [n], finite."""
-    from apps.pipeline.ranking import blend
-
     score, columns = np.empty(len(pool), "f4"), stacked([*pool.features.values()], len(pool))
     factors = NO_FACTORS if pool.multiplier is None else pool.multiplier
     weights, price = weights_of(request, pool), price_of(request, pool)

@@ -1,4 +1,4 @@
-"""The compiled walk of boosted trees. Import only where it runs (numba).
+"""The compiled walk of boosted trees. Named where it is used by Passes.
 
 Trees are complete, of one depth: the node after k is 2k + 1 for a value at most its threshold, 2k + 2 above.
 All candidates are asked the same question at once: without branches, that is several times faster than one

@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import I64, Pool, Request
+from apps.pipeline.passes import Passes
 from apps.pipeline.reranking.order import Order
 from apps.pipeline.rules import U64
 from apps.pipeline.table import Table
+
+greedy = Passes("reranking.greedy")
 
 HEAD = 120
 NO_LABELS = np.zeros(0, "u1")
@@ -27,8 +30,6 @@ def diversify(request: Request, pool: Pool, order: Order) -> Order:
     head, rest = order.positions[:HEAD], order.positions[HEAD:]
     if share == 0.0 or len(head) < 2:
         return order
-    from apps.pipeline.reranking import greedy
-
     chosen = np.empty(len(head), "i8")
     steps = min(len(head), request.limit + request.reserve)
     sets, labels = _attributes(pool.table, head)

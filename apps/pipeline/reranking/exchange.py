@@ -1,5 +1,5 @@
-"""The compiled loop that exchanges places of a list for entries from below it. Import only where it runs
-(numba)."""
+"""The compiled loop that exchanges places of a list for entries from below it. Named where it is used by
+Passes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """The compiled loop of diversity: chooses one by one, keeping each one's likeness to the nearest already
-chosen. Import only where it runs (numba)."""
+chosen. Named where it is used by Passes."""
 
 from __future__ import annotations
 

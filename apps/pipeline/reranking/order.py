@@ -14,6 +14,9 @@ import numpy.typing as npt
 from numpy.random.bit_generator import ISeedSequence
 
 from apps.pipeline.contracts import F32, I64, Pool, Request
+from apps.pipeline.passes import Passes
+
+exchange = Passes("reranking.exchange")
 
 NO_PLACES: I64 = np.zeros(0, "i8")
 
@@ -82,8 +85,6 @@ def exchanged(
     at such a place keeps it with probability `stays`, each from below comes to a given one with `comes`, and
     to none with `stays_below`.
     """
-    from apps.pipeline.reranking import exchange
-
     positions, propensity = np.empty(len(order), "i8"), np.empty(len(order), "f4")
     exchange.exchange(
         order.positions,

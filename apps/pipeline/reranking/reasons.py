@@ -15,9 +15,12 @@ from apps.pipeline.contracts import F32, I64, Request
 from apps.pipeline.features import pairs, registry
 from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters.eligibility import market_of
+from apps.pipeline.passes import Passes
 from apps.pipeline.rules import U64
 from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import partner_masks
+
+telling = Passes("reranking.telling")
 
 Reason = tuple[str, str]
 Reasons = tuple[Reason, ...]
@@ -83,12 +86,10 @@ class Said(dict[int, Reasons]):
         return reasons
 
     def _spelled(self, number: int) -> Iterator[Reason]:
-        from apps.pipeline.reranking.telling import ARGUMENTS, BITS
-
         while number:
-            place, argument = divmod(number & ((1 << BITS) - 1), ARGUMENTS)
+            place, argument = divmod(number & ((1 << telling.BITS) - 1), telling.ARGUMENTS)
             yield self.codes[place - 1], self._word(self.codes[place - 1], argument)
-            number >>= BITS
+            number >>= telling.BITS
 
     def _word(self, code: str, argument: int) -> str:
         if code in WORDS:
@@ -104,8 +105,6 @@ def _said_in(kind: str, vocabulary: tuple[tuple[str, tuple[str, ...]], ...]) -> 
 
 
 def _tell_members(request: Request, table: Table, rows: I64, told: I64) -> None:
-    from apps.pipeline.reranking import telling
-
     telling.tell_members(
         told,
         rows,
@@ -121,8 +120,6 @@ def _tell_members(request: Request, table: Table, rows: I64, told: I64) -> None:
 
 
 def _tell_places(request: Request, table: Table, rows: I64, told: I64) -> None:
-    from apps.pipeline.reranking import telling
-
     telling.tell_places(
         told,
         rows,

@@ -1,4 +1,4 @@
-"""The compiled loops that find what may be said of each candidate. Import only where they run (numba).
+"""The compiled loops that find what may be said of each candidate. Named where they are used by Passes.
 
 A reason is a number of BITS bits: ARGUMENTS times one more than its place in reasons.IN_ORDER, plus
 its argument (a bit, a count, a place in reasons.DISTANCES, or 0). Taste comes after the last. What is said of
@@ -12,7 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from apps.pipeline import sets_loop
 from apps.pipeline.compiled import columns, compiled, part
+from apps.pipeline.sets_loop import place_in
 
 BITS = 21
 ARGUMENTS = 1 << 17
@@ -35,8 +37,8 @@ def lowest(bits: int) -> int:
 @part
 def count_of(number: int, numbers: Any, counts: Any, least: int) -> int:
     """The count of a number, by sorted numbers; NONE below `least`."""
-    at = np.searchsorted(numbers, number)
-    if at == len(numbers) or numbers[at] != number or counts[at] < least:
+    at = place_in(numbers, number)
+    if at < 0 or counts[at] < least:
         return NONE
     return min(int(counts[at]), ARGUMENTS - 1)
 
@@ -74,6 +76,7 @@ def fits(taste: Any, looks: Any, row: int) -> bool:
 @compiled(
     *columns("=i8", "i8", "u8", "i4", "f4"), "int64", "int64", "int64", "int64", *columns("f4", "f4:2"),
     *columns("i4", "i2", "i2", "i2", "i4", "u8", "u8", "u8", "u8", "f4:2"),
+    uses=[sets_loop],
 )  # fmt: skip
 def tell_members(
     told: Any, rows: Any, wanted: Any, mutual: Any, counts: Any, since: int, home: int, x: int, y: int,
@@ -106,6 +109,7 @@ def tell_members(
 @compiled(
     *columns("=i8", "i8"), "int64", *columns("i4", "f4"), "int64", "int64", "int64", *columns("f4", "f4:2"),
     *columns("i4", "i2", "i2", "i2", "u1", "f4", "f4:2"),
+    uses=[sets_loop],
 )  # fmt: skip
 def tell_places(
     told: Any, rows: Any, categories: int, saved: Any, counts: Any, home: int, x: int, y: int, distances: Any,

@@ -20,11 +20,14 @@ from apps.pipeline.contracts import F32, I32, I64, NOBODY, Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.features.tower import embed
 from apps.pipeline.filters import eligibility
+from apps.pipeline.passes import Passes
 from apps.pipeline.retrieval.fit import Fit, fit_of
 from apps.pipeline.retrieval.prices import priced_candidates, priced_newcomers
 from apps.pipeline.retrieval.search import NO_FIT, Best, search_market, search_table
 from apps.pipeline.snapshot import SurfaceData
 from apps.pipeline.table import OnUse, Table, empty_table
+
+look_up = Passes("retrieval.look_up")
 
 
 @dataclass(frozen=True)
@@ -68,10 +71,15 @@ class Eligible:
         new = self.newcomers.pick(positions[split:] - len(self.rows))
         return Table(known.kind, OnUse(known.columns, lambda name: np.concatenate([known[name], new[name]])))
 
+    def rows_at(self, positions: npt.NDArray[np.integer[Any]]) -> I32:
+        """The row of the snapshot at each of these positions; -1: one of the newcomers."""
+        rows = np.full(len(positions), -1, "i4")
+        known = positions < len(self.rows)
+        rows[known] = self.rows[positions[known]]
+        return rows
+
     def find(self, numbers: npt.NDArray[np.integer[Any]]) -> I64:
         """Position of each of `numbers`; -1 for those who are not eligible."""
-        from apps.pipeline.retrieval import look_up
-
         asked, positions = np.asarray(numbers, "i8"), np.empty(len(numbers), "i8")
         look_up.find(asked, self.data.row_of, self.rows, self.newcomers["number"], positions)
         return positions
@@ -84,8 +92,6 @@ class Eligible:
     def heaviest(self, numbers: I32, weights: F32, most: int, *, without: I32 = NOBODY) -> I64:
         """Positions of at most this many of `numbers` who are eligible, and none of `without`: the heaviest
         first, of equals the lower number. `weights` are finite."""
-        from apps.pipeline.retrieval import look_up
-
         room = (1, min(2 * max(most, 0), len(numbers)))
         ranks, best = np.empty(room, "u8"), np.empty(room, "i4")
         of_eligible = self.data.row_of, self.rows, self.newcomers["number"]

@@ -1,4 +1,4 @@
-"""The compiled loops that look numbers up among the eligible. Import only where they run (numba).
+"""The compiled loops that look numbers up among the eligible. Named where they are used by Passes.
 
 Whoever stands in row r of the candidates is at the position of r in `rows` (ascending); after all of these
 come `newcomers` (ascending numbers). `row_of`: the candidate row of a number, -1 for none.
@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from apps.pipeline import graph_loop
+from apps.pipeline import sets_loop
 from apps.pipeline.compiled import columns, compiled, part
-from apps.pipeline.graph_loop import place_in
 from apps.pipeline.retrieval import scan
 from apps.pipeline.retrieval.scan import cut, ordered, rank
+from apps.pipeline.sets_loop import place_in
 
 ELIGIBLE = columns("i4", "i4", "i4")  # row_of, rows, newcomers
 
@@ -30,7 +30,7 @@ def position_of(number: int, row_of: Any, rows: Any, newcomers: Any) -> int:
     return len(rows) + at if at >= 0 else -1
 
 
-@compiled(*columns("i8"), *ELIGIBLE, *columns("=i8"), uses=[graph_loop])
+@compiled(*columns("i8"), *ELIGIBLE, *columns("=i8"), uses=[sets_loop])
 def find(numbers: Any, row_of: Any, rows: Any, newcomers: Any, positions: Any) -> None:
     """Writes the position of each of `numbers`; -1: not eligible."""
     for i in range(len(numbers)):
@@ -39,7 +39,7 @@ def find(numbers: Any, row_of: Any, rows: Any, newcomers: Any, positions: Any) -
 
 @compiled(
     *columns("i4", "f4", "i4"), *ELIGIBLE, "int64", *columns("=u8:2", "=i4:2"),
-    returns="int64", uses=[graph_loop, scan],
+    returns="int64", uses=[sets_loop, scan],
 )  # fmt: skip
 def find_heaviest(
     numbers: Any, weights: Any, without: Any, row_of: Any, rows: Any, newcomers: Any,

@@ -16,8 +16,9 @@ from apps.pipeline.contracts import F32, F64, I32, I64, Mask, Request
 from apps.pipeline.features.calendar import day_of
 from apps.pipeline.features.finite import finite
 from apps.pipeline.features.registry import NEWCOMER_DAYS
-from apps.pipeline.filters.eligibility import positions_in, rows_of
+from apps.pipeline.filters.eligibility import rows_of
 from apps.pipeline.rules import ONE, WORD, Live, RuleSpec
+from apps.pipeline.sets import positions_in
 from apps.pipeline.table import Table
 
 MOST_BYTES = 2**25  # of columns as long as a snapshot: viewers differ in which targets are live for them
@@ -76,7 +77,7 @@ def _specs(request: Request, moving: Live | None) -> Sequence[RuleSpec]:
 def _moving(request: Request) -> Live | None:
     """[rules] the floors and share targets that are live for this viewer and move a price now; None: none."""
     pacing, live = request.pacing, request.rules
-    if pacing is None or live is None or not (live.counts["floor"] or live.counts["share_target"]):
+    if pacing is None or live is None or not (live.have("floor") or live.have("share_target")):
         return None
     moving = live.live & pacing.moving(live.rules)
     return moving if moving.any() else None

@@ -11,8 +11,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from apps.pipeline.contracts import U32, Pool, Request
+from apps.pipeline.passes import Passes
 from apps.pipeline.retrieval.eligible import Eligible, Source
 from apps.pipeline.trace import Trace
+
+look_up = Passes("retrieval.look_up")
 
 BY_RULES = "pinned"  # the source of those whom rules pin: no width narrows it
 
@@ -50,7 +53,8 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
     them."""
     bits = np.zeros(len(eligible), "u4")
     if request.only is not None:
-        return Pool(eligible.pick(np.arange(len(eligible))), bits)
+        everybody = np.arange(len(eligible))
+        return Pool(eligible.pick(everybody), bits, eligible.rows_at(everybody))
     quotas = quotas_of(request, sources)
     for i, source in enumerate(sources):
         quota = quotas[source.name]
@@ -58,15 +62,13 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
             _ask(request, eligible, source, quota, 1 << i, bits, trace)
     (found,) = bits.nonzero()
     trace.add("merge", len(bits), len(found))
-    return Pool(eligible.pick(found), bits[found])
+    return Pool(eligible.pick(found), bits[found], eligible.rows_at(found))
 
 
 def _ask(
     request: Request, eligible: Eligible, source: Source, quota: int, bit: int, bits: U32, trace: Trace
 ) -> None:
     """Sets the source's bit for those whom it proposes."""
-    from apps.pipeline.retrieval import look_up
-
     try:
         positions = np.ascontiguousarray(source.propose(request, eligible, quota), "i8")[:quota]
         if not look_up.mark(positions, bit, bits):

@@ -1,5 +1,5 @@
-"""The compiled passes of retrieval: who is eligible, and the best of them by three keys. Import only where
-they run (numba).
+"""The compiled passes of retrieval: who is eligible, and the best of them by three keys. Named where they
+are used by Passes.
 
 Over the rows start..stop a pass skips blocks that hold nobody, judges the rest and writes the eligible rows
 in order into `rows`. For each key h it gives every one of them a rank: higher for a higher key, and of equal

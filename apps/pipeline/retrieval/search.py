@@ -19,10 +19,13 @@ from apps.pipeline.features.calendar import day_of
 from apps.pipeline.features.registry import NEWCOMER_DAYS
 from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.eligibility import JUDGED, U8, market_of
+from apps.pipeline.passes import Passes
 from apps.pipeline.retrieval.fit import NO_VECTOR, Fit
 from apps.pipeline.retrieval.prices import priced_candidates
 from apps.pipeline.rules import U64
 from apps.pipeline.table import Table
+
+scan = Passes("retrieval.scan")
 
 # What the best are sought by, in the order of the compiled passes.
 KEYS: Mapping[str, tuple[str, ...]] = {
@@ -79,8 +82,6 @@ def _search(
     request: Request, table: Table, start: int, stop: int, marks: U8, blocks: npt.NDArray[np.int32],
     fit: Fit, wanted: Mapping[str, int],
 ) -> Found:  # fmt: skip
-    from apps.pipeline.retrieval import scan
-
     names, n = KEYS[table.kind], stop - start
     most = [min(max(wanted.get(name, 0), 0), n) for name in names]
     rows, kept = np.empty(n, "i4"), np.empty(len(names), "i4")

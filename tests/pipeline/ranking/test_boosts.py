@@ -184,6 +184,27 @@ def test_rules_of_the_last_bit_and_of_a_second_word_count():
     assert found == {CLIMBER: 1.0, PLAYER: 1.5, BOTH: 1.5, NEITHER: 1.0}
 
 
+def test_the_same_rules_begin_end_and_are_switched_off_in_any_order():
+    from apps.pipeline.rules import SurfaceRules, live_rules
+
+    early, late = spec("early", factor=2.0), spec("late", "cap", daily=3)
+    early, late = replace(early, starts_at=10.0, ends_at=30.0), replace(late, starts_at=20.0, ends_at=40.0)
+    rules = SurfaceRules((early, late))
+
+    def keys(now: float, dead: str = "", **of) -> list[str]:
+        found = live_rules(rules, met=np.zeros(0, "u8"), now=now, dead=frozenset([dead]), **of)
+        assert found.have("rules") == bool(found.specs)
+        assert found.have("multiply") == (early in found.specs)
+        return [one.key for one in found.specs]
+
+    assert [keys(now) for now in (9.9, 10.0, 20.0, 30.0, 40.0)] == [
+        [], ["early"], ["early", "late"], ["late"], [],
+    ]  # fmt: skip
+    assert [keys(now) for now in (25.0, 15.0, 35.0, 5.0)] == [["early", "late"], ["early"], ["late"], []]
+    assert (keys(25.0, "early"), keys(25.0, "late"), keys(25.0)) == (["late"], ["early"], ["early", "late"])
+    assert (keys(25.0, only_caps=True), keys(25.0, "late", only_caps=True)) == (["late"], [])
+
+
 def test_a_rule_that_names_no_condition_of_the_surface_is_refused():
     from apps.pipeline.rules import SurfaceRules
 
@@ -201,8 +222,13 @@ def test_the_trace_counts_whom_each_rule_is_about_and_who_is_shown():
     slate = run(request_for(MARKET, VIEWER, rules=rules, limit=2))
     assert slate.numbers.tolist()[:2] == [BOTH, NEITHER]
     stage = next(stage for stage in slate.trace.as_json() if stage["stage"] == "rules")
-    met = zip(*(stage["rules"][column] for column in ("keys", "pool", "shown")), strict=True)
-    assert set(met) == {("climbers", 2, 1), ("players", 2, 1), ("pin", 1, 1)}
+    about, shown = (stage["rules"][column] for column in ("pool", "shown"))
+    keys = [spec.key for spec in rules.rules.in_order]
+    assert set(zip(keys, about, shown, strict=True)) == {
+        ("climbers", 2, 1),
+        ("players", 2, 1),
+        ("pin", 1, 1),
+    }
 
 
 def test_the_waterfall_names_each_multiplier_and_adds_up():

@@ -1,5 +1,7 @@
 """The tightest cap applies to each candidate."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from apps.pipeline.params import PipelineParams
@@ -50,6 +52,22 @@ def test_numbers_nobody_knows_meet_no_condition():
 def test_words_by_number_are_words_by_row():
     request = request_for(MARKET, 1, rules=live(MARKET, spec("climbers", "cap", candidates=0, daily=5)))
     assert same(words_of(request, TABLE), words_of_numbers(request, TABLE["number"]))
+
+
+def test_of_whom_the_overlay_knows_better_the_masks_are_not_believed():
+    changed = member_table([{"number": 3, "interests": CLIMBING}])
+    rules = live(MARKET, spec("climbers", "cap", candidates=0, daily=5))
+    request = request_for(MARKET, 1, rules=rules, newcomers=changed, stale=np.array([3], "i4"))
+    assert caps_of(request, words_of(request, changed), np.arange(1)).tolist() == [[5, 0]]
+
+
+def test_words_of_who_joined_a_market_that_was_empty():
+    new = member_table([{"number": 70, "interests": CLIMBING}])
+    rules = live(MARKET, spec("climbers", "cap", candidates=0, daily=5))
+    assert rules.masks is not None
+    rules.masks = replace(rules.masks, candidates=rules.masks.candidates[:0])
+    request = request_for(MARKET, 1, rules=rules, newcomers=new)
+    assert caps_of(request, words_of(request, new), np.arange(1)).tolist() == [[5, 0]]
 
 
 def test_in_a_list_each_has_their_own_cap_whatever_the_order():

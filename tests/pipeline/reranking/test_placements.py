@@ -192,3 +192,65 @@ def test_one_bury_is_kept_whenever_others_can_fill_the_list(climbers, share, lim
     there = len(climbers & set(numbers[:limit]))
     others = N - len(climbers)
     assert there <= max(share * limit + 1e-6, limit - others)
+
+
+def plainly(rules, climbers, players, n, places):
+    """The numbers as written: the whole list is laid out anew after every rule that changed it."""
+    everybody, line = range(2, n + 2), list(range(2, n + 2))
+    at: dict[int, int] = {}
+    out: set[int] = set()
+
+    def meets(rule, number):
+        return rule.candidates < 0 or number in (climbers, players)[rule.candidates]
+
+    def laid_out():
+        rest = [one for one in everybody if one not in at.values()]
+        rest = [one for one in rest if one not in out] + [one for one in rest if one in out]
+        return [at[i] if i in at else rest.pop(0) for i in range(places)] + rest
+
+    rules = sorted(rules, key=lambda rule: (rule.priority, rule.key))
+    for rule in (rule for rule in rules if rule.kind == "pin"):
+        place = max(rule.position, 1) - 1
+        for number in rule.pins:
+            while place < places and place in at:
+                place += 1
+            if place < places and number in everybody and number not in at.values():
+                at[place] = number
+    line = laid_out()
+    for rule in (rule for rule in rules if rule.kind != "pin"):
+        if rule.share >= 0 and rule.kind == "boost":
+            wanted, there = int(np.ceil(rule.share * places - 1e-9)), 0
+            for i in range(places):
+                if meets(rule, line[i]) and there < wanted:
+                    at[i] = line[i]
+                    there += 1
+            below = [x for x in line[places:] if meets(rule, x) and x not in at.values() and x not in out]
+            free = [i for i in range(places) if i not in at]
+            missing = max(min(wanted - there, len(free), len(below)), 0)
+            for k in range(missing):
+                at[free[int((k + 0.5) * len(free) / missing)]] = below[k]
+            line = laid_out()
+        elif rule.share >= 0:
+            most = int(np.floor(rule.share * places + 1e-9))
+            there = sum(meets(rule, number) for number in at.values())
+            for number in everybody:
+                if meets(rule, number) and number not in at.values() and number not in out:
+                    out |= {number} if there >= most else set()
+                    there += 1
+            line = laid_out()
+        for i in (slot - 1 for slot in rule.slots if 1 <= slot <= places and slot - 1 not in at):
+            may = [x for x in line[i + 1 :] if meets(rule, x) and x not in at.values() and x not in out]
+            if meets(rule, line[i]) or may:
+                at[i] = line[i] if meets(rule, line[i]) else may[0]
+                line = laid_out()
+    return line
+
+
+@given(
+    st.lists(one_rule, max_size=6, unique_by=lambda r: r.key), who, who, st.integers(0, N), st.integers(0, 20)
+)
+@settings(max_examples=300, deadline=None)
+def test_places_are_given_as_the_rules_are_written(rules, climbers, players, n, limit):
+    numbers, _ = placed(*rules, climbers=climbers, players=players, n=n, limit=limit)
+    places = min(limit, n)
+    assert numbers == (plainly(rules, climbers, players, n, places) if places else [*range(2, n + 2)])

@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.pipeline.filters.eligibility import positions_in, rows_of
+from apps.pipeline.filters.eligibility import rows_of
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.look_up import mark
 from apps.pipeline.retrieval.top import best
+from apps.pipeline.sets import positions_in
 from tests.pipeline.markets import member_table, random_members, request_for, snapshot_of
 
 SNAPSHOT = snapshot_of(random_members(300, 2, birth_date=19900101))

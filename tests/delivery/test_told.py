@@ -1,0 +1,35 @@
+"""Of all who are gone or changed a delivery keeps those who matter to its list, whoever was asked before."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from apps.delivery.told import told_by
+from apps.pipeline.contracts import Request
+from tests.pipeline.markets import random_members, request_for, snapshot_of
+
+SNAPSHOTS = [snapshot_of(random_members(300, seed)) for seed in (1, 2)]
+
+
+def those_who_matter(request: Request, numbers: np.ndarray) -> list[int]:
+    """As it is meant: of the viewer's market, or connected with the viewer."""
+    market, table = request.viewer.row["market"][0], request.data.candidates
+    here = set(table["number"][table["market"] == market].tolist())
+    near = set(request.snapshot.connections.neighbours(request.viewer.number).tolist())
+    return [number for number in numbers.tolist() if number in here | near]
+
+
+def test_who_is_gone_or_stale_is_told_by_market_whatever_was_asked_before():
+    draw, asked = np.random.default_rng(3), 0
+    sets = [np.sort(draw.choice(300, size, replace=False) + 1).astype("i4") for size in (90, 60, 120, 5)]
+    for turn in range(60):
+        snapshot = SNAPSHOTS[turn // 7 % 2]
+        viewers = snapshot.surfaces["dating"].viewers
+        at_home = viewers["number"][viewers["market"] >= 0]
+        gone, stale = sets[turn // 5 % 4], sets[(turn // 5 + 1) % 4]
+        request = replace(request_for(snapshot, int(draw.choice(at_home))), gone=gone, stale=stale)
+        told = told_by(request, np.zeros(0, "i4"))
+        assert told.gone.tolist() == those_who_matter(request, request.gone)
+        assert told.stale.tolist() == those_who_matter(request, stale)
+        asked += len(told.gone) + len(told.stale)
+    assert asked > 1000, "hardly anybody mattered: the test shows nothing"

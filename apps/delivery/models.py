@@ -68,6 +68,8 @@ class PacingPrices(models.Model):
     floors = models.BinaryField(default=bytes)  # apps.delivery.prices.FLOOR, by rule and number
     newcomers = models.BinaryField(default=bytes, db_default=b"")  # apps.delivery.prices.SHOWN, by number
     spread = models.FloatField(default=0.0)  # of scores within a list, in Phi's units
+    recent = models.FloatField(default=0.0, db_default=0.0)  # apps.delivery.pacing.Traffic
+    usual = models.FloatField(default=0.0, db_default=0.0)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

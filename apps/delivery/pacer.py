@@ -7,6 +7,7 @@ minute is its key: woken twice, it is done once. How each rule moves is apps.del
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +17,16 @@ from django.db import connection, transaction
 from apps.common import clock
 from apps.common.copy_out import columns_of
 from apps.delivery.models import PacingPrices
-from apps.delivery.pacing import SHARE_MINUTES, Shown, next_shown, next_step, smoothed_spread
+from apps.delivery.pacing import (
+    DAY_MINUTES,
+    FLOOR_MINUTES,
+    SHARE_MINUTES,
+    Shown,
+    Traffic,
+    next_shown,
+    next_step,
+    smoothed_spread,
+)
 from apps.delivery.rules import dead_rules
 from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters.eligibility import rows_of
@@ -35,6 +45,13 @@ PACED = ("floor", "share_target")
 _SHOWN = """
 SELECT viewer, candidate FROM interactions_delivery, unnest(candidates) AS candidate
 WHERE surface = %(surface)s AND served_at >= %(since)s AND served_at < %(until)s AND candidate > 0
+"""
+_TRAFFIC = """
+SELECT coalesce(sum(cardinality(candidates)) FILTER (WHERE served_at >= %(recent)s), 0)::float8,
+    coalesce(sum(cardinality(candidates)), 0)::float8,
+    coalesce(extract(epoch FROM %(until)s - min(served_at)) / 60, 0)::float8
+FROM interactions_delivery
+WHERE surface = %(surface)s AND served_at >= %(since)s AND served_at < %(until)s
 """
 _SPREAD = """
 SELECT coalesce(avg(deviation), 0)::float8 FROM (
@@ -99,10 +116,10 @@ def _pace_surface(
         before = PacingPrices.objects.filter(surface=surface).first()
         if before is not None and before.slot >= slot:
             return 0
-        since = until - timedelta(minutes=SHARE_MINUTES)
-        if before is not None:
-            since = max(before.measured_until, since)
+        since, traffic = _known(surface, before, until)
         shown = _shown(surface, data, since, until)
+        traffic = traffic.after(shown.minutes, len(shown.number))
+        shown = replace(shown, busyness=traffic.busyness)
         spread = smoothed_spread(
             before.spread if before is not None else 0.0, _spread(surface, since, until), shown.minutes
         )
@@ -122,8 +139,30 @@ def _pace_surface(
             floors=floors,
             newcomers=newcomers,
             spread=spread,
+            recent=traffic.recent,
+            usual=traffic.usual,
         )
     return 1
+
+
+def _known(surface: str, before: PacingPrices | None, until: datetime) -> tuple[datetime, Traffic]:
+    """From when on to measure, and the traffic up to then: of the last step, when that is not long ago."""
+    since = until - timedelta(minutes=SHARE_MINUTES)
+    if before is not None and before.usual and before.measured_until >= since:
+        return before.measured_until, Traffic(before.recent, before.usual)
+    since = since if before is None else max(before.measured_until, since)
+    return since, _traffic(surface, since)
+
+
+def _traffic(surface: str, until: datetime) -> Traffic:
+    """Of the day before `until`; of a surface that is younger than a day, as if it had gone on like that."""
+    given: dict[str, Any] = {"surface": surface, "until": until}
+    given |= {"recent": until - timedelta(minutes=FLOOR_MINUTES), "since": until - timedelta(days=1)}
+    with connection.cursor() as cursor:
+        cursor.execute(_TRAFFIC, given)
+        recent, usual, age = cursor.fetchone()
+    known = (max(min(age, over), 1.0) / over for over in (FLOOR_MINUTES, DAY_MINUTES))
+    return Traffic(*(places / part for places, part in zip((recent, usual), known, strict=True)))
 
 
 def _shown(surface: str, data: SurfaceData, since: datetime, until: datetime) -> Shown:

@@ -1,13 +1,14 @@
 """The next step of every floor and share target, from the step before and what was shown since; pure.
 
-A share target is held as one number for all who meet it, a floor by each candidate. Numbers are smoothed:
-shares over 10 minutes, rates over 2 hours. Corrections are in spreads of scores, and bounded.
+A share target is held as one number for all who meet it, a floor by each candidate. A floor is a number a
+day, and each minute owes as much of it as it has of a day's places: a quiet night owes little. Numbers are
+smoothed: shares over 10 minutes, rates over 2 hours. Corrections are in spreads of scores, and bounded.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,34 @@ Rows = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
+class Traffic:
+    """Places that were given on the surface, fading: over FLOOR_MINUTES, and over a day."""
+
+    recent: float
+    usual: float
+
+    def after(self, minutes: float, places: int) -> Traffic:
+        kept, kept_of_day = (float(np.exp(-minutes / over)) for over in (FLOOR_MINUTES, DAY_MINUTES))
+        return Traffic(kept * self.recent + places, kept_of_day * self.usual + places)
+
+    @property
+    def busyness(self) -> float:
+        """Places a minute now, of those of an average minute of the day; 1.0 while nothing is known."""
+        return (self.recent / FLOOR_MINUTES) / (self.usual / DAY_MINUTES) if self.usual else 1.0
+
+
+@dataclass(frozen=True)
 class Shown:
-    """Places that were given since the last step: numbers, and rows of the snapshot (-1: it lacks them)."""
+    """Places that were given since the last step: numbers, and rows of the snapshot (-1: it lacks them).
+
+    `busyness`: of the surface by now, see Traffic.
+    """
 
     minutes: float
     number: Rows
     candidate: Rows
     viewer: Rows
+    busyness: float = 1.0
 
 
 def smoothed_spread(known: float, now: float, minutes: float) -> float:
@@ -88,7 +110,7 @@ def next_step(
             members = np.sort(numbers[_meets(masks.candidates, spec.candidates, np.arange(len(numbers)))])
             after = _carried(records[records["rule"] == place], members)
             given = shown.number[theirs]
-            said[spec.key] = next_floor(spec, mine, after, given, shown.minutes, spread)
+            said[spec.key] = next_floor(spec, mine, after, replace(shown, number=given), spread)
             after["rule"] = floors.index(spec.key)
             kept.append(after)
     return said, np.concatenate(kept).tobytes()
@@ -112,26 +134,26 @@ def next_share(
     }
 
 
-def next_floor(
-    spec: RuleSpec, known: Mapping[str, Any], after: Rows, given: Rows, minutes: float, spread: float
-) -> Said:
-    """Moves the records `after` of the floor's candidates in place. `given`: numbers, once per place."""
+def next_floor(spec: RuleSpec, known: Mapping[str, Any], after: Rows, shown: Shown, spread: float) -> Said:
+    """Moves the records `after` of the floor's candidates in place. `shown`: to whom the floor is for."""
+    given, minutes = shown.number, shown.minutes
     total = float(np.exp(-minutes / SHARE_MINUTES)) * known.get("total", 0.0) + len(given)
     theirs = np.searchsorted(after["number"], given[np.isin(given, after["number"])])
     counts = np.bincount(theirs, minlength=len(after))
     after["count"] = after["count"] * np.exp(-minutes / FLOOR_MINUTES) + counts
     rate = after["count"] / FLOOR_MINUTES * DAY_MINUTES
     frozen = bool(total < LEAST_PLACES or not spread)
-    error = shortfall_error(spec.daily, rate)
+    wanted = spec.daily * shown.busyness
+    error = shortfall_error(wanted, rate)
     after["integral"], after["correction"] = step(
         FLOORED, error, after["integral"], after["correction"], frozen
     )
     mean, lift = (float(column.mean()) if len(after) else 0.0 for column in (rate, after["correction"]))
     return {
-        **_common(spec, spec.daily, mean, total, lift, spread, frozen=frozen),
+        **_common(spec, wanted, mean, total, lift, spread, frozen=frozen),
         "bounded": bool((after["correction"] >= FLOORED.high).any()),
         "members": len(after),
-        "below": int((rate < spec.daily * (1 - spec.tolerance)).sum()),
+        "below": int((rate < wanted * (1 - spec.tolerance)).sum()),
     }
 
 

@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -55,6 +56,23 @@ def test_a_minute_is_paced_once_however_often_it_is_woken(paced: Runtime) -> Non
     assert set(row.rules) == {"young", "all"}
     assert row.rules["young"]["actual"] == 0.0
     assert row.rules["all"]["members"] == 6  # adam may be shown, too
+
+
+def test_the_first_step_knows_the_day_before_it_and_the_next_ones_go_on_from_there(paced: Runtime) -> None:
+    delivered, now = Delivery.objects.get(), soon()
+    for hours in range(1, 21):  # 20 lists of 5, the last one an hour ago
+        again = Delivery.objects.get(id=delivered.id)
+        again.id, again.served_at = uuid4(), now - timedelta(hours=hours)
+        again.save(force_insert=True)
+    pace(now)
+    first = PacingPrices.objects.get()
+    assert first.usual == pytest.approx(20 * 5 * 24 / 20 + 5, rel=0.02)
+    assert first.recent == pytest.approx(2 * 5 * 0.92 + 5, rel=0.02)  # two faded for ten minutes
+    pace(now + timedelta(minutes=1))
+    second = PacingPrices.objects.first()
+    assert second is not None
+    assert second.recent == pytest.approx(first.recent, rel=0.02)
+    assert second.rules["all"]["target"] == pytest.approx(100 * (second.recent / 120) / (second.usual / 1440))
 
 
 def test_prices_reach_the_next_list_and_its_row_names_them(paced: Runtime) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from apps.delivery.pacing import next_floor, next_share, next_shown, smoothed_spread
+from apps.delivery.pacing import Shown, Traffic, next_floor, next_share, next_shown, smoothed_spread
 from apps.delivery.prices import FLOOR, SHOWN
 from apps.pipeline.rules import RuleSpec
 
@@ -24,8 +24,9 @@ def a_day(seed: int, lists: float = 20) -> Iterator[tuple[np.ndarray, dict, dict
     floor: dict = {}
     records, spread = np.zeros(30, FLOOR), 0.0
     records["number"] = np.arange(100, 130)
-    for minute in range(1440):
-        n = max(int(lists * (1 + 0.8 * np.sin(2 * np.pi * minute / 1440))), 2)
+    counts = [max(int(lists * (1 + 0.8 * np.sin(2 * np.pi * minute / 1440))), 2) for minute in range(1440)]
+    traffic = Traffic(20.0 * sum(counts[-120:]), 20.0 * sum(counts))
+    for n in counts:
         scores = worth + random.normal(0, 0.08, (n, 600))
         scores[:, SEGMENT] += share.get("correction", 0.0)
         scores[:, NEWCOMERS] += records["correction"] * spread
@@ -33,8 +34,14 @@ def a_day(seed: int, lists: float = 20) -> Iterator[tuple[np.ndarray, dict, dict
         spread = smoothed_spread(spread, float(np.take_along_axis(scores, best, 1).std(1).mean()), 1)
         shown = best.ravel().astype("i4")
         share = next_share(TARGET, share, 1, len(shown), int((shown < 30).sum()), spread)
-        floor = next_floor(FLOOR_OF_NEWCOMERS, floor, records, shown, 1, spread)
+        traffic = traffic.after(1, len(shown))
+        floor = next_floor(FLOOR_OF_NEWCOMERS, floor, records, given(shown, traffic.busyness), spread)
         yield np.bincount(shown, minlength=600), share, floor
+
+
+def given(numbers: np.ndarray, busyness: float = 1.0) -> Shown:
+    nobody = np.zeros(0, "i8")
+    return Shown(1.0, numbers, nobody, nobody, busyness)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -46,8 +53,9 @@ def test_a_day_is_within_tolerance_after_an_hour_and_does_not_swing(seed: int) -
     assert away.mean() <= 0.05
     sides = np.sign(shares - 0.10)[away]
     assert (np.diff(sides) != 0).sum() <= 2  # beyond the tolerance it never goes from side to side
-    daily = hours[:, NEWCOMERS].sum(1) / 30 * 24
-    assert (daily < 24 * 0.75).mean() <= 0.05
+    owed = 24 * hours.sum(1) / places.sum()
+    assert (hours[:, NEWCOMERS].sum(1) / 30 < owed * 0.75).mean() <= 0.05
+    assert places[:, NEWCOMERS].sum(0).min() >= 24 * 0.75  # each of them, over the day
 
 
 def test_without_the_pacer_the_day_misses_its_target() -> None:
@@ -69,10 +77,32 @@ def test_thin_traffic_moves_nothing() -> None:
 def test_who_has_enough_is_not_lifted_and_who_has_too_little_is() -> None:
     records = np.zeros(2, FLOOR)
     records["number"], records["count"] = [7, 8], [1000, 0]
-    said = next_floor(FLOOR_OF_NEWCOMERS, {}, records, np.full(300, 7, "i4"), 1, 0.05)
+    said = next_floor(FLOOR_OF_NEWCOMERS, {}, records, given(np.full(300, 7, "i4")), 0.05)
     assert records["correction"][0] == 0
     assert records["correction"][1] > 0
     assert said["below"] == 1
+
+
+def test_a_quiet_night_owes_little_of_a_floor_and_a_busy_noon_much() -> None:
+    quiet, busy = Traffic(recent=40.0, usual=1440.0), Traffic(recent=240.0, usual=1440.0)
+    records = np.zeros((2, 1), FLOOR)
+    records["number"], records["count"] = 7, 1.5  # 18 a day at this rate, of 24
+    said = [
+        next_floor(FLOOR_OF_NEWCOMERS, {}, record, given(np.full(300, 9, "i4"), traffic.busyness), 0.05)
+        for record, traffic in zip(records, (quiet, busy), strict=True)
+    ]
+    assert [round(one["target"]) for one in said] == [8, 48]
+    assert records["correction"][0] == 0 < records["correction"][1]
+    assert [one["below"] for one in said] == [0, 1]
+
+
+def test_traffic_is_as_usual_until_something_is_known_and_fades() -> None:
+    assert Traffic(0.0, 0.0).busyness == 1.0
+    steady = Traffic(120.0, 1440.0)
+    for _ in range(500):
+        steady = steady.after(1, 1)
+    assert steady.busyness == pytest.approx(1.0, abs=0.01)
+    assert steady.after(240, 0).busyness < 0.2
 
 
 def test_newcomers_are_counted_until_they_are_none_and_nobody_else_is() -> None:

@@ -16,6 +16,7 @@ from apps.console.figures import nice_top, runs, text
 Said = Mapping[str, Any]
 Steps = Sequence[tuple[datetime, Said | None]]
 HOURLY = 12  # steps of five minutes
+FLOOR = "Times a day each is shown at the rate of the hour, on average; the target follows how busy it is"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ def plots(steps: Steps, kind: str) -> tuple[Plot, Plot]:
     names = ("target", "actual", "correction")
     target, actual, moved = ([None if s is None else float(s[name]) for _, s in steps] for name in names)
     top = nice_top(max((v for v in (*target, *actual) if v is not None), default=0.0))
-    what = "Share of all places" if percent else "Times a day each is shown, on average"
+    what = "Share of all places" if percent else FLOOR
     got = Plot(
         "Does it get what it should?",
         f"{what}, every five minutes.",

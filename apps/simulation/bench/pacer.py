@@ -3,11 +3,13 @@ segment and a floor for newcomers.
 
 Lists are made by the pipeline itself, on the market's snapshot, as a dry run: nobody is held or seen. Each
 minute's places go through apps.delivery.pacing, and the prices that it gives are those of the next minute.
-Traffic swings between a fifth and nine fifths of its mean. The first figures are of a day's traffic unpaced.
+Traffic swings between a fifth and nine fifths of its mean, as on the day before, which the pacer knows. The
+first figures are of a day's traffic unpaced.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -19,7 +21,7 @@ import numpy.typing as npt
 
 from apps.common import clock
 from apps.delivery.models import PacingPrices
-from apps.delivery.pacing import Shown, next_step, smoothed_spread
+from apps.delivery.pacing import FLOOR_MINUTES, Shown, Traffic, next_step, smoothed_spread
 from apps.delivery.preparation import Question, find_viewer, prepare, request_of
 from apps.delivery.prices import prices_of
 from apps.delivery.runtime import Runtime, runtime
@@ -159,15 +161,16 @@ def _day(here: Runtime, plan: Plan, groups: Mapping[str, Any]) -> Iterator[Minut
     data, numbers, viewers = world.snapshot.surfaces[SURFACE], _numbers(world), _viewers(world, 2)
     row_of = np.asarray(data.viewer_row_of)
     known: tuple[Mapping[str, Any], bytes] = ({}, b"")
-    spread, pacing = 0.0, dict[str, Pacing]()
+    spread, pacing, traffic = 0.0, dict[str, Pacing](), _day_before(plan)
     for minute in range(DAY):
-        count = max(round(plan.lists * (1 + 0.8 * np.sin(2 * np.pi * minute / DAY))), 1)
+        count = _lists_of(plan, minute)
         moment = replace(world, pacing=pacing)
         lists = [_list(here, moment, next(viewers), minute * 100 + i) for i in range(count)]
         candidates = np.concatenate([shown for _, shown, _ in lists])
         seen_by = np.concatenate([np.full(len(shown), row_of[viewer]) for viewer, shown, _ in lists])
         spread = smoothed_spread(spread, _mean_spread([wide for *_, wide in lists]), 1.0)
-        shown = Shown(1.0, candidates, rows_of(data, candidates), seen_by)
+        traffic = traffic.after(1.0, len(candidates))
+        shown = Shown(1.0, candidates, rows_of(data, candidates), seen_by, traffic.busyness)
         said, floors = next_step(specs, known, shown, masks, numbers, spread)
         known = (said, floors)
         row = PacingPrices(pk=minute + 1, surface=SURFACE, rules=said, floors=floors, spread=spread)
@@ -176,13 +179,26 @@ def _day(here: Runtime, plan: Plan, groups: Mapping[str, Any]) -> Iterator[Minut
         yield Minute(len(candidates), met["segment"], met["newcomers"], said["segment"]["lift"])
 
 
+def _lists_of(plan: Plan, minute: int) -> int:
+    return max(round(plan.lists * (1 + 0.8 * math.sin(2 * math.pi * minute / DAY))), 1)
+
+
+def _day_before(plan: Plan) -> Traffic:
+    """What the pacer counts when it starts: the places of a day, and of its last two hours."""
+    places = [LIMIT * _lists_of(plan, minute) for minute in range(DAY)]
+    return Traffic(recent=sum(places[-int(FLOOR_MINUTES) :]), usual=sum(places))
+
+
 def _mean_spread(spreads: Sequence[float]) -> float:
     known = [one for one in spreads if one]
     return float(np.mean(known)) if known else 0.0
 
 
 def figures(minutes: Sequence[Minute], plan: Plan, floor: int, newcomers: int) -> dict[str, Any]:
-    """Rolling hours from the end of the first on. An oscillation would cross the tolerance to and fro."""
+    """Rolling hours from the end of the first on. An oscillation would cross the tolerance to and fro.
+
+    An hour owes as much of the floor as it has of a day's places; `evenly`: as if each owed the same.
+    """
     places, segment, new = (
         np.cumsum([0, *(getattr(one, name) for one in minutes)])
         for name in ("places", "segment", "newcomers")
@@ -200,10 +216,8 @@ def figures(minutes: Sequence[Minute], plan: Plan, floor: int, newcomers: int) -
         "share_highest": round(float(shares.max()), 4),
         "crossings_beyond_tolerance": int((np.diff(np.sign((shares - plan.share)[away])) != 0).sum()),
         "correction_spread": round(float(lifts.std()), 4),  # in spreads of scores
-        "floor_within": round(float((rates >= (1 - FLOOR_TOLERANCE) * floor).mean()), 4),
-        "floor_within_of_traffic": round(
-            float((rates >= (1 - FLOOR_TOLERANCE) * np.minimum(wanted, floor)).mean()), 4
-        ),
-        "floor_mean": round(float(rates.mean()), 1),
-        "floor_lowest": round(float(rates.min()), 1),
+        "floor_within": round(float((rates >= (1 - FLOOR_TOLERANCE) * wanted).mean()), 4),
+        "floor_within_evenly": round(float((rates >= (1 - FLOOR_TOLERANCE) * floor).mean()), 4),
+        "floor_of_the_day": round(float(new[-1]) / newcomers, 1),
+        "floor_lowest": round(float((rates / wanted).min()), 4),  # of what the hour owed
     }

@@ -71,7 +71,7 @@ def _said(curves: Mapping[str, list[tuple[int, float]]]) -> str:
     sentences = []
     for curve, points in curves.items():
         (first, at_first), (last, at_last) = points[0], points[-1]
-        sentences.append(f"{PANELS[curve][0]}: {at_first:.1f} ms at {first:,}, {at_last:.1f} ms at {last:,}.")
+        sentences.append(f"{PANELS[curve][0]}: {at_first:.2f} ms at {first:,}, {at_last:.2f} ms at {last:,}.")
     return " ".join(sentences)
 
 
@@ -96,7 +96,7 @@ def _panel(curve: str, points: list[tuple[int, float]], workload: Case) -> str:
         said = f"<title>{value:,}: {cost:.2f} ms</title>"
         parts.append(f'<circle class="{kind}" cx="{x:.1f}" cy="{y:.1f}" r="4">{said}</circle>')
         if i in labelled:
-            parts.append(_text(x, y - 10, f"{cost:.1f}", "value"))
+            parts.append(_text(x, y - 10, f"{cost:.2f}", "value"))
     return "".join(parts)
 
 

@@ -301,6 +301,11 @@ def mark_missed(reason: str, *, told_again: bool = False) -> None:
         raise Unavailable("The stores are away. Try again.") from error
 
 
+def marker(client: redis.Redis) -> int:
+    """The generation that the server says it holds; -1 for one that was never built. Raises RedisError."""
+    return int(cast("bytes | None", client.get(MARKER)) or -1)
+
+
 def has_evicted(client: redis.Redis) -> bool:
     """Whether the server has thrown keys away since a rebuild began, or was emptied. Raises RedisError.
 

@@ -19,7 +19,7 @@ from redis.retry import Retry
 from apps.common.breaker import Friend
 from apps.common.resp import Line
 
-SERVE_TIMEOUT_SECONDS = 0.05
+SERVE_TIMEOUT_SECONDS = settings.VALKEY_WAIT_MS / 1000
 REST_SECONDS = 2.0  # after which a request tries a friend who is away; the background does so much sooner
 PROBE_SECONDS = 0.2
 _reached: dict[str, str] = {}

@@ -46,6 +46,11 @@ class Capped:
                 self._over[key] = found
         return found
 
+    def noted(self, number: int) -> npt.NDArray[np.int64]:
+        """[2] the highest cap of a day and of an hour that somebody reached; 0: none."""
+        theirs = self.records[self.records["number"] == number]
+        return np.array([theirs["cap"][theirs["hourly"] == kind].max(initial=0) for kind in (0, 1)], "i8")
+
     def _over_now(self, request: Request) -> I32:
         numbers = np.ascontiguousarray(self.records["number"])
         caps = caps_of(request, self._words_of(request, numbers), np.arange(len(numbers)))
@@ -54,7 +59,7 @@ class Capped:
 
     def _words_of(self, request: Request, numbers: I32) -> U64:
         """[words, records] the conditions each meets: the same for every viewer."""
-        if request.rules is None or not request.rules.counts["cap"]:
+        if request.rules is None or not request.rules.have("cap"):
             return NO_WORDS
         key = (request.snapshot.id, request.rules.rules.digest)
         words = self._words.get(key)

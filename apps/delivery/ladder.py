@@ -16,11 +16,13 @@ import numpy as np
 from apps.common.errors import Problem
 from apps.delivery import truth
 from apps.delivery.answers import base_payload
-from apps.delivery.last_lists import only_those, read_last, slate_of
+from apps.delivery.last_lists import mark_of_caps, only_those, read_last, slate_of
 from apps.delivery.preparation import Prepared, Question, believed_state, rank_pool, request_of
 from apps.delivery.state import I32
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
+from apps.pipeline.ranking.caps import MOST
+from apps.pipeline.rules import DAILY, HOURLY
 from apps.pipeline.run import run
 from apps.pipeline.sets import is_in
 from apps.pipeline.table import empty_table
@@ -130,7 +132,10 @@ def last_list(prepared: Prepared) -> Slate:
     last = read_last(prepared.question.surface, prepared.viewer) if prepared.believed else None
     if last is None:
         return NOBODY
-    slate = slate_of(last, release=prepared.payload["release"], tightest=_tightest(prepared))
+    under = None
+    if NO_SNAPSHOT not in prepared.payload["degraded"]:  # else neither rules nor the market are known
+        under = mark_of_caps(prepared.payload["release"], prepared.params, prepared.rules)
+    slate = slate_of(last, under=under, tightest=_tightest(prepared))
     return only_those(slate, _still(prepared, slate.numbers))
 
 
@@ -157,7 +162,15 @@ def _tightest(prepared: Prepared) -> I32:
     """[2] the tightest cap per day and per hour that anybody may have; 0: nobody has one."""
     assert prepared.world.live is not None
     content = release_for(prepared.world.live, prepared.question.member)[1]
-    params, rules = prepared.params, compiled(content).surface(prepared.question.surface).rules
-    limits = np.vstack([rules.limits, [[params.daily_cap, params.hourly_cap]]])
-    found = [column[column > 0] for column in limits.T]
-    return np.array([column.min() if len(column) else 0 for column in found], "i4")
+    params, surface = prepared.params, compiled(content).surface(prepared.question.surface)
+    markets = surface.by_market.values()
+    limits = (
+        [*surface.rules.book[row], of_params, *(said.get(knob, 0) for said in markets)]
+        for row, of_params, knob in (
+            (DAILY, params.daily_cap, "daily_cap"),
+            (HOURLY, params.hourly_cap, "hourly_cap"),
+        )
+    )
+    return np.array([min((int(cap) for cap in caps if cap > 0), default=0) for caps in limits], "i4").clip(
+        max=MOST
+    )

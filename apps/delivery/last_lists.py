@@ -6,6 +6,7 @@ size and time, and passes the same guard as any other list: who was shown is hel
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import cast
 
@@ -15,19 +16,21 @@ import numpy.typing as npt
 from apps.common.online import last_key
 from apps.common.valkey import ask
 from apps.pipeline.contracts import I32, Slate
+from apps.pipeline.params import PipelineParams
+from apps.pipeline.rules import LiveRules
 from apps.pipeline.trace import Trace
 
 MOST_KEPT = 50
 LAST_SECONDS = 24 * 3600
 KEPT = np.dtype([("number", "<i4"), ("score", "<f4"), ("caps", "<u2", 2)])
-HEAD_BYTES = 4  # the release
+HEAD_BYTES = 4  # under which caps
 
 
 @dataclass(frozen=True)
 class LastList:
-    """What was ranked last: in order, with the caps that each had under `release`; 0: none."""
+    """What was ranked last: in order, with the caps that each had; 0: none. `under`: see mark_of_caps."""
 
-    release: int
+    under: int
     kept: npt.NDArray[np.void]
 
     @property
@@ -35,14 +38,20 @@ class LastList:
         return np.ascontiguousarray(self.kept["number"])
 
 
-def packed(slate: Slate, release: int) -> bytes:
+def mark_of_caps(release: int, params: PipelineParams, rules: LiveRules | None) -> int:
+    """The same while the same caps are live for a viewer, under one release."""
+    live = rules.caps.tobytes() if rules is not None else b""
+    return zlib.crc32(f"{release} {params.daily_cap} {params.hourly_cap} ".encode() + live)
+
+
+def packed(slate: Slate, under: int) -> bytes:
     """The best MOST_KEPT of a slate; nothing when it is empty: an older list is worth more."""
     count = min(len(slate.numbers), MOST_KEPT)
     kept = np.zeros(count, KEPT)
     kept["number"], kept["score"] = slate.numbers[:count], slate.scores[:count]
     if len(slate.caps):
         kept["caps"] = slate.caps[:count]
-    return int(release).to_bytes(HEAD_BYTES, "little") + kept.tobytes() if count else b""
+    return int(under).to_bytes(HEAD_BYTES, "little") + kept.tobytes() if count else b""
 
 
 def read_last(surface: str, viewer: int) -> LastList | None:
@@ -53,14 +62,14 @@ def read_last(surface: str, viewer: int) -> LastList | None:
     return LastList(int.from_bytes(data[:HEAD_BYTES], "little"), np.frombuffer(data[HEAD_BYTES:], KEPT))
 
 
-def slate_of(last: LastList, *, release: int, tightest: I32) -> Slate:
-    """The list as the guard takes it. `tightest` [2]: the tightest caps that anybody has under `release`.
+def slate_of(last: LastList, *, under: int | None, tightest: I32) -> Slate:
+    """The list as the guard takes it. `tightest` [2]: the tightest caps that anybody has now.
 
-    Under another release than then nobody can say, without the pipeline, which caps a candidate has: the
-    tightest hold for all.
+    Under other caps than then nobody can say, without the pipeline, which of them a candidate has: the
+    tightest hold for all. None: nobody can say under which.
     """
     caps = last.kept["caps"].astype("i4")
-    if release != last.release:
+    if under != last.under:
         caps = np.where((caps > 0) & ((tightest == 0) | (caps < tightest)), caps, tightest).astype("i4")
     n, trace = len(last.kept), Trace()
     trace.add("last_list", n, n)

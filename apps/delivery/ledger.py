@@ -35,7 +35,8 @@ _NUMBERS = {
 #   after (s), tag of the delivery, viewer, what the list was made of (empty: it is not logged).
 # Whoever another list of this viewer holds already is left out: two requests at once show nobody twice.
 # A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed the cap.
-# For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it.
+# For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it. Later hours count for
+# both: a request may reach the ledger after one that began in the next hour, or by a faster clock.
 _TEXT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
 if ARGV[9] ~= '' then
@@ -75,7 +76,7 @@ while looked_at < n and #kept < limit do
           buckets[#buckets + 1] = string.sub(packed, at, at + 5)
           if bucket < oldest then oldest = bucket end
           used = used + count
-          if bucket == hour - 1 then latest = count end
+          if bucket >= hour - 1 then latest = latest + count end
         end
       end
       local over_day = daily > 0 and used + current >= daily

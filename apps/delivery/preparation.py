@@ -160,7 +160,7 @@ def prepare(
             killed=killed,
             only_caps=params.random_order,
         )
-    if params.daily_cap or params.hourly_cap or (rules is not None and rules.counts["cap"]):
+    if params.daily_cap or params.hourly_cap or (rules is not None and rules.have("cap")):
         runtime.caps.add(question.surface)
     found = believed_state(world, question, number, params, now)
     if found is None:
@@ -188,7 +188,7 @@ def prepare(
     if killed:  # a replay needs them
         payload["trace"] = [{"stage": "switched_off", "received": 0, "kept": 0, "keys": sorted(killed)}]
     known = Prepared(question, world, now, delivery, number, row, params, payload, state, believed, rules)
-    return _cooled(known, moment) if rules is not None and rules.counts["cooldown"] else known
+    return _cooled(known, moment) if rules is not None and rules.have("cooldown") else known
 
 
 def market_key(prepared: Prepared) -> str:

@@ -10,10 +10,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import redis
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 POLL_SECONDS = 0.25
 BELIEF_SECONDS = 0.15
 BELIEF_WAIT = 0.4
-HEAL_SECONDS = 1.0
+HEAL_SECONDS = 1.0  # between two tries; the first one is left to beat for as long
 SOON = masks.WORTH_FETCHING  # rows times conditions that a poll evaluates itself
 LONGEST_REST = 60.0  # seconds between two tries of a snapshot that is refused
 
@@ -65,8 +65,9 @@ class Runtime:
         self._overlay_lock = threading.Lock()  # of whoever makes the next overlay
         self._stop = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
-        self._live_mark: tuple[Any, ...] | None = None
-        self._healed_at = 0.0
+        self._live_mark: tuple[Any, ...] | None = None  # of the release that serves
+        self._wanted_mark: tuple[Any, ...] | None = None  # as it is in Postgres
+        self._doubted_at = self._healed_at = 0.0
         self._refused = ("", 0, 0.0)  # a snapshot, how often it was refused in a row, when to try it again
         self._said = ""
 
@@ -81,7 +82,7 @@ class Runtime:
         # On a thread of its own: long work of a poll must not let the trust lease lapse.
         self._spawn("belief", lambda: self._keep(self._poll_belief, BELIEF_SECONDS))
         end = time.monotonic() + (patience or 0.0)
-        while self.world.valkey_here and not self.world.belief.trusted and time.monotonic() < end:
+        while time.monotonic() < end and not self._may_answer():
             self._stop.wait(BELIEF_SECONDS)
 
     def stop(self) -> None:
@@ -146,6 +147,7 @@ class Runtime:
         from apps.surfaces.selectors import active_surfaces
 
         mark = live_mark()
+        self._wanted_mark = mark or self._wanted_mark
         if mark is not None and mark != self._live_mark:
             self._go_live(mark, wait)
         self._set(surfaces=active_surfaces())
@@ -156,19 +158,36 @@ class Runtime:
         snapshot, contents = self.world.snapshot, masks.contents_of(found)
 
         def swap() -> None:
-            self._swap(live=found)
-            self._live_mark = mark
+            if self._swap(live=found, is_wanted=lambda: self._wanted_mark == mark):
+                self._live_mark = mark
 
+        self._switch_off(found.killed)
         soon = snapshot is None or masks.work_of(snapshot, *contents) <= SOON
         if wait or soon or (snapshot is not None and masks.find_masks(snapshot, *contents) is not None):
             swap()
         else:
             self._spawn("release", swap)
 
-    def _swap(self, *, live: LiveRow | None = None, snapshot: Snapshot | None = None, **values: Any) -> None:
-        """A new release, or a new snapshot with what belongs to it, together with the masks of the two.
+    def _switch_off(self, killed: frozenset[str]) -> None:
+        """What staff switched off is off at once, under a release that another will follow, too."""
+        with self._lock:
+            live = self.world.live
+            if live is not None and live.killed != killed:
+                self.world = replace(self.world, live=replace(live, killed=killed))
 
-        Masks are made of what was there; when the other one moved meanwhile, they are made again.
+    def _swap(
+        self,
+        *,
+        live: LiveRow | None = None,
+        snapshot: Snapshot | None = None,
+        is_wanted: Callable[[], bool] = lambda: True,
+        **values: Any,
+    ) -> bool:
+        """A new release, or a new snapshot with what belongs to it, together with the masks of the two; False
+        when it is not wanted any more.
+
+        Masks are made of what was there; when the other one moved meanwhile, they are made again. They may
+        take long: what changes meanwhile is in the overlay that comes with a snapshot.
         """
         while True:
             before = self.world
@@ -176,17 +195,36 @@ class Runtime:
             found: masks.Masks = {}
             if new_live is not None and new_snapshot is not None:
                 found = masks.ensure_masks(new_snapshot, *masks.contents_of(new_live))
-            with self._lock:
+            with self._overlay_of(snapshot) as overlay, self._lock:
+                if not is_wanted():
+                    return False
                 moved = (live is None and self.world.live is not before.live) or (
                     snapshot is None and self.world.snapshot is not before.snapshot
                 )
                 if not moved:
-                    changed = {"live": new_live, "snapshot": new_snapshot, "masks": found, **values}
+                    changed = {
+                        "live": new_live,
+                        "snapshot": new_snapshot,
+                        "masks": found,
+                        **overlay,
+                        **values,
+                    }
                     self.world = replace(self.world, **changed)
             if not moved:
                 break
         if new_snapshot is not None:
             masks.remove_old_masks(new_snapshot, found)
+        return True
+
+    @contextmanager
+    def _overlay_of(self, snapshot: Snapshot | None) -> Iterator[dict[str, Overlay]]:
+        """The overlay that a new snapshot comes with, up to now; nobody follows changes until it is there."""
+        if snapshot is None:
+            yield {}
+            return
+        overlay = first_overlay(snapshot)
+        with self._overlay_lock:
+            yield {"overlay": followed(overlay, snapshot)}
 
     def _follow_snapshot(self, wait: bool) -> None:
         active = active_snapshot_id()
@@ -210,7 +248,7 @@ class Runtime:
         except SnapshotRefused as error:
             self._refuse(snapshot_id, error)
             return
-        self._swap(snapshot=snapshot, identifiers=identifiers, overlay=first_overlay(snapshot))
+        self._swap(snapshot=snapshot, identifiers=identifiers)
         log.info("Serving snapshot %s", snapshot_id)
 
     def _refuse(self, snapshot_id: str, error: SnapshotRefused) -> None:
@@ -239,7 +277,7 @@ class Runtime:
         client = polling_client()
         try:
             valkey.probe()
-            marker = int(cast("bytes | None", client.get(online.MARKER)) or -1)
+            marker = online.marker(client)
             evicted = self.world.vouches_for(marker) and online.has_evicted(client)
             self._set(valkey_here=True, capped=read_capped(client, tuple(self.caps)))
             counts.flush(client, time.time())
@@ -254,6 +292,15 @@ class Runtime:
             self._distrust("keys were evicted")
         if self.world.truth_here and not self.world.vouches_for(marker):
             self._heal(wait)
+        else:
+            self._doubted_at = 0.0
+
+    def _may_answer(self) -> bool:
+        """Whether the server that is there is vouched for: a new one is not, though the last one still is."""
+        try:
+            return self.world.vouches_for(online.marker(polling_client()))
+        except redis.RedisError:
+            return True  # no rebuild ends without it: lists do without it, too
 
     def _distrust(self, reason: str) -> None:
         """Here at once, everywhere with the next poll."""
@@ -278,7 +325,10 @@ class Runtime:
     def _heal(self, wait: bool) -> None:
         if wait:
             self._rebuild(wait=True)
-        elif time.monotonic() - self._healed_at > HEAL_SECONDS:
+            return
+        now = time.monotonic()
+        self._doubted_at = self._doubted_at or now
+        if now - max(self._doubted_at, self._healed_at) > HEAL_SECONDS:
             self._spawn("heal", self._rebuild)
 
     def _rebuild(self, *, wait: bool = False) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,7 +25,7 @@ from apps.common.valkey import reached_run_id
 from apps.delivery import ladder, ledger, trips, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
-from apps.delivery.last_lists import only_those, packed
+from apps.delivery.last_lists import mark_of_caps, only_those, packed
 from apps.delivery.latency import WIDEST
 from apps.delivery.ledger import Answered, NotBelieved, Order
 from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare
@@ -34,7 +35,7 @@ from apps.delivery.tally import Tally
 from apps.delivery.world import World
 from apps.interactions.grants import grant_file
 from apps.interactions.served import pack
-from apps.pipeline.contracts import Slate
+from apps.pipeline.contracts import Mask, Slate
 from apps.pipeline.sets import is_in
 from apps.releases.params import release_for
 
@@ -90,7 +91,7 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
         return _empty(world, question, now, viewer=number, degraded=["safety_unavailable"])
     tally.market = market_key(prepared)
     if prepared.state.answered is not None:
-        return replay(prepared, prepared.state.answered)
+        return replay(runtime, prepared, prepared.state.answered)
     if not question.dry_run:
         runtime.saw(number, now)
     if question.came_at is None or question.dry_run or prepared.params.random_order:
@@ -125,7 +126,7 @@ def _without_snapshot(runtime: Runtime, world: World, question: Question, now: f
         try:
             if answered is not None:
                 numbers = np.array(orjson.loads(answered.payload)["candidates"], "i4")
-                return replay(ladder.naming(prepared, numbers), answered)
+                return replay(runtime, ladder.naming(prepared, numbers), answered)
             slate = ladder.last_list(prepared)
             return _deliver(runtime, ladder.naming(prepared, slate.numbers), slate, b"")
         except (redis.RedisError, truth.TruthAway):
@@ -133,7 +134,7 @@ def _without_snapshot(runtime: Runtime, world: World, question: Question, now: f
     return _empty(world, question, now, degraded=[ladder.NO_SNAPSHOT])
 
 
-def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
+def replay(runtime: Runtime, prepared: Prepared, answered: Answered) -> dict[str, Any]:
     """The first answer again, minus anyone since blocked or gone; nothing is reserved."""
     if answered.digest != prepared.question.digest:
         raise Unprocessable(
@@ -141,11 +142,11 @@ def replay(prepared: Prepared, answered: Answered) -> dict[str, Any]:
         )
     payload = orjson.loads(answered.payload)
     numbers = np.array([payload["candidates"][i] for i in answered.kept], "i4")
-    gone = _gone_now(prepared, payload["kind"], numbers)
-    if gone is None:
+    found = _lost_now(runtime, prepared, payload["kind"], numbers)
+    if found is None:
         payload["degraded"] = ["safety_unavailable"]
         return answer_of(prepared.world, payload, [])
-    blocked = _blocked(prepared.state, numbers)
+    gone, blocked = found
     lost = gone | blocked
     _count_drops(prepared.question.surface, gone=int(gone.sum()), blocked=int((blocked & ~gone).sum()))
     kept = [i for i, is_lost in zip(answered.kept, lost.tolist(), strict=True) if not is_lost]
@@ -156,7 +157,7 @@ def _deliver(runtime: Runtime, prepared: Prepared, slate: Slate, told: bytes) ->
     slate = _guarded(prepared, slate)
     payload = with_slate(prepared.payload, slate)
     if prepared.question.dry_run:
-        return _dry(prepared, slate, payload)
+        return _dry(runtime, prepared, slate, payload)
     if prepared.believed:
         try:
             return _reserved(runtime, prepared, slate, payload, told)
@@ -202,7 +203,7 @@ def _reserved(
     )
     reservation = ledger.reserve(order)
     if reservation.answered is not None:  # another request with this id was faster
-        return replay(prepared, reservation.answered)
+        return replay(runtime, prepared, reservation.answered)
     grant_file().append(
         payload=order.payload,
         state=order.viewer_state,
@@ -224,7 +225,8 @@ def _to_keep(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> bytes
     question = prepared.question
     is_whole = question.candidates is None and question.market is None
     is_ranked = not {ladder.NO_PIPELINE, ladder.NO_SNAPSHOT} & set(payload["degraded"])
-    return packed(slate, payload["release"]) if is_whole and is_ranked else b""
+    under = mark_of_caps(payload["release"], prepared.params, prepared.rules)
+    return packed(slate, under) if is_whole and is_ranked else b""
 
 
 def _is_still_vouched(runtime: Runtime, generation: int) -> bool:
@@ -271,11 +273,12 @@ def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any], told:
     return answer_of(prepared.world, payload, kept, capped=capped)
 
 
-def _dry(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str, Any]:
-    gone = _gone_now(prepared, payload["kind"], slate.numbers)
-    if gone is None:
+def _dry(runtime: Runtime, prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str, Any]:
+    found = _lost_now(runtime, prepared, payload["kind"], slate.numbers)
+    if found is None:
         payload["degraded"] = ["safety_unavailable"]
         return answer_of(prepared.world, payload, [], dry_run=True)
+    gone = found[0] | found[1]
     limit, full = prepared.question.limit, _at_cap_now(prepared, slate)
     kept = np.flatnonzero(~gone & ~full)[:limit].tolist()
     reached = kept[-1] + 1 if len(kept) == limit and kept else len(full)
@@ -294,13 +297,20 @@ def _at_cap_now(prepared: Prepared, slate: Slate) -> npt.NDArray[np.bool_]:
     return np.asarray((slate.caps > 0).any(axis=1))
 
 
-def _gone_now(prepared: Prepared, kind: str, numbers: I32) -> Any:
-    """Which of these are gone, from whichever store is believed; None when neither can say."""
+def _lost_now(runtime: Runtime, prepared: Prepared, kind: str, numbers: I32) -> tuple[Mask, Mask] | None:
+    """Which of these are gone, and which are blocked: by Valkey while it is vouched for, else by Postgres;
+    None when neither can say."""
+    generation, state = prepared.world.belief.generation, prepared.state
+    if prepared.believed:
+        with suppress(redis.RedisError):
+            gone = trips.gone_among(kind, numbers, generation)
+            if gone is not None and _is_still_vouched(runtime, generation):
+                return gone, _blocked(state, numbers)
     try:
-        if prepared.believed:
-            return trips.gone_among(kind, numbers)
-        return truth.gone_among(kind, numbers)
-    except (redis.RedisError, truth.TruthAway):
+        if prepared.believed:  # what Valkey said of blocks is not believed any more
+            state = with_facts(state, truth.facts(prepared.viewer, prepared.question.surface, kind))
+        return truth.gone_among(kind, numbers), _blocked(state, numbers)
+    except truth.TruthAway:
         return None
 
 

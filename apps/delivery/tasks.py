@@ -36,6 +36,14 @@ def send_notices_task() -> int:
     return send_notices()
 
 
+@shared_task(name="interactions.count_recent")  # type: ignore[untyped-decorator]
+def count_recent_task() -> int:
+    """Counts what the latest lists were made of, for the pages of policies and rules."""
+    from apps.delivery.recent import count_recent
+
+    return count_recent()
+
+
 @shared_task(name="delivery.check_caps")  # type: ignore[untyped-decorator]
 def check_caps_task() -> int:
     """Counts who was shown too often, for the metrics."""

@@ -1,7 +1,7 @@
 """The two round trips of a request to Valkey, and the questions that a repeat and a dry run add.
 
-Each is one command on this thread's own connection, within 50 ms, never repeated: a script that was asked
-twice could count twice.
+Each is one command on this thread's own connection, within VALKEY_WAIT_MS, never repeated: a script that was
+asked twice could count twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from redis.exceptions import NoScriptError
 
-from apps.common.online import GONE, counters_key
+from apps.common.online import GONE, MARKER, counters_key
 from apps.common.valkey import ask
 
 
@@ -39,11 +39,19 @@ class Script:
             return ask("EVAL", self.text, *words)
 
 
-def gone_among(kind: str, numbers: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-    """Which of these may not be shown any more, as Valkey says now. Raises RedisError."""
+_GONE = Script("""
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end
+return redis.call('SMISMEMBER', KEYS[2], unpack(ARGV, 2))
+""")
+
+
+def gone_among(kind: str, numbers: npt.NDArray[np.int32], generation: int) -> npt.NDArray[np.bool_] | None:
+    """Which of these may not be shown any more, as Valkey says now; None when it is not of this generation.
+    Raises RedisError."""
     if not len(numbers):
         return np.zeros(0, "?")
-    return np.array(ask("SMISMEMBER", GONE[kind], *numbers.tolist()), "?")
+    found = _GONE.run([MARKER, GONE[kind]], [generation, *numbers.tolist()])
+    return None if found is None else np.array(found, "?")
 
 
 _BUCKET = np.dtype([("hour", "<u4"), ("count", "<u2")])
@@ -56,10 +64,15 @@ def at_cap(
     now: by the same rule as its script, and without counting anything. Raises RedisError."""
     if not len(numbers) or not (caps > 0).any():
         return np.zeros(len(numbers), "?")
-    hour = int(now // 3600)
-    used = np.zeros((len(numbers), 2), "i8")
+    return np.asarray(((caps > 0) & (used(surface, numbers, now) >= caps)).any(axis=1))
+
+
+def used(surface: str, numbers: npt.NDArray[np.int32], now: float) -> npt.NDArray[np.int64]:
+    """[n, 2] how often each was shown in the 24 hours and in the hour that the ledger's script looks at.
+    Raises RedisError."""
+    hour, found = int(now // 3600), np.zeros((len(numbers), 2), "i8")
     for i, packed in enumerate(ask("HMGET", counters_key(surface), *numbers.tolist())):
         buckets = np.frombuffer(packed or b"", _BUCKET)
         for column, hours in enumerate((24, 1)):
-            used[i, column] = buckets["count"][buckets["hour"] >= hour - hours].sum(dtype="i8")
-    return np.asarray(((caps > 0) & (used >= caps)).any(axis=1))
+            found[i, column] = buckets["count"][buckets["hour"] >= hour - hours].sum(dtype="i8")
+    return found

@@ -32,7 +32,8 @@ _FACTS = """
 SELECT p.i, f.occurred_at, f.id, f.type, f.actor
 FROM unnest(%s::int[], %s::int[], %s::text[], %s::text[]) WITH ORDINALITY AS p(a, b, kind, surface, i)
 JOIN interactions_keptfact f ON f.a = p.a AND f.b = p.b AND f.kind = p.kind AND f.surface = p.surface
-WHERE NOT EXISTS (SELECT 1 FROM interactions_undone u WHERE u.event = f.id AND u.actor = f.actor)
+WHERE f.type = ANY(ARRAY['block', 'unblock', 'report'])
+    OR NOT EXISTS (SELECT 1 FROM interactions_undone u WHERE u.event = f.id AND u.actor = f.actor)
 """
 _WRITE = """
 WITH v AS MATERIALIZED (SELECT nextval('interactions_version') AS version), given AS (

@@ -10,8 +10,9 @@ Others' packed viewer states may hold the number, which is nobody's; those that 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -24,6 +25,7 @@ from apps.members.selectors import numbers_of, unknown_member
 from apps.members.services import remove_member
 from apps.surfaces.models import Surface
 
+Naming = tuple[UUID, datetime]  # a delivery, and when it was served
 OVERLAP = timedelta(hours=1)  # longer than the first masking takes
 _EVENTS = """
 DELETE FROM interactions_event
@@ -39,6 +41,13 @@ _STATEMENTS = (
     "DELETE FROM interactions_delivery WHERE viewer = %(number)s",
 )
 _ROW = "4 * cardinality(feature_names)"  # bytes of one candidate's features
+_NAMING = """
+SELECT id, served_at FROM interactions_delivery
+WHERE served_at >= %(since)s
+    AND (%(number)s = ANY(candidates) OR inputs -> 'newcomers' @> to_jsonb(%(number)s::integer)
+        OR %(number)s = ANY(feature_numbers))
+    AND surface IN (SELECT key FROM surfaces_surface WHERE kind = 'member')
+"""
 _MASK = f"""
 UPDATE interactions_delivery SET candidates = array_replace(candidates, %(number)s, {NOBODY}),
     viewer_state = CASE WHEN inputs -> 'newcomers' @> to_jsonb(%(number)s::integer) THEN NULL
@@ -47,11 +56,9 @@ UPDATE interactions_delivery SET candidates = array_replace(candidates, %(number
         PLACING decode(repeat('00', {_ROW}), 'hex')
         FROM {_ROW} * (array_position(feature_numbers, %(number)s) - 1) + 1) ELSE features END,
     feature_numbers = array_replace(feature_numbers, %(number)s, {NOBODY})
-WHERE served_at >= %(since)s
-    AND (%(number)s = ANY(candidates) OR inputs -> 'newcomers' @> to_jsonb(%(number)s::integer)
-        OR %(number)s = ANY(feature_numbers))
-    AND surface IN (SELECT key FROM surfaces_surface WHERE kind = 'member')
+WHERE (served_at, id) IN (SELECT * FROM unnest(%(moments)s::timestamptz[], %(ids)s::uuid[]))
 """
+MASKED_AT_ONCE = 500  # deliveries
 
 
 def erase_member(external_id: str) -> None:
@@ -65,24 +72,44 @@ def erase_member(external_id: str) -> None:
     number = numbers_of([external_id]).get(external_id)
     if number is None:
         raise unknown_member()
+    # The long scan first, without holding up events; then once more over what came meanwhile. Every process
+    # follows changes only up to the oldest transaction that writes, so that none may write for long.
+    named = _naming(number, "-infinity")
+    for start in range(0, len(named), MASKED_AT_ONCE):
+        with transaction.atomic():
+            _mask(number, named[start : start + MASKED_AT_ONCE])
     with transaction.atomic(), connection.cursor() as cursor:
-        # The long scan first, without holding up events; then once more over what came meanwhile.
-        cursor.execute(_MASK, {"number": number, "since": "-infinity"})
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [ERASING])
+        named = _naming(number, clock.now() - OVERLAP)
         number = remove_member(external_id)
-        erase_interactions(number)
+        erase_interactions(number, named)
     publish_gone("member", [number])
     online.erase(number)
 
 
-def erase_interactions(number: int) -> None:
-    """All that happened by, to and for this member. Inside a transaction that keeps events out."""
+def erase_interactions(number: int, named: Sequence[Naming]) -> None:
+    """All that happened by, to and for this member. `named`: the latest deliveries to others that name them.
+    Inside a transaction that keeps events out."""
     with connection.cursor() as cursor:
         cursor.execute(_EVENTS, {"number": number})
         given: Any = {"number": number, "events": [key for (key,) in cursor.fetchall()]}
         for statement in _STATEMENTS:
             cursor.execute(statement, given)
-        cursor.execute(_MASK, {"number": number, "since": clock.now() - OVERLAP})
+    _mask(number, named)
+
+
+def _naming(number: int, since: datetime | str) -> list[Naming]:
+    """The deliveries from then on that name a member. It writes nothing."""
+    with connection.cursor() as cursor:
+        cursor.execute(_NAMING, {"number": number, "since": since})
+        return list(cursor.fetchall())
+
+
+def _mask(number: int, named: Sequence[Naming]) -> None:
+    if named:
+        ids, moments = zip(*named, strict=True)
+        with connection.cursor() as cursor:
+            cursor.execute(_MASK, {"number": number, "ids": list(ids), "moments": list(moments)})
 
 
 def without_erased(deliveries: Sequence[Delivery]) -> list[Delivery]:

@@ -60,8 +60,11 @@ class GrantFile:
             with self._lock:
                 if self._file < 0:
                     self._file = self._open()
-                os.write(self._file, record)
                 self._dirty = True
+                if os.write(self._file, record) < len(record):  # a disk that is full: the file ends here
+                    os.close(self._file)
+                    self._file = -1
+                    raise OSError("it was written in part")
         except OSError as error:
             self._say_once(f"A grant is in Valkey alone: {error}")
 
@@ -77,7 +80,7 @@ class GrantFile:
                 old, self._file = self._file, -1
             current = self._file
         try:
-            if dirty:
+            if dirty and max(old, current) >= 0:
                 os.fdatasync(old if old >= 0 else current)
         except OSError as error:
             self._say_once(f"Grants can't be synced: {error}")
@@ -95,6 +98,9 @@ class GrantFile:
         path = self.folder / f"{self.pid}-{time.time_ns()}.grants"
         file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX)  # whoever gets it knows that the writer is done, or dead
+        if not os.fstat(file).st_nlink:  # somebody settled it between the two
+            os.close(file)
+            return self._open()
         self._opened_at = time.monotonic()
         return file
 

@@ -183,7 +183,7 @@ class Delivery(models.Model):
     market = models.SmallIntegerField(null=True)  # Market.id drawn from
     release = models.IntegerField()
     snapshot = models.CharField(max_length=40)
-    variants = models.JSONField(default=dict)  # flag or experiment -> variant, with salts under "salts"
+    variants = models.JSONField(default=dict)  # flag or experiment -> variant; "salts": of what they are in
     seed = models.BigIntegerField()
     random_order = models.BooleanField(default=False)
     degraded = ArrayField(models.CharField(max_length=32), default=list)

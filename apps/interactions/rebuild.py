@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from apps.common.prepared import rows_of
 from apps.common.valkey import background_client
 from apps.interactions import refill, refill_signals
 from apps.interactions.copier import copy_all
+from apps.interactions.exposure_counts import read_exposures
 from apps.interactions.grants import settle_grants
 from apps.interactions.telling import forget_all, tell_untold
 from apps.surfaces.models import Surface
@@ -78,8 +80,8 @@ def rebuild_when_needed(*, wait: bool = False) -> bool:
 
 def _is_needed(client: redis.Redis) -> bool:
     belief = online.current_belief()
-    is_believed = belief.trusted and belief.run_id == _run_id(client) and _marker(client) == belief.generation
-    return not is_believed or online.has_evicted(client)
+    is_this = belief.run_id == _run_id(client) and belief.generation == online.marker(client)
+    return not (belief.trusted and is_this) or online.has_evicted(client)
 
 
 def rebuild() -> bool:
@@ -91,7 +93,7 @@ def rebuild() -> bool:
 def _can_catch_up(client: redis.Redis) -> bool:
     """The same server, that lost nothing since it was whole, and all that it missed is told again."""
     belief = online.current_belief()
-    is_whole = _marker(client) >= max(belief.lost_at, 1) and not online.has_evicted(client)
+    is_whole = online.marker(client) >= max(belief.lost_at, 1) and not online.has_evicted(client)
     return is_whole and belief.run_id == _run_id(client)
 
 
@@ -160,21 +162,51 @@ def _said(believed: bool) -> str:
 
 
 def _write_all(client: redis.Redis) -> None:
+    """Part after part, and while one is written the next one is read."""
     surfaces = _surfaces()
-    pairs = refill.read_relationships(surfaces)
+    parts = _read_ahead(
+        lambda: (refill.read_relationships(surfaces), refill.read_reads(surfaces)),
+        lambda: (refill.read_connections(), refill.read_impressions(surfaces)),
+        refill_signals.read_active,
+        lambda: read_exposures(surfaces, clock.now().timestamp()),
+    )
+    pairs, reads = next(parts)
     refill.write_relationships(client, surfaces, pairs)
-    refill.write_received(client, surfaces, pairs)
+    refill.write_received(client, surfaces, pairs, reads)
     refill_signals.write_decisions(client, surfaces, pairs)
-    del pairs
-    refill.write_connections(client)
-    refill.write_seen(client, surfaces)
+    del pairs, reads
+    connections, impressions = next(parts)
+    refill.write_connections(client, connections)
+    refill.write_seen(client, surfaces, impressions)
+    del connections, impressions
     _write_gone(client)
     ((now,),) = rows_of(_BUILT)
     refill.write_held(client, surfaces)
     client.set(BUILT, now, xx=True)
     refill_signals.write_feedback(client)
-    refill_signals.write_active(client)
-    refill.write_exposures(client, surfaces, clock.now().timestamp())
+    refill_signals.write_active(client, next(parts))
+    refill.write_exposures(client, next(parts))
+
+
+def _read_ahead(*reads: Callable[[], Any]) -> Iterator[Any]:
+    """What each gives, in turn. Each is begun, on a thread with a connection of its own, when the one before
+    is taken; within a transaction, which no other connection sees, when it is asked for itself."""
+    if connection.in_atomic_block:
+        yield from (read() for read in reads)
+        return
+
+    def closing(read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as reader:
+        coming = reader.submit(closing, reads[0])
+        for read in reads[1:]:
+            found, coming = coming.result(), reader.submit(closing, read)
+            yield found
+        yield coming.result()
 
 
 def _surfaces() -> list[str]:
@@ -220,10 +252,6 @@ def _believe(generation: int, run_id: str) -> bool:
 
 def _run_id(client: redis.Redis) -> str:
     return str(client.info("server")["run_id"])
-
-
-def _marker(client: redis.Redis) -> int:
-    return int(cast("bytes | None", client.get(online.MARKER)) or -1)
 
 
 @contextmanager

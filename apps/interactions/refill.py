@@ -17,7 +17,7 @@ from redis.commands.core import Script
 
 from apps.common import online
 from apps.common.copy_out import Columns, columns_of, many_columns_of
-from apps.interactions.exposure_counts import counters_of, read_exposures, records_of
+from apps.interactions.exposure_counts import Exposures, counters_of, records_of
 from apps.interactions.online import (
     ANSWERED,
     BY_OTHER,
@@ -65,6 +65,7 @@ _RELATIONSHIP = {
     "actor": "int", "target": "int", "state": "int", "member": "boolean", "place": "int", "at": "float",
     "decided_at": "moment",
 }  # fmt: skip
+_WHO_WHOM = {"actor": "int", "target": "int", "place": "int", "occurred_at": "moment"}
 _READS = f"""
 SELECT actor, target, coalesce(array_position(%(surfaces)s::text[], surface::text), 0)::int AS place,
     occurred_at
@@ -121,14 +122,17 @@ def write_relationships(client: redis.Redis, surfaces: Sequence[str], rows: Colu
         fill(client, partial(online.acted_key, surface), owners, acted)
 
 
-def write_received(client: redis.Redis, surfaces: Sequence[str], rows: Columns) -> None:
+def read_reads(surfaces: Sequence[str]) -> Columns:
+    """Which likes their receivers read: actor (who read), target, place, occurred_at."""
+    return many_columns_of(_READS, _WHO_WHOM, {"surfaces": list(surfaces)})
+
+
+def write_received(client: redis.Redis, surfaces: Sequence[str], rows: Columns, reads: Columns) -> None:
     """Likes received, which of them the viewer read, and how many wait unread.
 
     The array of those first: whoever finds a key complete afterwards counts right, and of those that were
     there already it is counted again.
     """
-    types = {"actor": "int", "target": "int", "place": "int", "occurred_at": "moment"}
-    reads = many_columns_of(_READS, types, {"surfaces": list(surfaces)})
     kinds = kinds_of_active_surfaces()
     for place, surface in enumerate(surfaces, 1):
         people = _those(
@@ -153,10 +157,13 @@ def write_received(client: redis.Redis, surfaces: Sequence[str], rows: Columns) 
             count_unread(client, surface, there)
 
 
-def write_seen(client: redis.Redis, surfaces: Sequence[str]) -> None:
+def read_impressions(surfaces: Sequence[str]) -> Columns:
+    """Who saw whom of late: actor, target, place, occurred_at."""
+    return many_columns_of(_IMPRESSIONS, _WHO_WHOM, {"surfaces": list(surfaces)})
+
+
+def write_seen(client: redis.Redis, surfaces: Sequence[str], rows: Columns) -> None:
     """When each viewer saw whom, once a day."""
-    types = {"actor": "int", "target": "int", "place": "int", "occurred_at": "moment"}
-    rows = many_columns_of(_IMPRESSIONS, types, {"surfaces": list(surfaces)})
     for place, surface in enumerate(surfaces, 1):
         here = _those(rows, rows["place"] == place)
         at = in_seconds(here["occurred_at"])
@@ -164,9 +171,13 @@ def write_seen(client: redis.Redis, surfaces: Sequence[str]) -> None:
         fill(client, partial(online.seen_key, surface), here["actor"], records, keep=MOST_SEEN)
 
 
-def write_connections(client: redis.Redis) -> None:
+def read_connections() -> Columns:
+    """Who is connected with whom, each pair once: actor, target, created_at."""
     types = {"actor": "int", "target": "int", "created_at": "moment"}
-    rows = many_columns_of(_CONNECTIONS, types, {})
+    return many_columns_of(_CONNECTIONS, types, {})
+
+
+def write_connections(client: redis.Redis, rows: Columns) -> None:
     rows["at"] = in_seconds(rows["created_at"])
     _fill_both(client, rows, online.CONNECTED, online.CONNECTED, online.global_key)
 
@@ -182,16 +193,15 @@ def write_held(client: redis.Redis, surfaces: Sequence[str], *, uncounted_since:
         fill(client, partial(online.held_key, surface), here["viewer"], records, seconds=86_400)
 
 
-def write_exposures(client: redis.Redis, surfaces: Sequence[str], now: float) -> None:
+def write_exposures(client: redis.Redis, found: Exposures) -> None:
     """Counters first, then what waits: an impression that comes between finds nothing to undo."""
-    found = read_exposures(surfaces, now)
     for surface, counters in counters_of(found).items():
         numbers = list(counters)
         for start in range(0, len(numbers), FIELDS_PER_CALL):
             part = numbers[start : start + FIELDS_PER_CALL]
             fields: dict[Any, Any] = {str(number): counters[number] for number in part}
             client.hset(online.counters_key(surface), mapping=fields)
-    for place, surface in enumerate(surfaces):
+    for place, surface in enumerate(found.surfaces):
         viewers, records = records_of(found, place)
         key = partial(online.exposures_key, surface)
         write_in_turn(client, key, viewers, records, online.EXPOSURES_KEPT_SECONDS)

@@ -66,9 +66,12 @@ def write_feedback(client: redis.Redis) -> None:
             _write(client, told)
 
 
-def write_active(client: redis.Redis) -> None:
-    """In which hour each member did something last."""
-    rows = many_columns_of(_ACTIVE, {"number": "int", "hour": "int"}, {})
+def read_active() -> Columns:
+    """In which hour each member did something last: number, hour."""
+    return many_columns_of(_ACTIVE, {"number": "int", "hour": "int"}, {})
+
+
+def write_active(client: redis.Redis, rows: Columns) -> None:
     hours = np.zeros(rows["number"].max(initial=-1) + 1, "<i4")
     hours[rows["number"]] = rows["hour"]
     fill_array(client, online.ACTIVE, hours)

@@ -36,7 +36,7 @@ WITH given AS (
     INSERT INTO interactions_keptfact (id, type, actor, a, b, kind, surface, occurred_at)
     SELECT id, type, actor, CASE kind WHEN 'place' THEN actor ELSE least(actor, target) END,
         CASE kind WHEN 'place' THEN target ELSE greatest(actor, target) END, kind,
-        CASE WHEN type IN ({_GLOBAL}) THEN '' ELSE surface END, at
+        CASE WHEN type IN ({_GLOBAL}) THEN '' ELSE surface END, least(at, %s::timestamptz)
     FROM given JOIN new USING (id) WHERE type IN ({_DECISIVE})
 ), undos AS (
     INSERT INTO interactions_undone (event, actor, undone_by, occurred_at)
@@ -75,6 +75,7 @@ def store(rows: Sequence[Row], now: datetime) -> tuple[set[UUID], int]:
                 ]
             ),
             now,
+            now,  # no word counts as later than it came: a fast clock's unblock outlives no later block
         ],
     )
     return {key for key, _ in found if key is not None}, next((told for key, told in found if key is None), 0)

@@ -48,14 +48,6 @@ def count_days_task() -> int:
     return count_days()
 
 
-@shared_task(name="interactions.count_recent")  # type: ignore[untyped-decorator]
-def count_recent_task() -> int:
-    """Counts what the latest lists were made of, for the pages of policies and rules."""
-    from apps.interactions.recent import count_recent
-
-    return count_recent()
-
-
 @shared_task(name="interactions.release_exposures")  # type: ignore[untyped-decorator]
 def release_exposures_task() -> int:
     """Takes back exposures whose time ran out without an impression."""

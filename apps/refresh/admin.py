@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -14,9 +15,12 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.timesince import timesince
 from unfold.decorators import display
 
+from apps.common.audit import record
 from apps.common.clock import now
+from apps.common.errors import Conflict
 from apps.common.local_time import written
 from apps.common.staff import Button, Grid, Heading, InspectAdmin, Section
+from apps.pipeline.snapshot import SnapshotRefused
 from apps.refresh.models import RefreshJob, SnapshotRow
 
 SNAPSHOT_COLOURS = {"active": "success", "ready": "info", "removed": "warning"}
@@ -62,7 +66,11 @@ class SnapshotAdmin(InspectAdmin):
     def press(self, request: HttpRequest, obj: SnapshotRow, name: str) -> str:
         from apps.refresh.services import activate_snapshot
 
-        activate_snapshot(obj.id)
+        assert isinstance(request.user, User)
+        try:
+            activate_snapshot(obj.id, actor=request.user)
+        except SnapshotRefused as error:
+            raise Conflict(f"Snapshot {obj.id} can't be served: {error}") from error
         return f"Snapshot {obj.id} is served now. The next refresh makes a newer one."
 
     def sections(self, request: HttpRequest, obj: SnapshotRow) -> list[Section]:
@@ -105,6 +113,8 @@ class RefreshJobAdmin(InspectAdmin):
 
         try:
             current_app.send_task("refresh.refresh", kwargs={"key": f"by hand {now():%Y-%m-%d %H:%M:%S}"})
+            assert isinstance(request.user, User)
+            record(request.user, "refresh.asked", "refresh", None, None)
             messages.success(request, "A refresh was asked for. The old snapshot serves until it is done.")
         except (OperationalError, OSError):
             messages.error(

@@ -6,6 +6,7 @@ that sorts the ids. Opened memory-mapped, a look-up is one binary search.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,11 +33,11 @@ class Identifiers:
         wanted = external_id.encode("utf-8", "surrogatepass")
         if len(wanted) > self.ids.dtype.itemsize:
             return None
-        value = np.array(wanted, self.ids.dtype)
-        i = int(np.searchsorted(self.ids, value, sorter=self.order))
-        if i == len(self.order) or self.ids[self.order[i]] != value:
+        order, ids = self.order, self.ids  # numpy's own search would widen all of the order first
+        i = bisect_left(range(len(order)), wanted, key=lambda place: ids[order[place]])
+        if i == len(order) or ids[order[i]] != wanted:
             return None
-        return int(self.numbers[self.order[i]])
+        return int(self.numbers[order[i]])
 
     def ids_of(self, numbers: Iterable[int]) -> list[str | None]:
         """The ids behind numbers, in their order; None for those not known here."""

@@ -19,9 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from apps.common import clock
+from apps.common.audit import record
 from apps.common.errors import NotFound
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot, write_snapshot
 from apps.refresh import jobs, store
@@ -90,7 +92,7 @@ def refresh(
     return row
 
 
-def activate_snapshot(snapshot_id: str) -> SnapshotRow:
+def activate_snapshot(snapshot_id: str, *, actor: User | None = None) -> SnapshotRow:
     """Serves an earlier snapshot again, until the next refresh.
 
     Raises NotFound, SnapshotRefused, StoreAway.
@@ -106,7 +108,9 @@ def activate_snapshot(snapshot_id: str) -> SnapshotRow:
         )
         if row is None:
             raise NotFound(f"There is no snapshot {snapshot_id} on disk.")
+        before = active_snapshot_id()
         _make_active(row)
+        record(actor, "snapshot.served", f"snapshot {snapshot_id}", {"active": before}, {"active": row.id})
     return row
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from apps.common import online
+from apps.common import clock, online
 from apps.common.valkey import writing_client
 from apps.delivery import ladder, preparation
 from apps.delivery import runtime as runtimes
@@ -23,6 +24,7 @@ from apps.interactions.copier import copy_all
 from apps.interactions.models import Delivery
 from apps.pipeline.lineup import LINEUPS
 from tests.delivery.conftest import number
+from tests.delivery.publishing import publish, rule, with_rules
 from tests.delivery.test_services import WOMEN, happens, names
 from tests.delivery.test_stores_away import uncapped, within
 
@@ -105,6 +107,23 @@ def test_a_last_list_stays_within_the_caps(serving: Runtime, monkeypatch: pytest
     assert answer["shortfall"]["reasons"] == ["capped", "degraded"]
 
 
+def test_a_last_list_keeps_to_a_cap_that_began_since(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soon = f"{clock.now() + timedelta(hours=1):%Y-%m-%dT%H:%M:%SZ}"
+    cap = rule("few", "cap", effect={"daily": 1, "hourly": 0}, starts_at=soon)
+    publish(serving, with_rules(cap, daily_cap=0, hourly_cap=0))
+    assert set(names(asked())) == WOMEN
+    release_holds("adam")
+    break_filters(monkeypatch)
+    assert set(names(asked(dry_run=True))) == WOMEN
+    later = clock.now() + timedelta(hours=1, minutes=1)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    answer = asked()
+    assert answer["degraded"] == ["pipeline_unavailable"]
+    assert names(answer) == []
+
+
 def test_without_a_last_list_the_eligible_are_shown_unranked(
     serving: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +191,7 @@ def test_a_last_list_is_bounded_in_size_and_time(serving: Runtime) -> None:
     asked()
     key = online.last_key("dating", number("adam"))
     assert 0 < writing_client().ttl(key) <= LAST_SECONDS
-    slate = slate_of(last_of(list(range(1, 200))), release=1, tightest=NO_CAP)
+    slate = slate_of(last_of(list(range(1, 200))), under=1, tightest=NO_CAP)
     assert len(packed(slate, 1)) == 4 + 12 * MOST_KEPT
 
 
@@ -186,12 +205,13 @@ def test_an_empty_list_does_not_take_the_place_of_the_last_one(serving: Runtime)
     ("kept", "tightest", "expected"),
     [((5, 0), (3, 4), (3, 4)), ((2, 9), (3, 4), (2, 4)), ((2, 9), (0, 0), (2, 9)), ((0, 0), (0, 7), (0, 7))],
 )
-def test_under_another_release_the_tightest_caps_hold(
+def test_under_other_caps_than_then_the_tightest_hold(
     kept: tuple[int, int], tightest: tuple[int, int], expected: tuple[int, int]
 ) -> None:
     last = last_of([7], caps=kept)
-    assert slate_of(last, release=1, tightest=np.array(tightest)).caps.tolist() == [list(kept)]
-    assert slate_of(last, release=2, tightest=np.array(tightest)).caps.tolist() == [list(expected)]
+    assert slate_of(last, under=1, tightest=np.array(tightest)).caps.tolist() == [list(kept)]
+    for under in (2, None):
+        assert slate_of(last, under=under, tightest=np.array(tightest)).caps.tolist() == [list(expected)]
 
 
 def last_of(numbers: list[int], caps: tuple[int, int] = (0, 0)) -> LastList:

@@ -11,6 +11,7 @@ import pytest
 
 from apps.common import online
 from apps.common.valkey import writing_client
+from apps.delivery import trips
 from apps.delivery.ledger import NotBelieved, Order, read_answered, reserve
 
 NOON = 1_772_366_400.0  # 2026-03-01 12:00:00 UTC
@@ -191,6 +192,16 @@ def test_an_hourly_cap_holds_in_any_60_minutes() -> None:
     a_second_later = replace(order, viewer=4, now=NOON + 3600)
     assert reserve(a_second_later).kept == []  # the hour before still counts
     assert reserve(replace(a_second_later, now=NOON + 7200)).kept == [0]
+
+
+def test_an_hourly_cap_counts_what_a_faster_request_was_granted_in_the_next_hour() -> None:
+    """One that began at 11:59:59.99 reaches the ledger after one that began at 12:00:00.01."""
+    order = replace(ORDER, caps=cap(hourly=2), limit=1, candidates=np.array([11], "i4"))
+    hour = NOON - NOON % 3600
+    after, before = hour + 3600.01, hour + 3599.99
+    assert [reserve(replace(order, viewer=v, now=after)).kept for v in (1, 2)] == [[0], [0]]
+    assert trips.at_cap("dating", np.array([11], "i4"), cap(hourly=2), before).tolist() == [True]
+    assert reserve(replace(order, viewer=3, now=before)).kept == []
 
 
 def test_the_tighter_of_a_daily_and_an_hourly_cap_applies() -> None:

@@ -307,3 +307,11 @@ def test_a_process_that_starts_during_a_rebuild_does_not_wait_for_its_end(servin
             assert recommend(surface="dating", member="adam", limit=2)["degraded"] == ["valkey_unavailable"]
         finally:
             rebuilding.close()
+
+
+def test_a_process_that_starts_with_a_new_server_answers_when_that_one_is_filled(serving: Runtime) -> None:
+    runtimes.stop()
+    background_client().delete(online.MARKER)
+    assert online.current_belief().trusted, "nobody has looked yet"
+    runtimes.runtime(patience=30)
+    assert recommend(surface="dating", member="adam", limit=2)["degraded"] == []

@@ -56,6 +56,8 @@ def test_a_store_that_returns_is_believed_once_nothing_is_missing(
         traffic.wait_for_events(10)
     assert wrongs(traffic) == []  # brings a delivery to Postgres, too
     _fill(site, members)
+    beat = site.start_beat("beat")  # which mends
+    beat.wait_until(lambda: "beat: Starting" in beat.output(), 60)
     client = redis.Redis.from_url(site.servers.redis_url)
     with Traffic(site, posters=1, askers=2) as traffic:
         traffic.wait_for_events(20)

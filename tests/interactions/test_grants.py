@@ -1,5 +1,6 @@
 """What web processes granted survives the loss of Valkey, in files that end when Postgres has it all."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from datetime import timedelta
@@ -11,7 +12,7 @@ from django.conf import settings
 from apps.common import clock, online
 from apps.common.valkey import background_client
 from apps.delivery.ledger import reserve
-from apps.interactions import rebuild
+from apps.interactions import grants, rebuild
 from apps.interactions.copier import copy_all
 from apps.interactions.grants import SEGMENT_SECONDS, GrantFile, grant_file, settle_grants
 from apps.interactions.ledger_check import ledger_differences
@@ -74,6 +75,40 @@ def test_a_torn_tail_costs_only_the_torn_record() -> None:
     assert settle_grants() == 2
     assert sorted(Delivery.objects.values_list("viewer", flat=True)) == [1, 2]
     assert files() == []
+
+
+def test_a_grant_that_is_written_in_part_costs_only_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that is full for a moment takes a part of what is written, and says so by a number alone."""
+    now, write = clock.now(), os.write
+    parts = iter([1.0, 0.5, 1.0, 1.0, 1.0])
+
+    def some(file: int, data: bytes) -> int:
+        return write(file, data[: int(len(data) * next(parts))])
+
+    monkeypatch.setattr(grants.os, "write", some)
+    for viewer in range(1, 6):
+        grant(order(viewer, [11], now, cap=5))
+    monkeypatch.undo()
+    assert len(files()) == 2
+    background_client().flushdb()
+    assert rebuild.rebuild()
+    assert counted(11) == 4
+
+
+def test_a_file_that_is_settled_before_it_is_locked_is_made_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, flock = clock.now(), fcntl.flock
+
+    def late(file: int, how: int) -> None:
+        monkeypatch.setattr(grants.fcntl, "flock", flock)
+        assert settle_grants() == 0
+        flock(file, how)
+
+    monkeypatch.setattr(grants.fcntl, "flock", late)
+    for viewer in range(1, 4):
+        grant(order(viewer, [11], now, cap=3))
+    background_client().flushdb()
+    assert rebuild.rebuild()
+    assert counted(11) == 3
 
 
 def test_a_record_that_was_changed_on_disk_ends_the_file() -> None:

@@ -49,6 +49,30 @@ def test_an_unblock_lifts_only_ones_own_block() -> None:
     assert states(EVERYWHERE, fact("block", 1, 1), fact("unblock", 2, 2)) == {(1, 2): "blocked"}
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kind", "state"), [("block", "blocked"), ("report", "reported")])
+@pytest.mark.parametrize("order", ["undo, it", "it, undo", "undo+it", "it+undo"])
+def test_no_undo_lifts_a_block_or_a_report_whichever_comes_first(kind: str, state: str, order: str) -> None:
+    numbers = people("ann", "bob")
+    it = event(kind, "ann", "bob")
+    sent = {"it": it, "undo": undo(it)}
+    for batch in order.split(", "):
+        send(*(sent[name] for name in batch.split("+")))
+    assert relationships() == {(numbers["ann"], numbers["bob"], ""): state}
+
+
+@pytest.mark.django_db
+def test_a_word_from_a_fast_clock_counts_from_when_it_came() -> None:
+    numbers = people("ann", "bob")
+    send(event("block", "ann", "bob"))
+    send(event("unblock", "ann", "bob", minute=64))  # four minutes from now, says the phone
+    later = NOW + timedelta(minutes=2)
+    assert [result.status for result in send(event("block", "ann", "bob", minute=62), now=later)] == [
+        "accepted"
+    ]
+    assert relationships() == {(numbers["ann"], numbers["bob"], ""): "blocked"}
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> tuple[list[EventBody], list[list[EventBody]]]:
     """Events among three people with undos, and the same ones shuffled, repeated and cut into batches."""
@@ -59,7 +83,7 @@ def histories(draw: st.DrawFn) -> tuple[list[EventBody], list[list[EventBody]]]:
         minute = draw(st.integers(0, 4))  # ties on purpose
         made = event(draw(st.sampled_from(TYPES)), actor, target, minute=minute, id=str(UUID(int=i + 1)))
         events.append(made)
-        if draw(st.booleans()) and made.type in ("like", "pass", "match", "unmatch"):
+        if draw(st.booleans()):  # also of a block, which nothing takes back but an unblock
             by = draw(st.sampled_from([actor, actor, target]))  # somebody else's undo must not count
             events.append(
                 undo(made, actor=by, minute=minute + 1).model_copy(update={"id": UUID(int=i + 100)})

@@ -8,6 +8,7 @@ import pytest
 
 from apps.common import clock
 from apps.common.errors import NotFound
+from apps.common.models import AuditEntry
 from apps.interactions.models import Event
 from apps.interactions.partitions import ensure_partitions
 from apps.members.models import Connection, Member
@@ -261,6 +262,8 @@ def test_five_snapshots_stay_and_an_earlier_one_can_serve_again(four: dict[str, 
     assert on_disk == [row.id for row in rows[1:]]
     services.activate_snapshot(rows[2].id)
     assert active_snapshot_id() == rows[2].id
+    entry = AuditEntry.objects.get(action="snapshot.served")
+    assert (entry.before, entry.after) == ({"active": rows[5].id}, {"active": rows[2].id})
     assert SnapshotRow.objects.filter(status="active").count() == 1
     with pytest.raises((NotFound, SnapshotRefused)):
         services.activate_snapshot(rows[0].id)

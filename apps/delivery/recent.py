@@ -9,8 +9,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 from apps.common import clock
+from apps.delivery.rule_effects import rule_effects
 from apps.interactions.models import RecentFigure
-from apps.interactions.rule_effects import rule_effects
 from apps.interactions.score_shares import score_shares
 from apps.surfaces.models import Surface
 

@@ -9,6 +9,10 @@ class ConsoleConfig(AppConfig):
     verbose_name = "Console"
 
     def ready(self) -> None:
+        from django.contrib.auth.signals import user_logged_in
+
+        from apps.console.access.verified import signed_in
         from apps.console.roles import ensure_roles
 
+        user_logged_in.connect(signed_in, dispatch_uid="confirmed_at")
         post_migrate.connect(ensure_roles, sender=self)

@@ -91,10 +91,11 @@ def ensure_roles(**_: Any) -> None:
         group.permissions.add(*permissions - ours)
 
 
-def ensure_staff(username: str, password: str, role: Role) -> User:
+def ensure_staff(username: str, password: str, role: Role, *, email: str = "") -> User:
     """A staff login with this role; an existing one gets the password and the role anew."""
     user, _made = User.objects.get_or_create(username=username)
     user.is_staff = user.is_active = True
+    user.email = email or user.email
     user.set_password(password)
     user.save()
     user.groups.set([Group.objects.get(name=GROUPS[role])])

@@ -16,6 +16,7 @@ from apps.common.clock import now
 from apps.common.models import AuditEntry
 from apps.releases.ending import endings
 from apps.releases.models import Notice, Revision
+from apps.releases.notices import unsent
 from apps.releases.selectors import rollout, switched_off, unreviewed_emergencies
 
 LATELY = timedelta(days=3)
@@ -55,6 +56,7 @@ def waiting() -> list[Waiting]:
         *_drafts(),
         *_ending(),
         *_off(),
+        *_unsent(),
     ]
 
 
@@ -111,6 +113,16 @@ def _ending() -> Iterator[Waiting]:
             yield Waiting("ends soon", "warn", one.title, one.sentence, page, one.ends_at)
         elif one.kind == "release":
             yield Waiting("ends by itself", "info", one.title, one.sentence, page, one.ends_at)
+
+
+def _unsent() -> Iterator[Waiting]:
+    late, unreachable = unsent()
+    if late:
+        said = "The mail server does not take them: somebody who runs the servers must look."
+        if unreachable:
+            said = "Nobody who may act on them has an address. An administrator adds one under staff."
+        title = "1 mail to staff was not sent" if late == 1 else f"{late} mails to staff were not sent"
+        yield Waiting("not mailed", "warn", title, said, reverse("admin:auth_user_changelist"))
 
 
 def _off() -> Iterator[Waiting]:

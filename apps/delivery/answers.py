@@ -85,12 +85,14 @@ def answer_of(
         }
         for rank, (i, one) in enumerate(named, 1)
     ]
+    variants = dict(payload["variants"])
+    variants.pop("salts", None)
     return {
         "delivery": None if dry_run else payload["id"],
         "surface": payload["surface"],
         "release": payload["release"],
         "snapshot": payload["snapshot"],
-        "variants": {k: v for k, v in payload["variants"].items() if k != "salts"},
+        "variants": variants,
         "degraded": payload["degraded"],
         "shortfall": shortfall_of(payload, shown=len(items), capped=capped),
         "expires_at": datetime.fromtimestamp(payload["expires_at"], UTC).isoformat(timespec="seconds"),

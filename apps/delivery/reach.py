@@ -17,9 +17,8 @@ import numpy.typing as npt
 from apps.delivery.audiences import empty_audiences
 from apps.pipeline.conditions import EVERYBODY, evaluate
 from apps.pipeline.snapshot import Snapshot
-from apps.policies.conditions import expand
 from apps.policies.difference import difference
-from apps.policies.segments import expanded
+from apps.policies.segments import with_segments_put_in
 from apps.releases.models import Reach, Release, Revision
 
 Mask = npt.NDArray[np.bool_]
@@ -113,27 +112,15 @@ def _audiences_that_differ(
 
 
 def _audiences(surface: str, content: Content) -> dict[str, tuple[Mapping[str, Any], float]]:
-    segments = expanded(content.get("segments", []))
-    found = {}
+    content, found = with_segments_put_in(content), {}
     for rule in content["surfaces"].get(surface, {}).get("rules", []):
-        viewers = _whole(rule["viewers"], segments)
-        effect = {**rule, "viewers": viewers, "candidates": _whole(rule["candidates"], segments)}
-        found[json.dumps(effect, sort_keys=True)] = (viewers, 1.0)
+        found[json.dumps(rule, sort_keys=True)] = (rule["viewers"] or EVERYBODY, 1.0)
     for flag in content.get("flags", []):
         if flag["surface"] == surface and flag["overrides"]:
-            inside = {"any": [segments[key] for key in flag["segments"]]} if flag["segments"] else EVERYBODY
-            said = json.dumps({**flag, "segments": inside}, sort_keys=True)
-            found[said] = (inside, flag["percentage"] / 100)
+            inside = {"any": flag["segments"]} if flag["segments"] else EVERYBODY
+            found[json.dumps(flag, sort_keys=True)] = (inside, flag["percentage"] / 100)
     for one in content.get("experiments", []):
         if one["surface"] == surface and any(variant["overrides"] for variant in one["variants"]):
-            audience = _whole(one["audience"], segments)
             width = one["layer_range"][1] - one["layer_range"][0]
-            found[json.dumps({**one, "audience": audience}, sort_keys=True)] = (
-                audience,
-                one["coverage"] * width,
-            )
+            found[json.dumps(one, sort_keys=True)] = (one["audience"] or EVERYBODY, one["coverage"] * width)
     return found
-
-
-def _whole(tree: Mapping[str, Any] | None, segments: Mapping[str, Any]) -> Mapping[str, Any]:
-    return EVERYBODY if tree is None else expand(tree, segments)

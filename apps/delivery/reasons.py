@@ -27,7 +27,7 @@ EXPLANATIONS: Mapping[str, str] = {
     "below_the_list": "Eligible and ranked, but below the end of the list.",
     "viewer_not_eligible": "The viewer may not be given lists now.",
     "not_told": "Not shown, for a reason that is one side's secret.",
-    "capped": "Has reached the daily exposure cap.",
+    "capped": "Was shown as often as an exposure cap allows for now.",
 }
 
 

@@ -6,7 +6,7 @@ answers turn it back by themselves; matches, reports and Gini only warn, since t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,7 +17,7 @@ from django.db import connection
 from apps.common.clock import now
 from apps.common.errors import Conflict
 from apps.common.valkey import background_client
-from apps.delivery.comparison import gini
+from apps.delivery.comparison import exposure, gini
 from apps.delivery.health import Health, health_of
 from apps.policies.governance import GUARDS
 from apps.releases.audit import PUBLISH
@@ -25,20 +25,27 @@ from apps.releases.models import LiveRelease
 from apps.releases.notices import notify
 from apps.releases.selectors import rollout
 from apps.releases.services import step_up, turn_back
+from apps.surfaces.models import Surface
 
 STAGE_TIME = timedelta(minutes=10)
 ENOUGH = 200  # answers of the candidate before it is judged, or goes on
 WINDOW = timedelta(minutes=15)
-_DELIVERED = """
-SELECT release, candidates FROM interactions_delivery WHERE served_at >= %s AND release = ANY(%s)
-"""
-_EVENTS = """
-SELECT d.release, count(*) FILTER (WHERE e.type = 'match'), count(*) FILTER (WHERE e.type = 'report'),
-    count(DISTINCT d.viewer)
+VIEWERS = 50  # of each release before their matches and reports are compared
+LESS_EVEN = 0.1  # of Gini
+LISTS = 2000  # at most so many of each release are compared
+_OF_VIEWERS = """
+SELECT viewers.release, count(*), sum(matches.count), sum(reports.count)
 FROM (SELECT viewer, max(release) AS release FROM interactions_delivery
-      WHERE served_at >= %s AND release = ANY(%s) GROUP BY viewer) d
-LEFT JOIN interactions_event e ON e.actor = d.viewer AND e.occurred_at >= %s
-GROUP BY 1
+      WHERE served_at >= %(since)s AND release = ANY(%(releases)s) GROUP BY viewer) AS viewers,
+LATERAL (SELECT count(*) FROM interactions_relationship
+         WHERE actor = viewer AND state = 'matched' AND decided_at >= %(since)s) AS matches,
+LATERAL (SELECT count(*) FROM interactions_event
+         WHERE actor = viewer AND type = 'report' AND occurred_at >= %(since)s) AS reports
+GROUP BY viewers.release
+"""
+_LATEST = """
+SELECT candidates FROM interactions_delivery
+WHERE surface = %s AND release = %s AND served_at >= %s ORDER BY served_at DESC LIMIT %s
 """
 
 
@@ -103,36 +110,49 @@ def what_is_wrong(seen: Watched, governance: Mapping[str, Any]) -> str | None:
 
 
 def _warn(pointer: LiveRelease) -> None:
-    """Matches, reports and Gini of those served since the stage began, told once per stage."""
-    assert pointer.stage_since is not None
-    numbers = [pointer.stable_id, pointer.candidate_id]
-    with connection.cursor() as cursor:
-        cursor.execute(_EVENTS, [pointer.stage_since, numbers, pointer.stage_since])
-        events = {row[0]: row[1:] for row in cursor.fetchall()}
-        cursor.execute(_DELIVERED, [pointer.stage_since, numbers])
-        shown: dict[int, dict[int, int]] = {number: {} for number in numbers if number is not None}
-        for release, candidates in cursor.fetchall():
-            for one in candidates:
-                shown[release][one] = shown[release].get(one, 0) + 1
-    for sentence in _warnings(pointer, events, {n: gini(counts.values()) for n, counts in shown.items()}):
+    """Matches, reports and Gini of those served since the stage began, each told once per stage."""
+    for about, sentence in warnings(pointer):
         notify(
-            f"warning {pointer.candidate_id} {pointer.candidate_percentage} {sentence[:40]}",
+            f"warning {pointer.candidate_id} {pointer.candidate_percentage} {about}",
             f"Release {pointer.candidate_id} at {pointer.candidate_percentage}%: look at this",
             sentence,
             permission=PUBLISH,
         )
 
 
-def _warnings(pointer: LiveRelease, events: Mapping[int, Any], uneven: Mapping[int, float]) -> list[str]:
-    stable = events.get(pointer.stable_id)
-    candidate = events.get(pointer.candidate_id or 0)
-    found = []
-    if stable and candidate and min(stable[2], candidate[2]) >= 50:
-        rates = [[side[0] / side[2], side[1] / side[2]] for side in (stable, candidate)]
-        if rates[1][0] < 0.8 * rates[0][0]:
-            found.append(f"Matches per viewer: {rates[1][0]:.3f} against {rates[0][0]:.3f}.")
-        if rates[1][1] > 1.5 * rates[0][1] and candidate[1] >= 3:
-            found.append(f"Reports per viewer: {rates[1][1]:.4f} against {rates[0][1]:.4f}.")
-    if uneven.get(pointer.candidate_id or 0, 0) > uneven.get(pointer.stable_id, 0) + 0.1:
-        found.append(f"Exposure is less even: Gini {uneven[pointer.candidate_id or 0]:.2f}.")
-    return found
+def warnings(pointer: LiveRelease) -> Iterator[tuple[str, str]]:
+    """What the candidate brings that nobody wants, and what that is about."""
+    releases = [pointer.stable_id, pointer.candidate_id]
+    with connection.cursor() as cursor:
+        cursor.execute(_OF_VIEWERS, {"since": pointer.stage_since, "releases": releases})
+        counted = {release: tuple(map(int, counts)) for release, *counts in cursor.fetchall()}
+    stable, candidate = (counted.get(release, (0, 0, 0)) for release in releases)
+    if min(stable[0], candidate[0]) >= VIEWERS:
+        (matches, reports), (their_matches, their_reports) = (
+            (side[1] / side[0], side[2] / side[0]) for side in (candidate, stable)
+        )
+        if matches < 0.8 * their_matches:
+            yield "matches", f"Matches per viewer: {matches:.3f} against {their_matches:.3f}."
+        if reports > 1.5 * their_reports and candidate[2] >= 3:
+            yield "reports", f"Reports per viewer: {reports:.4f} against {their_reports:.4f}."
+    for surface in Surface.objects.values_list("key", flat=True):
+        yield from _less_even(pointer, surface)
+
+
+def _less_even(pointer: LiveRelease, surface: str) -> Iterator[tuple[str, str]]:
+    """Of as many lists of each: Gini among those shown grows with how many lists there are."""
+
+    def latest(release: int | None, most: int) -> list[list[int]]:
+        with connection.cursor() as cursor:
+            cursor.execute(_LATEST, [surface, release, pointer.stage_since, most])
+            return [candidates for (candidates,) in cursor.fetchall()]
+
+    candidates = latest(pointer.candidate_id, LISTS)
+    stable = latest(pointer.stable_id, len(candidates))
+    both = min(len(candidates), len(stable))
+    if both < ENOUGH:
+        return
+    theirs, ours = (gini(exposure(lists[:both]).values()) for lists in (stable, candidates))
+    if ours > theirs + LESS_EVEN:
+        said = f"Gini {ours:.2f} against {theirs:.2f} over {both:,} lists each."
+        yield f"gini {surface}", f"Exposure on {surface} is less even: {said}"

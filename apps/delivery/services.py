@@ -14,11 +14,12 @@ from uuid import UUID
 from apps.common import clock
 from apps.common.errors import NotFound, Problem, Unavailable
 from apps.delivery.answers import scores_told
-from apps.delivery.preparation import Prepared, Question, find_viewer, over_caps, prepare, request_of
+from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, request_of
 from apps.delivery.reasons import EXPLANATIONS
 from apps.delivery.runtime import runtime
 from apps.delivery.serve import serve
 from apps.delivery.state import NOBODY
+from apps.delivery.why_capped import at_caps, caps_reached, without
 from apps.delivery.world import World
 from apps.pipeline.contracts import Explanation
 
@@ -164,9 +165,12 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
     request = request_of(prepared)
     if not private:  # as if nobody had liked the viewer: neither a place nor a quota tells of it
         request = replace(request, viewer=replace(request.viewer, liked_by=NOBODY))
-    found = explain_in_pipeline(request, wanted)
-    if found.shown and wanted in over_caps(prepared, request):
-        found = Explanation(wanted, False, "cap", "capped", rank=found.rank, waterfall=found.waterfall)
+    capped = at_caps(prepared, request)
+    found = explain_in_pipeline(without(request, capped[capped != wanted]), wanted)
+    # Whoever is at a cap is left out before any source is asked.
+    if wanted in capped and found.stage in ("retrieval", "ranking", "shown"):
+        change = caps_reached(prepared, request, wanted)
+        found = replace(found, shown=False, stage="cap", code="capped", change=change)
     if found.private and not private:
         found = Explanation(wanted, False, "filters", "not_told")
     why = _why_excluded(prepared, wanted) if found.code == "excluded" else None

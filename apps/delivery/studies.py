@@ -25,12 +25,26 @@ from apps.delivery.comparison import exposure, gini, histogram, rank_biased_over
 from apps.delivery.groups import groups_of
 from apps.delivery.models import DraftStudy
 from apps.delivery.preview import preview_list
-from apps.interactions.models import Delivery
 from apps.members.models import Member
 from apps.releases.models import Revision
 
 SAMPLE, MOST = 500, 5000
 RECENT = timedelta(days=7)
+PARTS = 84  # two hours each: a sample is of days and nights
+_ASKED = "id, surface, viewer, seed, requested FROM interactions_delivery"
+_ASKED_FOR = "NOT random_order AND cardinality(candidates) > 0"
+_SPREAD = f"""
+SELECT sample.* FROM generate_series(0, %(parts)s - 1) AS i, LATERAL (
+    SELECT {_ASKED}
+    WHERE served_at >= %(since)s + i * %(part)s::interval
+        AND served_at < %(since)s + (i + 1) * %(part)s::interval
+        AND {_ASKED_FOR}
+    ORDER BY served_at LIMIT %(each)s
+) AS sample
+"""
+_LATEST = f"""
+SELECT {_ASKED} WHERE served_at >= %s AND {_ASKED_FOR} ORDER BY served_at DESC LIMIT %s
+"""
 LEASE = timedelta(seconds=60)  # a worker that says nothing for so long has died
 SAVE_EVERY = 20
 ACTIVE = (DraftStudy.Status.WAITING, DraftStudy.Status.RUNNING)
@@ -98,12 +112,19 @@ def _pairs(study: DraftStudy) -> Iterator[dict[str, Any]]:
 
 
 def _sample(size: int) -> list[tuple[str, str, int, int]]:
-    """Surface, member, seed and limit of recent requests, spread over the last days."""
-    rows = Delivery.objects.filter(served_at__gte=now() - RECENT, random_order=False).exclude(candidates=[])
-    found = list(
-        rows.order_by("-served_at").values_list("surface", "viewer", "seed", "requested")[: size * 4]
-    )
-    chosen = found[:: max(len(found) // max(size, 1), 1)][:size]
+    """Surface, member, seed and limit of recent requests: as many of each part of the last days, and the
+    latest where there are too few."""
+    until = now()
+    with connection.cursor() as cursor:
+        part = f"{RECENT.total_seconds() / PARTS} seconds"
+        cursor.execute(
+            _SPREAD, {"since": until - RECENT, "part": part, "parts": PARTS, "each": -(-size // PARTS)}
+        )
+        found = {row[0]: row[1:] for row in cursor.fetchall()}
+        if len(found) < size:
+            cursor.execute(_LATEST, [until - RECENT, size])
+            found |= {row[0]: row[1:] for row in cursor.fetchall()}
+    chosen = list(found.values())[:size]
     ids = dict(
         Member.objects.filter(number__in={row[1] for row in chosen}).values_list("number", "external_id")
     )

@@ -1,4 +1,5 @@
-"""What in a content works against itself: overlaps and contradictions of rules, and rules that end soon.
+"""What in a content works against itself: overlaps and contradictions of rules, flags that turn one knob, and
+rules that end soon.
 
 Takes a content and a time, gives sentences for whoever saves or approves; refuses nothing. Whether two
 conditions can meet the same person is decided cautiously: unless they plainly exclude each other, they may.
@@ -21,7 +22,8 @@ Rule = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Conflict:
-    """One thing to think about. `severity`: contradiction, overlap or notice."""
+    """One thing to think about. `severity`: contradiction, overlap or notice. `rules`: their ids,
+    or the keys of flags."""
 
     severity: str
     surface: str
@@ -30,7 +32,12 @@ class Conflict:
 
 
 def conflicts(content: Mapping[str, Any], now: float) -> list[Conflict]:
-    """All of them, surface by surface; rules that have ended are left out."""
+    """All of them."""
+    return rule_conflicts(content, now) + flag_conflicts(content, now)
+
+
+def rule_conflicts(content: Mapping[str, Any], now: float) -> list[Conflict]:
+    """Those of rules, surface by surface; rules that have ended are left out."""
     found: list[Conflict] = []
     segments = expanded(content.get("segments", []))
     for surface, policy in content["surfaces"].items():
@@ -44,9 +51,31 @@ def conflicts(content: Mapping[str, Any], now: float) -> list[Conflict]:
     return found
 
 
+def flag_conflicts(content: Mapping[str, Any], now: float) -> list[Conflict]:
+    """Those of flags alone; flags that have ended are left out."""
+    segments = expanded(content.get("segments", []))
+    flags = [flag for flag in content.get("flags", []) if seconds(flag["ends_at"]) > now]
+    return [said for pair in combinations(flags, 2) for said in _of_flags(*pair, segments)]
+
+
 def may_meet(one: Tree | None, other: Tree | None, segments: Mapping[str, Tree]) -> bool:
     """Whether somebody may meet both conditions; False only where they plainly exclude each other."""
     return not any(_excludes(a, b) for a in _musts(one, segments) for b in _musts(other, segments))
+
+
+def _of_flags(one: Rule, other: Rule, segments: Mapping[str, Tree]) -> Iterator[Conflict]:
+    """Flags that turn the same knob: for whoever has both, the last in their order decides."""
+    knobs = sorted(one["overrides"].keys() & other["overrides"].keys())
+    if one["surface"] != other["surface"] or not knobs or not _at_once(one, other):
+        return
+    whose, others = ([segments.get(key) for key in flag["segments"]] or [None] for flag in (one, other))
+    if any(may_meet(a, b, segments) for a in whose for b in others):
+        last = max(one, other, key=lambda flag: (flag["priority"], flag["key"]))
+        yield Conflict(
+            "overlap", one["surface"], (one["key"], other["key"]),
+            f"{one['name']} and {other['name']} both turn {', '.join(knobs)}: whoever has both gets what "
+            f"{last['name']} says.",
+        )  # fmt: skip
 
 
 def _between(

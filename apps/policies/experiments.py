@@ -12,6 +12,7 @@ from typing import Any
 from apps.policies.fields import Refusals, seconds, unique
 from apps.policies.flags import check_overrides
 from apps.policies.knobs import Knob
+from apps.policies.segments import with_segments_put_in
 
 Experiment = dict[str, Any]
 MAX_EXPERIMENTS, MAX_VARIANTS = 50, 8
@@ -67,6 +68,7 @@ def running(content: Mapping[str, Any], now: float) -> list[Experiment]:
 
 def experiment_refusals(live: Mapping[str, Any], new: Mapping[str, Any], now: float) -> dict[str, str]:
     """What `new` may not do to experiments that have started in the live content, by key, as sentences."""
+    live, new = with_segments_put_in(live), with_segments_put_in(new)
     later = {one["key"]: one for one in new.get("experiments", [])}
     refusals = {}
     for one in live.get("experiments", []):
@@ -82,6 +84,7 @@ def touched_experiments(live: Mapping[str, Any], new: Mapping[str, Any], now: fl
     """Running experiments, and their knobs that `new` changes on the surface without starting them anew."""
     from apps.policies.schema import get
 
+    live, new = with_segments_put_in(live), with_segments_put_in(new)
     later = {one["key"]: one for one in new.get("experiments", [])}
     touched: dict[str, list[str]] = {}
     for one in running(live, now):
@@ -129,6 +132,7 @@ def _frozen(one: Experiment, later: Experiment | None, now: float) -> str | None
     if later["phase"] > one["phase"]:
         return None
     changed = [name for name in sorted(FIELDS - FREE_ONCE_STARTED) if one[name] != later[name]]
+    changed = ["audience (with the segments in it)" if name == "audience" else name for name in changed]
     if changed:
         return f"It has started, so {', '.join(changed)} stays as it is. Raise the phase to start it anew."
     if seconds(later["ends_at"]) > seconds(one["ends_at"]):

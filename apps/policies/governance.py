@@ -11,6 +11,7 @@ from typing import Any
 
 from apps.policies.fields import Refusals
 from apps.policies.knobs import Kind, Knob
+from apps.policies.segments import with_segments_put_in
 
 CAPPING = {"cap": "cap", "cooldown": "cool-down"}  # types of rules that protect members
 CAPS = {"daily_cap": "The daily cap", "hourly_cap": "The hourly cap"}
@@ -73,6 +74,7 @@ def check_governance(value: Any, noted: dict[str, str]) -> dict[str, Any]:
 
 def lowers_a_guard(live: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """What `new` protects less than the live content does, as sentences; empty: nothing."""
+    live, new = with_segments_put_in(live), with_segments_put_in(new)
     found = [
         f"{knob.label} of governance is raised."
         for key, knob in GUARDS.items()
@@ -107,14 +109,27 @@ def _lower_caps(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str
 
 
 def _overridden(live: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
-    """Flags and variants that newly let some viewers go past a surface's cap."""
-    said_before = list(_overrides(live))
-    return [
+    """Flags and variants that newly let some viewers go past a cap of the surface, or of a market; and those
+    that are gone, or others now, under which some had a lower one."""
+    before, after = list(_overrides(live)), list(_overrides(new))
+    raised = [
         f"{name} raises or takes away {CAPS[key].lower()} of {surface} for some viewers."
-        for surface, name, key, value, entry in _overrides(new)
-        if _looser(live["surfaces"].get(surface, {}).get(key, 0), value)
-        and (surface, name, key, value, entry) not in said_before
+        for surface, name, key, value, entry in after
+        if _looser(_tightest(live["surfaces"].get(surface, {}), key), value)
+        and (surface, name, key, value, entry) not in before
     ]
+    return raised + [
+        f"{name} lowers {CAPS[key].lower()} of {surface} for some viewers, and does so no more."
+        for surface, name, key, value, entry in before
+        if _looser(value, new["surfaces"].get(surface, {}).get(key, 0))
+        and (surface, name, key, value, entry) not in after
+    ]
+
+
+def _tightest(policy: Mapping[str, Any], key: str) -> Any:
+    """A surface's cap, or that of a market where it is lower; 0: nobody has one."""
+    caps = [policy.get(key, 0), *(said.get(key, 0) for said in policy.get("markets", {}).values())]
+    return min((cap for cap in caps if cap), default=0)
 
 
 def _overrides(content: Mapping[str, Any]) -> Iterator[tuple[str, str, str, Any, Any]]:

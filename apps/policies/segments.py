@@ -48,6 +48,32 @@ def expanded(segments: Iterable[Mapping[str, Any]]) -> dict[str, Tree]:
     return done
 
 
+def with_segments_put_in(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The content with each segment's own condition wherever one is named: who is meant, whatever it is
+    called. As it is where that can't be done: a draft may name segments that are gone."""
+    try:
+        segments = expanded(content.get("segments", []))
+        return {
+            **content,
+            "surfaces": {
+                key: {**policy, "rules": [_put_in(one, segments) for one in policy.get("rules", [])]}
+                for key, policy in content["surfaces"].items()
+            },
+            "flags": [
+                {**flag, "segments": [segments[key] for key in flag["segments"]]}
+                for flag in content.get("flags", [])
+            ],
+            "experiments": [_put_in(one, segments) for one in content.get("experiments", [])],
+        }
+    except (CycleError, KeyError):
+        return dict(content)
+
+
+def _put_in(entry: Mapping[str, Any], segments: Mapping[str, Tree]) -> dict[str, Any]:
+    trees = {name: entry[name] for name in ("viewers", "candidates", "audience") if entry.get(name)}
+    return {**entry, **{name: expand(tree, segments) for name, tree in trees.items()}}
+
+
 def expanded_cost(tree: Tree | None, costs: Mapping[str, int]) -> int:
     """Steps of a tree whose segments take so many steps, without putting them in."""
     return cost(tree) + sum(costs.get(node["segment"], 0) for node in nodes(tree) if "segment" in node)

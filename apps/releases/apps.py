@@ -9,6 +9,10 @@ class ReleasesConfig(AppConfig):
     verbose_name = "Releases"
 
     def ready(self) -> None:
+        from django.core.checks import Tags, register
+
+        from apps.releases.checks import mail_reaches_somebody
         from apps.releases.services import ensure_first_release
 
+        register(mail_reaches_somebody, Tags.security, deploy=True)
         post_migrate.connect(ensure_first_release, sender=self)

@@ -80,10 +80,15 @@ def bring_up_to_date(revision: Revision, version: int, *, actor: User | None = N
     return draft
 
 
-def discard_revision(revision: Revision, *, actor: User | None) -> None:
-    """Puts a draft aside. It can't be edited or published any more."""
+def discard_revision(revision: Revision, version: int, *, actor: User | None) -> None:
+    """Puts a draft aside. It can't be edited or published any more. `version` is the one somebody saw.
+
+    Raises Conflict on another version, Denied where it changes another surface than the editor's.
+    """
     with transaction.atomic():
-        draft = locked_draft(revision)
+        draft = locked_draft(revision, version)
+        before = draft.based_on.content if draft.based_on else draft.content
+        must_be_theirs(actor, surfaces_touched(difference(before, draft.content)))
         draft.status = Revision.Status.DISCARDED
         draft.publish_at = draft.ends_at = None
         draft.save(update_fields=["status", "publish_at", "ends_at", "updated_at"])

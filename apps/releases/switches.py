@@ -5,11 +5,14 @@ It only ever takes something away, so one person may do it. Web processes follow
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db import transaction
 
 from apps.common.clock import now
 from apps.common.errors import NotFound, Problem
+from apps.policies.difference import EVERYWHERE
 from apps.releases.audit import PUBLISH, record
 from apps.releases.models import Switch
 from apps.releases.notices import notify
@@ -53,21 +56,34 @@ def lift(kind: str, key: str, *, actor: User | None) -> bool:
 
 def known(kind: str) -> set[str]:
     """The keys that can be switched off: what some viewers get, by the live release or one in its rollout."""
-    row = live()
-    contents = [row.stable_content] + ([row.candidate_content] if row.candidate_content else [])
     if kind == Switch.Kind.RULE:
         return {
             f"{surface}/{rule['id']}"
-            for content in contents
+            for content in _contents()
             for surface, policy in content["surfaces"].items()
             for rule in policy.get("rules", [])
         }
-    if kind in (Switch.Kind.FLAG, Switch.Kind.EXPERIMENT):
-        return {one["key"] for content in contents for one in content.get(f"{kind}s", [])}
-    return set()
+    return {one["key"] for one in _entries(kind)}
+
+
+def _contents() -> list[dict[str, Any]]:
+    row = live()
+    return [row.stable_content] + ([row.candidate_content] if row.candidate_content else [])
+
+
+def _entries(kind: str) -> list[dict[str, Any]]:
+    """The flags, or the experiments."""
+    if kind not in (Switch.Kind.FLAG, Switch.Kind.EXPERIMENT):
+        return []
+    return [one for content in _contents() for one in content.get(f"{kind}s", [])]
 
 
 def _may(actor: User | None, kind: str, key: str) -> None:
+    """As for an edit of it: a rule and an experiment belong to their surface, a flag to all."""
     must_be_editor(actor, "Only editors may switch something off.")
     if kind == Switch.Kind.RULE:
         must_be_theirs(actor, [key.partition("/")[0]])
+    elif kind == Switch.Kind.EXPERIMENT:
+        must_be_theirs(actor, {one["surface"] for one in _entries(kind) if one["key"] == key})
+    elif kind == Switch.Kind.FLAG:
+        must_be_theirs(actor, [EVERYWHERE])

@@ -100,6 +100,14 @@
     redraw();
   }
 
+  for (const [of, { attributes = {} }] of Object.entries(known)) {
+    for (const [name, attribute] of Object.entries(attributes)) {
+      if (!attribute.choices.length) continue;
+      const words = attribute.choices.map((word) => make("option", { value: word }));
+      form.append(make("datalist", { id: `choices-${of}-${name}` }, ...words));
+    }
+  }
+
   async function count(said, tree, of) {
     if (!tree) return said.replaceChildren();
     const answer = await fetch(form.dataset.match, {

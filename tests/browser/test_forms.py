@@ -52,6 +52,8 @@ def test_an_experiment_is_written_by_keyboard_and_a_refusal_stands_beside_its_kn
     for label, value in (("Key", "spread"), ("Name", "Spread"), ("Hypothesis", "It helps."), ("Salt", "s")):
         page.get_by_label(label, exact=True).fill(value)
     page.get_by_label("Reason", exact=True).fill("A test")
+    offered = page.evaluate("[...document.querySelectorAll('datalist')].map((one) => one.id)")
+    assert len(offered) == len(set(offered))
     page.get_by_role("button", name="Add a knob").focus()
     page.keyboard.press("Enter")
     page.keyboard.type("Diversity")  # the new row has the focus

@@ -178,6 +178,39 @@ def test_for_the_applications_role_the_trail_is_append_only():
         cursor.execute("RESET ROLE")
 
 
+def test_the_applications_role_is_made_with_its_password_and_gets_a_new_one(monkeypatch):
+    with pytest.raises(CommandError, match="holds no password"):
+        call_command("grant_app_role", "application_of_a_test", create=True)
+    found = []
+    for password in ("a'long \"one", "another"):
+        monkeypatch.setenv("APP_ROLE_PASSWORD", password)
+        call_command("grant_app_role", "application_of_a_test", create=True)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT rolcanlogin, rolpassword FROM pg_authid WHERE rolname = 'application_of_a_test'"
+            )
+            found.append(cursor.fetchone())
+    assert [can_login for can_login, _ in found] == [True, True]
+    assert found[0][1] != found[1][1]
+
+
+def test_a_doctor_of_production_warns_of_a_role_that_may_change_the_trail(settings):
+    from raya_recs.doctor import findings
+
+    def said() -> tuple[bool, str]:
+        return next((one.good, one.detail) for one in findings() if one.name == "Role")
+
+    assert said()[0]
+    settings.SETTINGS_MODULE = "raya_recs.settings.production"
+    assert "may change the audit trail" in said()[1]
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE ROLE application_of_a_test NOLOGIN")
+        call_command("grant_app_role", "application_of_a_test")
+        cursor.execute("SET LOCAL ROLE application_of_a_test")
+        assert said() == (True, "application_of_a_test, which may only add to the audit trail")
+        cursor.execute("RESET ROLE")
+
+
 def test_the_owner_can_not_be_limited():
     with connection.cursor() as cursor:
         cursor.execute("SELECT current_user")

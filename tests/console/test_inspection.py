@@ -19,6 +19,7 @@ from apps.api.models import ServiceKey
 from apps.common.clock import today
 from apps.common.models import AuditEntry
 from apps.common.staff import LargeInspectAdmin
+from apps.console.inspect.why_not import bars_of, caps_of
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Member
 from apps.places.models import CuratedList, CuratedListItem, Place
@@ -237,10 +238,10 @@ def test_editors_neither_see_nor_make_keys(editor):
     assert editor.get(reverse("admin:api_servicekey_add")).status_code == 403
 
 
-def test_a_delivery_shows_ranks_sources_propensities_reasons_and_stages(editor):
+def test_a_delivery_shows_ranks_sources_propensities_reasons_and_stages(safety):
     build_town(members=30, days=1)
     delivery = Delivery.objects.filter(surface="dating").exclude(candidates=[]).first()
-    page = opened(editor, reverse("admin:interactions_delivery_change", args=[delivery.pk]))
+    page = opened(safety, reverse("admin:interactions_delivery_change", args=[delivery.pk]))
     for text in (
         "0.125",
         "friends of friends",
@@ -344,8 +345,12 @@ def test_who_likes_the_viewer_is_told_to_trust_and_safety_alone(editor, safety):
     delivery.trace = [{"stage": "liked_you", "received": 9, "kept": 3}, *delivery.trace]
     Delivery.objects.filter(pk=delivery.pk).update(sources=delivery.sources, trace=delivery.trace)
     address = reverse("admin:interactions_delivery_change", args=[delivery.pk])
-    assert "liked you" not in opened(editor, address)
-    assert "liked you" in opened(safety, address)
+    for told in ("liked you", "Found by", "Propensity"):
+        assert told not in opened(editor, address)
+        assert told in opened(safety, address)
+    Delivery.objects.filter(pk=delivery.pk).update(propensities=[0.123] * len(delivery.candidates))
+    assert "0.123" not in opened(editor, address)
+    assert "0.123" in opened(safety, address)
 
 
 def test_the_audit_trail_can_not_be_changed_in_the_admin(approver):
@@ -367,3 +372,23 @@ def test_a_page_that_says_nothing_is_found_by_djangos_checks() -> None:
 
     found = {page: [error.id for error in page(Member, admin.site).check()] for page in (Silent, Saying)}
     assert found == {Silent: ["staff.E001"], Saying: []}
+
+
+def test_a_waterfall_says_weights_the_ranker_all_rules_together_and_caps():
+    told = {
+        "p": 0.5, "q": 0.25, "ranker": "heavy", "phi": 0.4, "multiplier": 0.6,
+        "rules": [{"rule": "up", "factor": 1.5}, {"rule": "down", "factor": 0.4}],
+        "features": {"activity": {"value": 0.5, "weight": -0.2, "contribution": -0.1}},
+        "price": 0.0, "score": 0.14, "caps": {"daily": 60, "hourly": 0},
+    }  # fmt: skip
+    said = {label: text for label, text, _ in bars_of(told)}
+    assert said == {
+        "Viewer may like them (second look)": "+0.5000", "They may like the viewer (second look)": "+0.2500",
+        "Both, by the rule": "+0.4000", "Rule up ×": "+1.5000", "Rule down ×": "+0.4000",
+        "All rules together ×": "+0.6000", "Activity (weight -0.2)": "-0.1000", "Price": "+0.0000",
+        "Score": "+0.1400",
+    }  # fmt: skip
+    assert caps_of(told) == "May be shown 60 times in 24 hours."
+    both = caps_of({"caps": {"daily": 60, "hourly": 5}})
+    assert both == "May be shown 60 times in 24 hours and 5 times in an hour."
+    assert (caps_of({"caps": {"daily": 0, "hourly": 0}}), caps_of({})) == ("No cap.", "")

@@ -12,9 +12,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.common.clock import now
+from apps.delivery.recent import count_recent
 from apps.interactions.models import Delivery
 from apps.interactions.partitions import ensure_partitions
-from apps.interactions.recent import count_recent
 from apps.interactions.score_shares import score_shares
 from apps.refresh.models import SnapshotRow
 from apps.releases import services
@@ -30,12 +30,12 @@ def draft(db: None) -> Revision:
     return services.start_revision(actor=None)
 
 
-def listed(trace: list[dict[str, Any]], *, surface: str = "dating", shown: int = 4) -> None:
+def listed(trace: list[dict[str, Any]], *, surface: str = "dating", shown: int = 4, release: int = 1) -> None:
     """A delivery with this trace."""
     ones = [1.0] * shown
     ensure_partitions("interactions_delivery", [now()])
     Delivery.objects.create(
-        id=uuid.uuid4(), served_at=now(), viewer=1, surface=surface, release=1, snapshot="s", seed=1,
+        id=uuid.uuid4(), served_at=now(), viewer=1, surface=surface, release=release, snapshot="s", seed=1,
         requested=shown, candidates=list(range(shown)), scores=ones, propensities=ones,
         sources=[1] * shown, trace=trace,
     )  # fmt: skip
@@ -157,7 +157,7 @@ def test_what_a_live_rule_did_stands_beside_it_once_a_worker_counted(editor: Cli
     from tests.console.test_waiting import dated
 
     draft = services.edit_revision(services.start_revision(actor=None), 1, {"dating.rules": [dated(30)]})
-    services.publish_revision(draft, actor=None, note="go")
+    release = services.publish_revision(draft, actor=None, note="go").number
 
     def page() -> str:
         return editor.get(reverse("admin:entries", args=["rules"])).content.decode()
@@ -165,8 +165,8 @@ def test_what_a_live_rule_did_stands_beside_it_once_a_worker_counted(editor: Cli
     assert "not counted yet: a worker does so once a minute" in page()
     count_recent()
     assert "nothing yet: no list met it" in page()
-    did = {"keys": ["newcomers"], "pool": [10], "shown": [3]}
-    listed([{"stage": "rules", "received": 40, "kept": 40, "rules": did}])
+    did = {"pool": [10], "shown": [3]}
+    listed([{"stage": "rules", "received": 40, "kept": 40, "rules": did}], release=release)
     assert "nothing yet: no list met it" in page()
     count_recent()
     assert "in 1 list it met 25.0% of who was ranked and 75.0% of the places (3 of 4)" in page()

@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.urls import resolve, reverse
 
+from apps.common.models import AuditEntry
 from apps.console.roles import ensure_staff
 from apps.delivery.models import DraftStudy
 from apps.releases.models import Emergency, Revision
@@ -90,6 +91,24 @@ def test_the_task_that_is_asked_for_exists():
     from apps.refresh.tasks import refresh_task
 
     assert refresh_task.name == "refresh.refresh"
+
+
+def test_whoever_asks_for_a_refresh_is_named(approver, monkeypatch):
+    monkeypatch.setattr("celery.current_app.send_task", lambda *_, **__: None)
+    approver.post(reverse("admin:refresh_refreshjob_changelist"))
+    assert AuditEntry.objects.get(action="refresh.asked").actor_name == "approver"
+
+
+def test_a_snapshot_that_is_broken_is_not_served_and_says_so(approver):
+    from apps.refresh.models import SnapshotRow
+
+    build_town(members=10, days=1)
+    row = SnapshotRow.objects.get(status="ready")  # its folder was never made
+    address = reverse("admin:refresh_snapshotrow_change", args=[row.pk])
+    said = approver.post(address, {"button": "activate"}, follow=True).content.decode()
+    assert f"Snapshot {row.pk} can" in said
+    row.refresh_from_db()
+    assert row.status == "ready"
 
 
 def test_an_editor_can_not_serve_an_earlier_snapshot(editor):

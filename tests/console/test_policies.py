@@ -140,7 +140,7 @@ def test_editors_can_not_roll_back(editor):
 
 def test_a_discarded_draft_is_gone_from_the_page_and_edit_starts_another(editor):
     draft = start(editor)
-    editor.post(reverse("admin:draft_discard", args=[draft.pk]))
+    editor.post(reverse("admin:draft_discard", args=[draft.pk]), {"version": draft.version})
     assert start(editor).pk != draft.pk
 
 

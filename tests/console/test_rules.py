@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.common.clock import now
 from apps.members.models import Member
 from apps.releases import services
 from apps.releases.models import Revision
@@ -193,6 +195,18 @@ def test_a_contradiction_is_listed_in_the_form_before_anything_is_saved(editor, 
     assert len(said(draft, "rules")) == 1
     assert editor.post(address(draft, "rules"), data | {"anyway": "1"}).status_code == 302
     assert len(said(draft, "rules")) == 2
+
+
+def test_two_flags_over_one_knob_are_said_in_the_form_and_beside_the_list(editor, draft):
+    starts, ends = (f"{now() + timedelta(days=d):%Y-%m-%dT%H:%M:%SZ}" for d in (-1, 9))
+    flags = [flag(key=key, name=key.title(), starts_at=starts, ends_at=ends) for key in ("bolder", "shy")]
+    draft = services.edit_revision(draft, 1, {"flags": flags[:1]})
+    with_both = services.edit_revision(draft, draft.version, {"flags": flags})
+    page = editor.get(reverse("admin:draft_entries", args=[with_both.pk, "flags"])).content.decode()
+    assert "Bolder and Shy both turn diversity: whoever has both gets what Shy says." in page
+    where = address(with_both, "flags", "shy")
+    data = form_of(editor, where) | {"reason": "Another"}
+    assert "Bolder and Shy both turn diversity" in editor.post(where, data).content.decode()
 
 
 @pytest.mark.parametrize("part", ["rules", "segments", "flags", "experiments"])

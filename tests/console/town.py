@@ -13,10 +13,10 @@ from apps.api.services import create_service_key
 from apps.common.clock import now, today
 from apps.common.geo import cell_of
 from apps.delivery.models import PacingPrices
+from apps.delivery.recent import count_recent
 from apps.interactions.daily import count_days
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.interactions.partitions import ensure_partitions
-from apps.interactions.recent import count_recent
 from apps.members.models import Connection, Member, Trip
 from apps.places.models import CuratedList, CuratedListItem, Place
 from apps.refresh.models import RefreshJob, SnapshotRow

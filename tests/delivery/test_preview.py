@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from uuid import uuid4
+
 import pytest
 import redis
 from django.conf import settings
 
+from apps.common.clock import now
 from apps.common.errors import Conflict
+from apps.delivery import studies
 from apps.delivery.comparison import gini, histogram, rank_biased_overlap
 from apps.delivery.models import DraftStudy
 from apps.delivery.preview import compared, lost, preview_list
@@ -15,12 +20,14 @@ from apps.delivery.services import recommend
 from apps.delivery.studies import ask_for_study, cancel_study, run_study
 from apps.interactions.copier import copy_all
 from apps.interactions.models import Delivery
+from apps.interactions.partitions import ensure_partitions
 from apps.policies.schema import validate_content
 from apps.releases import services
 from apps.releases.selectors import live_release
 from tests.delivery.publishing import age_at_most, in_days, rule
 from tests.delivery.test_caps import men
 from tests.policies import examples
+from tests.refresh.rows import make_market, make_member
 
 
 def test_overlap_is_that_worked_out_by_hand():
@@ -136,6 +143,24 @@ def test_a_study_draws_recent_requests_again_and_says_what_differs(serving):
     assert 0 <= done.result["dating"]["overlap"] <= 1
     assert sum(done.result["dating"]["overlaps"]) == lists
     assert run_study(study.pk) is None
+
+
+@pytest.mark.django_db
+def test_a_study_is_of_all_hours_of_the_last_days_then_of_the_latest():
+    member = make_member("adam", make_market("london", (51.5, -0.1)))
+    for hours in (200, 150, 100, 50, 1):  # the seed says how long ago
+        at = now() - timedelta(hours=hours)
+        ensure_partitions("interactions_delivery", [at])
+        Delivery.objects.bulk_create(
+            Delivery(
+                id=uuid4(), served_at=at, viewer=member.number, surface="dating", release=1, snapshot="s",
+                seed=hours, requested=1, candidates=[9], scores=[1.0], propensities=[1.0], sources=[1],
+                trace=[],
+            )
+            for _ in range(30)
+        )  # fmt: skip
+    assert sorted(seed for _, _, seed, _ in studies._sample(4)) == [1, 50, 100, 150]
+    assert sorted(seed for _, _, seed, _ in studies._sample(20)) == [1] * 17 + [50, 100, 150]
 
 
 def test_a_study_counts_whom_a_lower_cap_of_the_draft_would_hold_back(serving, market):

@@ -119,6 +119,12 @@ def test_rules_flags_experiments_and_what_was_switched_off_are_replayed_as_they_
     steps = found.waterfall(number("fay"))["rules"]  # type: ignore[index]
     assert [step["rule"] for step in steps] == ["young"]
 
+    row.variants["salts"]["more"] = "of a flag that was off"
+    assert replay_delivery(row).same
+    row.variants["salts"]["spread"] = "another phase"
+    with pytest.raises(NotReplayable, match="dealt in another way"):
+        replay_delivery(row)
+
 
 def test_a_viewer_of_the_hold_out_is_replayed(ready: Runtime) -> None:
     publish(ready, lambda content: content["surfaces"]["dating"].update(random_share=10.0))

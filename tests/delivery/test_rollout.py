@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
+from uuid import uuid4
 
 import pytest
 import redis
@@ -13,6 +15,8 @@ from apps.common.clock import now
 from apps.delivery.health import Counts, Health, health_of
 from apps.delivery.rollout import Watched, watch_rollout, what_is_wrong
 from apps.delivery.services import recommend
+from apps.interactions.models import Delivery, Event, Relationship
+from apps.interactions.partitions import ensure_partitions
 from apps.releases import services
 from apps.releases.models import Notice
 from apps.releases.selectors import live
@@ -106,3 +110,80 @@ def test_errors_emptier_lists_and_slowness_turn_it_back_by_themselves(rolled, cl
 def test_a_stable_release_that_fares_as_badly_is_no_reason_to_turn_back():
     bad = Health(answers=100, errors=10, shown=500, wanted=1000)
     assert what_is_wrong(Watched(bad, bad), {}) is None
+
+
+def served(release: int, lists: list[list[int]], *, surface: str = "dating") -> None:
+    """One list for each viewer, of whom this release has its own."""
+    ensure_partitions("interactions_delivery", [now()])
+    Delivery.objects.bulk_create(
+        Delivery(
+            id=uuid4(), served_at=now(), viewer=100_000 * release + i, surface=surface, release=release,
+            snapshot="s", seed=1, requested=len(shown), candidates=shown, scores=[1.0] * len(shown),
+            propensities=[1.0] * len(shown), sources=[1] * len(shown), trace=[],
+        )
+        for i, shown in enumerate(lists)
+    )  # fmt: skip
+
+
+def matched(release: int, viewers: int) -> None:
+    Relationship.objects.bulk_create(
+        Relationship(
+            actor=100_000 * release + i, target=9, target_kind="member", surface="dating", state="matched",
+            decided_at=now(), decided_by=uuid4(),
+        )
+        for i in range(viewers)
+    )  # fmt: skip
+
+
+def reported(release: int, viewers: int) -> None:
+    ensure_partitions("interactions_event", [now()])
+    Event.objects.bulk_create(
+        Event(
+            id=uuid4(), type="report", actor=100_000 * release + i, target=9, target_kind="member",
+            occurred_at=now(), received_at=now(),
+        )
+        for i in range(viewers)
+    )  # fmt: skip
+
+
+def told(client: redis.Redis) -> list[str]:
+    """What a look warns of."""
+    count(client, 1)
+    count(client, 2)
+    assert watch_rollout() == "well so far"
+    return sorted(notice.body for notice in Notice.objects.filter(key__startswith="warning 2 1 "))
+
+
+def test_fewer_matches_and_more_reports_are_told_once_a_stage_and_turn_nothing_back(rolled, client):
+    for release in (1, 2):
+        served(release, [[1, 2]] * 60)
+    matched(1, 40)
+    reported(2, 3)
+    expected = ["Matches per viewer: 0.000 against 0.667.", "Reports per viewer: 0.0500 against 0.0000."]
+    assert told(client) == expected
+    matched(2, 1)
+    assert told(client) == expected
+    assert live().candidate_number == 2
+
+
+def test_as_many_matches_are_nothing_to_tell(rolled, client):
+    for release, viewers in ((1, 60), (2, 60)):
+        served(release, [[1, 2]] * viewers)
+        matched(release, 30)
+        reported(release, 2)
+    assert told(client) == []
+
+
+def test_less_even_exposure_is_told_by_surface_of_as_many_lists_of_each(rolled, client):
+    draw = random.Random(3)
+
+    def lists(n: int, people: int) -> list[list[int]]:
+        return [draw.sample(range(people), 5) for _ in range(n)]
+
+    served(1, lists(2000, 1000))
+    served(2, lists(200, 1000))
+    served(1, lists(2000, 1000), surface="networking")
+    served(2, [[1, 2, 3, 4, draw.randrange(1000)] for _ in range(200)], surface="networking")
+    (sentence,) = told(client)
+    assert sentence.startswith("Exposure on networking is less even: Gini 0.")
+    assert sentence.endswith(" over 200 lists each.")

@@ -13,13 +13,13 @@ from django.test.utils import CaptureQueriesContext
 from apps.common import clock
 from apps.delivery import runtime as runtimes
 from apps.delivery.preparation import Question
+from apps.delivery.rule_effects import rule_effects
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.serve import serve
 from apps.delivery.services import explain, recommend
 from apps.interactions.copier import copy_all
 from apps.interactions.models import Delivery
 from apps.interactions.online import Effect, apply
-from apps.interactions.rule_effects import rule_effects
 from apps.pipeline.masks import FOLDER
 from apps.refresh import masks
 from apps.refresh.services import refresh
@@ -221,15 +221,15 @@ def test_a_viewer_of_the_hold_out_gets_caps_and_no_other_rule(ready: Runtime, yo
     assert 0 < len(held_out) < 20
     for row in Delivery.objects.all():
         rules = next(stage["rules"] for stage in row.trace if stage["stage"] == "rules")
-        met = {key for key, pool in zip(rules["keys"], rules["pool"], strict=True) if pool}
+        met = {key for key, pool in zip(("cap", "pin"), rules["pool"], strict=True) if pool}
         assert met == ({"cap"} if row.viewer in held_out else {"cap", "pin"})
         assert row.viewer in held_out or row.candidates[0] == number("gina")
 
 
 def test_what_each_rule_did_is_counted_from_the_deliveries(ready: Runtime) -> None:
     rules = (
-        rule("young", candidates=age_at_most(25), effect={"factor": 4.0}),
-        rule("all", effect={"factor": 1.5}),
+        rule("all", effect={"factor": 1.5}, priority=30),
+        rule("young", candidates=age_at_most(25), effect={"factor": 4.0}, priority=20),
         rule("nobody", candidates=age_at_most(18), effect={"factor": 1.5}),
     )
     publish(ready, with_rules(*rules, **QUIET))

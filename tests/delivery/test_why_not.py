@@ -101,7 +101,7 @@ NOT_TOLD = {
 EXCLUDED = "Related, blocked either way, held, or seen and cooling down."
 GONE = "Hidden, stopped, erased or not active since the snapshot."
 UNKNOWN = "Neither in the snapshot nor a newcomer: not active, hidden, or changed just now."
-CAPPED = "Has reached the daily exposure cap."
+CAPPED = "Was shown as often as an exposure cap allows for now."
 
 
 @dataclass(frozen=True)
@@ -192,10 +192,15 @@ KINDS = {
         (("policy", "quotas.nearest", 0, 1),), since=no_source,
     ),
     "a knob caps her": Kind(
-        "cap", "capped", CAPPED, since=lambda serving: capped(serving, lambda: with_rules(daily_cap=1))
+        "cap", "capped", CAPPED, (("policy", "daily_cap", 1, 2),),
+        since=lambda serving: capped(serving, lambda: with_rules(daily_cap=1)),
+    ),
+    "a knob caps her by the hour": Kind(
+        "cap", "capped", CAPPED, (("policy", "hourly_cap", 1, 2),),
+        since=lambda serving: capped(serving, lambda: with_rules(hourly_cap=1)),
     ),
     "a rule caps her": Kind(
-        "cap", "capped", CAPPED,
+        "cap", "capped", CAPPED, (("policy", "rules.rest.daily", 1, 2),),
         since=lambda serving: capped(
             serving, lambda: with_rules(rule("rest", "cap", effect={"daily": 1, "hourly": 0}))
         ),
@@ -271,3 +276,31 @@ def test_an_erased_member_and_a_stranger_are_no_candidates(serving: Runtime):
     for name in ("bea", "nobody"):
         with pytest.raises(NotFound):
             asked(name, private=True)
+
+
+def test_while_caps_bite_everybody_is_explained_as_they_are_served(serving: Runtime):
+    """Forty are at their cap, half of whom nobody refused so far: more than a list is long."""
+    buried()
+    publish(serving, with_rules(daily_cap=1))
+    london, women = Member.objects.get(external_id="adam").home_market, []
+    for i in range(20):
+        make_member(f"more{i}", london, birth_date=date(1999, 1, 1))
+    for name in ("brad", "carl"):
+        make_member(name, london, gender="man", seeking=["woman"])
+    refresh()
+    serving.poll(wait=True)
+    for name in ("brad", "carl"):
+        women += [
+            item["id"] for item in recommend(surface="dating", member=name, limit=EXPLAINED_LIMIT)["items"]
+        ]
+    serving.poll(wait=True)
+    served = [
+        item["id"] for item in recommend(surface="dating", member="adam", limit=100, dry_run=True)["items"]
+    ]
+    assert len(women) == 2 * EXPLAINED_LIMIT
+    assert 0 < len(served) <= EXPLAINED_LIMIT
+    assert not {*served} & {*women}
+    said = {name: asked(name, private=True) for name in [*served, *women]}
+    assert {name: said[name]["code"] for name in served} == dict.fromkeys(served, "shown")
+    assert {said[name]["stage"] for name in women} == {"cap"}
+    assert all(said[name]["change"] for name in women)

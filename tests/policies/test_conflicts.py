@@ -8,7 +8,7 @@ import pytest
 
 from apps.policies.conflicts import conflicts
 from apps.policies.schema import default_content, validate_content
-from tests.policies.examples import NOW, rule, segment
+from tests.policies.examples import NOW, flag, rule, segment
 
 PARIS = {"attribute": "market", "operator": "is", "value": "paris"}
 ROME = {"attribute": "market", "operator": "is", "value": "rome"}
@@ -117,3 +117,25 @@ def test_a_rule_that_ends_within_three_days_is_named_until_it_has_ended():
 
 def test_a_rule_that_nobody_can_meet_is_named():
     assert found(rule(viewers={"all": [GROWN, YOUNG]})) == [("contradiction", ("newcomers",))]
+
+
+@pytest.mark.parametrize(
+    ("values", "overlap"),
+    [
+        ({}, True),
+        ({"segments": ["grown"]}, True),
+        ({"segments": ["young"]}, False),
+        ({"overrides": {"exploration": 0.2}}, False),
+        ({"surface": "networking"}, False),
+        ({"starts_at": "2026-08-01T00:00:00Z", "ends_at": "2026-09-01T00:00:00Z"}, False),
+    ],
+)
+def test_flags_that_turn_one_knob_for_the_same_people_are_said_with_who_decides(values, overlap):
+    segments = [segment(), segment(key="young", condition=YOUNG)]
+    flags = [flag(segments=["grown"]), flag(key="shy", name="Shy", priority=200, **values)]
+    content = validate_content({**default_content(), "segments": segments, "flags": flags})
+    said = conflicts(content, NOW)
+    assert bool(said) == overlap
+    for one in said:
+        assert (one.severity, one.rules) == ("overlap", ("bolder", "shy"))
+        assert one.sentence == "Bolder and Shy both turn diversity: whoever has both gets what Shy says."

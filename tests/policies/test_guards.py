@@ -10,7 +10,7 @@ import pytest
 from apps.policies.experiments import experiment_refusals, touched_experiments
 from apps.policies.governance import lowers_a_guard
 from apps.policies.schema import PolicyInvalid, default_content, put, validate_content
-from tests.policies.examples import NOW, experiment, flag, rule
+from tests.policies.examples import NOW, experiment, flag, rule, segment
 
 DAY = 86_400.0
 LATER = "2026-08-01T00:00:00Z"
@@ -132,7 +132,44 @@ def test_a_flag_over_the_knob_of_a_running_experiment_touches_it():
     assert touched_experiments(live, renamed, NOW) == {}
 
 
+YOUNGER = {"attribute": "age", "operator": "at_most", "value": 25}
+NAMED = {"segment": "grown"}
+
+
+def test_a_segment_that_an_experiment_or_its_knobs_flag_names_is_frozen_with_it():
+    for said, refused in (
+        ({"experiments": [experiment(audience=NAMED)]}, True),
+        ({"experiments": [experiment(audience={"not": NAMED})]}, True),
+        ({"experiments": [experiment()], "flags": [flag(segments=["grown"])]}, True),
+        ({"experiments": [experiment()], "flags": [flag(segments=["grown"], overrides={})]}, False),
+    ):
+        live = validate_content({**default_content(), **said, "segments": [segment()]})
+        renamed, moved = deepcopy(live), deepcopy(live)
+        renamed["segments"] = [segment(name="Thirty and over")]
+        moved["segments"] = [segment(condition=YOUNGER)]
+        for new, expected in ((renamed, False), (moved, refused)):
+            found = experiment_refusals(live, new, NOW) or touched_experiments(live, new, NOW)
+            assert bool(found) == expected, said
+
+
+def test_a_cap_whose_segment_means_fewer_lowers_a_guard():
+    whole = default_content()
+    whole["surfaces"]["dating"]["rules"] = [{**CAP, "candidates": NAMED}]
+    live = validate_content({**whole, "segments": [segment()]})
+    moved = {**live, "segments": [segment(condition=YOUNGER)]}
+    assert lowers_a_guard(live, live) == []
+    assert lowers_a_guard(live, moved) == ["dating: The cap Newcomers is weakened or taken away."]
+
+
+def test_a_draft_that_names_a_segment_that_is_gone_is_compared_all_the_same():
+    live = validate_content(
+        {**default_content(), "experiments": [experiment(audience=NAMED)], "segments": [segment()]}
+    )
+    assert list(experiment_refusals(live, {**live, "segments": []}, NOW)) == ["spread"]
+
+
 CAP = rule(id="cap", type="cap", effect={"daily": 10, "hourly": 0})
+PARIS = with_rules(markets={"paris": {"daily_cap": 5}})
 AWAY = {**CAP, "id": "away", "name": "Away", "type": "cooldown", "effect": {"days": 30}}
 
 
@@ -159,6 +196,11 @@ AWAY = {**CAP, "id": "away", "name": "Away", "type": "cooldown", "effect": {"day
         (with_rules(AWAY), with_rules({**CAP, "id": AWAY["id"]}), True),
         (with_rules(), {**with_rules(), "flags": [flag(overrides={"daily_cap": 0})]}, True),
         (with_rules(), {**with_rules(), "flags": [flag(overrides={"daily_cap": 50})]}, False),
+        (PARIS, {**PARIS, "flags": [flag(overrides={"daily_cap": 100})]}, True),
+        ({**with_rules(), "flags": [flag(overrides={"daily_cap": 5})]}, with_rules(), True),
+        ({**with_rules(), "flags": [flag(overrides={"daily_cap": 5})]},
+         {**with_rules(), "flags": [flag(overrides={"daily_cap": 5}, percentage=5.0)]}, True),
+        ({**with_rules(), "flags": [flag(overrides={"diversity": 0.5})]}, with_rules(), False),
         (with_rules(), content(experiment(variants=[
             {"key": "control", "name": "As it is", "weight": 0.5, "overrides": {}},
             {"key": "more", "name": "More", "weight": 0.5, "overrides": {"daily_cap": 900}},

@@ -181,8 +181,8 @@ class PeopleAtWork(Walk):
         draft = self.draft(which)
         if len(self.open) < 3 and which != CLOSED:
             return
-        act = services.discard_revision
-        if self.attempt("discard", draft.is_open, act, row_of(draft), actor=self.user(who)):
+        row, act = row_of(draft), services.discard_revision
+        if self.attempt("discard", draft.is_open, act, row, row.version, actor=self.user(who)):
             draft.off_schedule("discarded")
 
     @deed(often=3, hours=(1, 5, 25), share=(None, *SHARES))

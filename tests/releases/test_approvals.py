@@ -6,13 +6,17 @@ from datetime import timedelta
 
 import pytest
 import time_machine
+from django.contrib.auth.models import User
+from django.core.checks import run_checks
 
 from apps.common.clock import now
 from apps.common.errors import Conflict, Denied, Problem, Unprocessable
+from apps.console.waiting import waiting
 from apps.policies.schema import default_content
 from apps.releases import services
+from apps.releases.audit import PUBLISH
 from apps.releases.models import Approval, Emergency, Notice, Revision
-from apps.releases.notices import send_notices
+from apps.releases.notices import notify, send_notices, unsent
 from apps.releases.selectors import live, live_release, unreviewed_emergencies
 from tests.policies.examples import experiment, rule
 from tests.releases.people import a_draft, an_approver, an_editor, measured
@@ -187,6 +191,41 @@ def test_a_mail_that_can_not_be_sent_is_tried_again(mailoutbox, monkeypatch):
         assert send_notices() == 0
     assert send_notices() == 1
     assert Notice.objects.get().sent_at is not None
+
+
+def test_a_mail_that_reaches_nobody_waits_for_an_address_while_it_is_news(mailoutbox):
+    draft = a_draft(an_editor())
+    services.ask_for_approval(draft, draft.version, actor=an_editor())
+    notify("another", "Another", "Of what editors may read.", permission="releases.change_revision")
+    User.objects.exclude(username="ed").update(email="")
+    assert (send_notices(), len(mailoutbox)) == (1, 1)  # the oldest of all does not stand in the way
+    assert unsent() == (0, set())
+    with time_machine.travel(now() + timedelta(minutes=11)):
+        assert unsent() == (1, {PUBLISH})
+        assert [one.mark for one in waiting()] == ["approval asked for", "not mailed"]
+        an_approver()
+        assert send_notices() == 1
+        assert unsent() == (0, set())
+    assert mailoutbox[-1].to == ["ann@example.org"]
+
+
+def test_a_deployment_whose_mails_reach_nobody_is_warned_of(settings):
+    def said() -> list[str]:
+        found = run_checks(include_deployment_checks=True)
+        return [one.id for one in found if one.id and one.id.startswith("releases.")]
+
+    settings.EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
+    assert said() == ["releases.W001"]
+    settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+    assert said() == []
+
+
+def test_what_is_no_news_any_more_is_not_mailed():
+    draft = a_draft(an_editor())
+    services.ask_for_approval(draft, draft.version, actor=an_editor())
+    an_approver()
+    with time_machine.travel(now() + timedelta(days=3, minutes=1)):
+        assert (send_notices(), unsent()) == (0, (0, set()))
 
 
 def test_an_emergency_needs_a_reason_is_told_to_all_and_reviewed_by_another():

@@ -204,7 +204,7 @@ def test_what_takes_a_draft_off_the_schedule_takes_its_end_along():
     for take_off in (
         lambda: services.unschedule_revision(draft, actor=an_approver()),
         lambda: services.edit_revision(draft, draft.version, {"dating.diversity": 0.4}, actor=an_editor()),
-        lambda: services.discard_revision(draft, actor=an_editor()),
+        lambda: services.discard_revision(draft, draft.version, actor=an_editor()),
     ):
         services.schedule_revision(draft, actor=None, at=after(1), ends_at=after(2), note="")
         take_off()

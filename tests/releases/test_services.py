@@ -144,15 +144,24 @@ def test_publishing_a_version_that_the_approver_did_not_see_is_a_conflict():
 
 def test_a_published_or_discarded_draft_is_closed():
     draft = services.start_revision(actor=None)
-    services.discard_revision(draft, actor=None)
+    services.discard_revision(draft, draft.version, actor=None)
     for act in (
         lambda: services.edit_revision(draft, 1, {}),
         lambda: services.publish_revision(draft, actor=None, note=""),
-        lambda: services.discard_revision(draft, actor=None),
+        lambda: services.discard_revision(draft, draft.version, actor=None),
     ):
         with pytest.raises(Conflict):
             act()
     assert open_drafts() == []
+
+
+def test_a_draft_that_somebody_saved_meanwhile_is_not_discarded():
+    draft = services.start_revision(actor=None)
+    seen = draft.version
+    services.edit_revision(draft, seen, {"dating.diversity": 0.6})
+    with pytest.raises(Conflict):
+        services.discard_revision(draft, seen, actor=None)
+    assert [one.pk for one in open_drafts()] == [draft.pk]
 
 
 def test_rolling_back_restores_the_earlier_content_without_a_new_release():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from apps.common.errors import NotFound
+from apps.common.clock import now
+from apps.common.errors import Denied, NotFound
 from apps.releases import services
+from apps.releases.models import SurfaceLimit
 from apps.releases.selectors import live
-from tests.policies.examples import flag, rule
+from tests.policies.examples import experiment, flag, rule
 from tests.releases.people import an_approver, an_editor, measured
 
 pytestmark = pytest.mark.django_db
@@ -38,3 +42,28 @@ def test_what_only_a_rollout_that_was_turned_back_had_can_not_be_switched_off():
     services.turn_back(actor=None, reason="Slow")
     with pytest.raises(NotFound):
         services.switch_off("rule", "dating/newcomers", actor=an_editor(), reason="Complaints")
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"), [("rule", "networking/newcomers"), ("experiment", "spread"), ("flag", "bolder")]
+)
+def test_an_editor_of_one_surface_switches_nothing_of_another_off_or_on(kind: str, key: str):
+    starts, ends = (f"{now() + timedelta(days=d):%Y-%m-%dT%H:%M:%SZ}" for d in (-1, 9))
+    dated = {"starts_at": starts, "ends_at": ends}
+    changes = {
+        "networking.rules": [rule(**dated)],
+        "flags": [flag(**dated)],
+        "experiments": [experiment(surface="networking", **dated)],
+    }
+    draft = services.edit_revision(services.start_revision(actor=None), 1, changes)
+    services.publish_revision(draft, actor=None, note="")
+    editor = an_editor()
+    limit = SurfaceLimit.objects.create(user=editor, surfaces=["dating"])
+    with pytest.raises(Denied):
+        services.switch_off(kind, key, actor=editor, reason="Complaints")
+    services.switch_off(kind, key, actor=None, reason="Complaints")
+    with pytest.raises(Denied):
+        services.lift(kind, key, actor=editor)
+    assert live().killed == {f"{kind}:{key}"}
+    limit.delete()
+    assert services.lift(kind, key, actor=editor)

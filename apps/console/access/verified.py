@@ -7,7 +7,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
-from django.contrib.auth.signals import user_logged_in
 from django.http import HttpRequest
 from django.utils import timezone
 from django_otp.plugins.otp_static.models import StaticDevice
@@ -57,9 +56,6 @@ def set_fresh(request: HttpRequest) -> None:
     request.session[CONFIRMED] = time.time()
 
 
-def _signed_in(request: HttpRequest, **_: Any) -> None:
+def signed_in(request: HttpRequest, **_: Any) -> None:
     if hasattr(request, "session"):
         set_fresh(request)
-
-
-user_logged_in.connect(_signed_in, dispatch_uid="confirmed_at")

@@ -161,10 +161,10 @@ def _published(release: Release, how: str) -> str:
 def discard(request: HttpRequest, pk: int) -> HttpResponse:
     draft = get_object_or_404(Revision, pk=pk)
     try:
-        services.discard_revision(draft, actor=actor(request))
-        messages.success(request, "The draft was discarded. The live release stays as it is.")
-    except Conflict as conflict:
-        messages.error(request, conflict.detail)
+        services.discard_revision(draft, posted_number(request, "version") or 0, actor=actor(request))
+    except Problem as problem:
+        return conflict_page(request, problem, draft)
+    messages.success(request, "The draft was discarded. The live release stays as it is.")
     return redirect("admin:policies")
 
 

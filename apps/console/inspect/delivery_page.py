@@ -97,25 +97,26 @@ def _words(name: str) -> str:
 
 
 def _shown(delivery: Delivery, kind: str, without: frozenset[str]) -> Section:
+    """The list. Where a source is kept back, so are all of them and the chances: a member of whom no source
+    is said, or whose place was drawn by lot, may be one who likes the viewer."""
     names = names_of([(kind, number) for number in delivery.candidates])
     lineup = next(lineup for lineup in LINEUPS.values() if lineup.kind == kind)
     reasons = _reasons(delivery)
     rows = [
-        (
-            rank,
-            link_to(names, kind, number),
-            f"{score:.4f}",
-            f"{propensity:.3f}",
-            ", ".join(_words(name) for name in source_names(lineup, bits) if name not in without),
-            reasons[rank - 1],
-        )
-        for rank, (number, score, propensity, bits) in enumerate(
+        (rank, link_to(names, kind, number), f"{score:.4f}")
+        + (() if without else (f"{chance:.3f}", ", ".join(map(_words, source_names(lineup, bits)))))
+        + (reasons[rank - 1],)
+        for rank, (number, score, chance, bits) in enumerate(
             zip(delivery.candidates, delivery.scores, delivery.propensities, delivery.sources, strict=True), 1
         )
     ]
-    head = ("", "Who" if kind == "member" else "Place", "Score", "Propensity", "Found by", "Reasons")
+    drawn = () if without else ("Propensity", "Found by")
+    head = ("", "Who" if kind == "member" else "Place", "Score", *drawn, "Reasons")
     note = "Propensity: the chance that this candidate stood here; 1 where nothing was drawn by lot."
-    return Section("Shown", grid=Grid(head, rows, "Nobody was shown.", numeric=(2, 3)), note=note)
+    if without:
+        note = "Which source found whom, and with what chance, may tell who likes whom: for trust and safety."
+    grid = Grid(head, rows, "Nobody was shown.", numeric=(2,) if without else (2, 3))
+    return Section("Shown", grid=grid, note=note)
 
 
 def _reasons(delivery: Delivery) -> list[str]:

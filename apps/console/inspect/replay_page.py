@@ -15,7 +15,7 @@ from django.shortcuts import get_object_or_404
 from apps.common.errors import Problem
 from apps.common.looks import log_look, reason_of
 from apps.console.inspect.delivery_page import funnel_of
-from apps.console.inspect.why_not import PRIVATE, bars_of
+from apps.console.inspect.why_not import PRIVATE, bars_of, caps_of
 from apps.console.page import Pages, needs, render
 from apps.delivery.replay import NotReplayable, Replayed, replay_delivery
 from apps.delivery.services import LIKED_YOU
@@ -82,9 +82,8 @@ def _candidates(row: Delivery, found: Replayed, kind: str) -> list[dict[str, Any
                 "name": name,
                 "score": row.scores[rank - 1],
                 "bars": bars_of(told),
-                "caps": told.get("caps"),
+                "caps": caps_of(told),
                 "places": told.get("places"),
-                "multiplier": told.get("multiplier"),
             }
         )
     return result

@@ -55,16 +55,18 @@ def _answer(request: HttpRequest, given: dict[str, str]) -> dict[str, Any]:
         "answer": told,
         "stage": STAGES.get(told["stage"], told["stage"]),
         "bars": bars_of(told["waterfall"] or {}),
+        "caps": caps_of(told["waterfall"] or {}),
         "kept_reason": reason_of(request, given["viewer"]),
     }
 
 
 def bars_of(waterfall: dict[str, Any]) -> list[tuple[str, str, float]]:
     """What made the score, step by step: label, number, width in percent."""
+    looked_at = " (second look)" if waterfall.get("ranker") == "heavy" else ""
     steps: list[tuple[str, float]] = []
     for name, label in (
-        ("p", "Viewer may like them"),
-        ("q", "They may like the viewer"),
+        ("p", f"Viewer may like them{looked_at}"),
+        ("q", f"They may like the viewer{looked_at}"),
         ("phi", "Both, by the rule"),
     ):
         if isinstance(waterfall.get(name), float):
@@ -72,14 +74,30 @@ def bars_of(waterfall: dict[str, Any]) -> list[tuple[str, str, float]]:
     for rule in waterfall.get("rules") or []:
         if isinstance(rule, dict):
             steps.append((f"Rule {rule.get('rule') or rule.get('key')} ×", float(rule.get("factor", 1))))
+    if len(waterfall.get("rules") or []) > 1:
+        steps.append(("All rules together ×", float(waterfall.get("multiplier", 1))))
     for name, feature in (waterfall.get("features") or {}).items():
         if feature.get("contribution"):
-            steps.append((name.replace("_", " ").capitalize(), float(feature["contribution"])))
+            said = name.replace("_", " ").capitalize()
+            steps.append((f"{said} (weight {feature['weight']:g})", float(feature["contribution"])))
     for name in ("price", "score"):
         if isinstance(waterfall.get(name), float):
             steps.append((name.capitalize(), waterfall[name]))
     most = max([abs(value) for _, value in steps] or [1.0]) or 1.0
     return [(label, f"{value:+.4f}", 100 * abs(value) / most) for label, value in steps]
+
+
+def caps_of(waterfall: dict[str, Any]) -> str:
+    """The caps that count for a candidate, in words; "": nobody was scored."""
+    said = waterfall.get("caps")
+    if not said:
+        return ""
+    parts = [
+        f"{said[name]:,} times in {span}"
+        for name, span in (("daily", "24 hours"), ("hourly", "an hour"))
+        if said[name]
+    ]
+    return f"May be shown {' and '.join(parts)}." if parts else "No cap."
 
 
 PAGES: Pages = [("inspect/why-not/", "why_not", why_not)]

@@ -24,7 +24,7 @@ from apps.console.policies.form import (
     put_market,
     surface_form,
 )
-from apps.interactions.recent import recent_of
+from apps.delivery.recent import recent_of
 from apps.policies.difference import difference
 from apps.policies.schema import PolicyInvalid
 from apps.refresh.selectors import learnt_predictions

@@ -15,12 +15,14 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 from redis import RedisError
 
+from apps.common.clock import now
 from apps.common.errors import Problem
 from apps.console.access.confirm import confirmed
 from apps.console.page import EDIT, Pages, actor, needs, posted_note, posted_number, posted_time, render
 from apps.console.policies.cards import cards, lines
 from apps.delivery.rollout import watched
 from apps.policies.difference import difference
+from apps.policies.experiments import running
 from apps.releases import services
 from apps.releases.models import Emergency, Release
 from apps.releases.selectors import (
@@ -62,6 +64,10 @@ def release(request: HttpRequest, number: int) -> HttpResponse:
     context["health"] = rollout_health() if context["rollout"] else []
     context["changes"] = lines(difference(before.content, shown.content)) if before else []
     context["back_changes"] = lines(difference(live.content, shown.content))
+    kept = {one["key"] for one in shown.content.get("experiments", [])}
+    context["ending"] = [
+        one["name"] for one in running(live.content, now().timestamp()) if one["key"] not in kept
+    ]
     context |= {"cards": cards(shown.content), "end": end_of(shown)}
     return render(request, "release", f"Release {number}", **context)
 

@@ -19,6 +19,7 @@ from apps.policies.conditions import (
     OPERATOR_WORDS,
     WORDS,
     ConditionInvalid,
+    choices,
     expand,
     in_words,
     parse_condition,
@@ -63,7 +64,7 @@ def attributes(content: dict[str, Any]) -> dict[str, Any]:
                     "label": said.label,
                     "kind": ATTRIBUTES[kind][name].kind,
                     "operators": OPERATORS[ATTRIBUTES[kind][name].kind],
-                    "choices": list(ATTRIBUTES[kind][name].names(snapshot)) if snapshot else [],
+                    "choices": choices(kind, name, snapshot) if snapshot else [],
                 }
                 for name, said in asked.items()
             },

@@ -22,7 +22,7 @@ from apps.console.rules.entries import PARTS, Entry, Part, find, with_entry, wit
 from apps.console.rules.forms import EntryForm, new_entry
 from apps.console.rules.match import attributes, match
 from apps.console.rules.rows import rows_of
-from apps.policies.conflicts import conflicts
+from apps.policies.conflicts import flag_conflicts, rule_conflicts
 from apps.policies.order import LIST_ORDER, VALUE_ORDER
 from apps.policies.schema import PolicyInvalid, validate_content
 from apps.refresh.selectors import learnt_predictions
@@ -169,17 +169,19 @@ def _saved(request: HttpRequest, draft: Revision, form: EntryForm, name: str | N
 
 def _remarks(draft: Revision, form: EntryForm, name: str | None) -> list[Any]:
     """Overlaps and contradictions that saving this entry would bring, or keep. Raises PolicyInvalid."""
-    if form.part.key != "rules":
+    if form.part.key not in ("rules", "flags"):
         return []
     entry, surface = form.entry(), form.surface
     content = deepcopy(draft.content)
     entries = form.part.entries(content, surface)
     form.part.put(content, surface, with_entry(entries, form.part, entry, instead_of=name))
-    found = conflicts(validate_content(content), now().timestamp())
+    look, key, where = {
+        "rules": (rule_conflicts, "id", surface),
+        "flags": (flag_conflicts, "key", entry.get("surface")),
+    }[form.part.key]
+    found = look(validate_content(content), now().timestamp())
     return [
-        one
-        for one in found
-        if one.severity != "notice" and one.surface == surface and entry["id"] in one.rules
+        one for one in found if one.severity != "notice" and one.surface == where and entry[key] in one.rules
     ]
 
 

@@ -14,10 +14,10 @@ from apps.common.local_time import written
 from apps.console.policies.cards import turned
 from apps.console.rules.entries import Entry, Part
 from apps.console.rules.widgets import words
+from apps.delivery.recent import MEASURED, recent_of
 from apps.interactions.models import RecentFigure
-from apps.interactions.recent import MEASURED, recent_of
 from apps.policies.conditions import in_words
-from apps.policies.conflicts import SOON, conflicts
+from apps.policies.conflicts import SOON, flag_conflicts, rule_conflicts
 from apps.policies.fields import moment, seconds
 from apps.policies.rules import PACED
 from apps.releases.selectors import switched_off
@@ -58,8 +58,9 @@ def rows_of(part: Part, content: Mapping[str, Any], at: datetime, *, measured: b
     names = {one["key"]: one["name"] for one in content.get("segments", [])}
     if not part.of_surface:
         rows = [_row(part, one, surfaces[0], content, at, off, names) for one in part.entries(content, "")]
-        return [Table(surfaces[0], "", rows, [])]
-    found = conflicts(content, at.timestamp())
+        remarks = flag_conflicts(content, at.timestamp()) if part.key == "flags" else []
+        return [Table(surfaces[0], "", rows, remarks)]
+    found = rule_conflicts(content, at.timestamp())
     tables = []
     for surface in surfaces:
         recent = recent_of(surface) if measured else None

@@ -20,7 +20,7 @@ from apps.delivery.models import DraftStudy
 from apps.interactions.models import Delivery
 from apps.releases.models import Emergency, Revision, SurfaceLimit
 from apps.releases.selectors import live_release
-from apps.releases.services import edit_revision, start_revision
+from apps.releases.services import discard_revision, edit_revision, start_revision
 from tests.console.people import staff
 from tests.console.town import build_town
 
@@ -190,6 +190,10 @@ def test_an_editor_of_one_surface_changes_nothing_of_another(db):
     draft.refresh_from_db()
     assert draft.content["surfaces"]["dating"]["daily_cap"] == 150
     assert draft.content["surfaces"]["networking"] == live_release().content["surfaces"]["networking"]
+    edit_revision(draft, draft.version, {"networking.daily_cap": 5})
+    draft.refresh_from_db()
+    with pytest.raises(Denied, match="the surface networking"):
+        discard_revision(draft, draft.version, actor=editor.user)
 
 
 def test_a_right_taken_out_of_the_code_is_gone_after_the_next_migrate(db):

@@ -75,7 +75,7 @@ check-migrations: $(DEV_READY)
 	@echo "== missing migrations"
 	@$(RUN) -W ignore manage.py makemigrations --check --dry-run
 
-PRODUCTION := env DJANGO_SETTINGS_MODULE=raya_recs.settings.production ALLOWED_HOSTS=example.org \
+PRODUCTION := env DJANGO_SETTINGS_MODULE=raya_recs.settings.production ALLOWED_HOSTS=example.org EMAIL_URL=smtp://localhost \
 	SECRET_KEY=only-for-this-check-0123456789-abcdefghijklmnopqrstuvwxyz-ABCDEFGHIJ
 
 check-deploy: $(DEV_READY)

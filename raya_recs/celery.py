@@ -1,11 +1,12 @@
 """The Celery app. Celery wakes work; a job row decides whether it is done (see apps.refresh)."""
 
 import os
+import threading
 from logging.config import dictConfig
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import beat_init, setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "raya_recs.settings.local")
 
@@ -20,3 +21,11 @@ def log_as_everybody(**_: Any) -> None:
     from django.conf import settings
 
     dictConfig(settings.LOGGING)
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def keep_online_state(**_: Any) -> None:
+    """Beat has nothing else to do between two wakings: it fills a Valkey that was emptied."""
+    from apps.interactions.healing import keep_whole
+
+    threading.Thread(target=keep_whole, args=[threading.Event()], name="healing", daemon=True).start()

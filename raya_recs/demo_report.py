@@ -2,6 +2,7 @@
 
 import json
 import shlex
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +13,8 @@ from typing import Any
 from raya_recs.processes import ProcessError
 
 LIMIT = 10
+PATIENCE = 60.0  # seconds
+TELLING = ("degraded", "shortfall", "release", "snapshot")  # of an answer without items
 
 
 def address_lines(api: str, admin: str, access: dict[str, Any], logs: Path) -> Iterator[str]:
@@ -33,11 +36,14 @@ def ranked_list_lines(api: str, access: dict[str, Any]) -> Iterator[str]:
     """For each surface the first viewer whose list is not empty; none of them is an error."""
     for surface in access["surfaces"]:
         for member in access["viewers"]:
-            answer = _get(_address(api, surface, member), access["service_key"])
+            answer = _whole_answer(_address(api, surface, member), access["service_key"])
             if answer["items"]:
                 break
         else:
-            raise ProcessError(f"{surface}: no items for any of {', '.join(access['viewers'])}")
+            said = {name: answer[name] for name in TELLING}
+            raise ProcessError(
+                f"{surface}: no items for any of {', '.join(access['viewers'])}; the last answer said {said}"
+            )
         yield ""
         yield f"{surface} for {member}  (release {answer['release']}, snapshot {answer['snapshot']})"
         for item in answer["items"]:
@@ -48,6 +54,14 @@ def ranked_list_lines(api: str, access: dict[str, Any]) -> Iterator[str]:
 def _address(api: str, surface: str, member: str) -> str:
     query = urllib.parse.urlencode({"surface": surface, "member": member, "limit": LIMIT})
     return f"{api}/api/v1/recommendations?{query}"
+
+
+def _whole_answer(url: str, key: str) -> Any:
+    """With both stores: asked again while Valkey, which has just started, is filled from Postgres."""
+    deadline = time.monotonic() + PATIENCE
+    while (answer := _get(url, key))["degraded"] and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return answer
 
 
 def _get(url: str, key: str) -> Any:

@@ -52,6 +52,22 @@ def _postgres() -> str:
         return f"{connection.info.server_version // 10000} at {_place(settings.DATABASE_URL)}"
 
 
+def _role() -> str:
+    """In production the application may not change what is append-only."""
+    from django.conf import settings
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT current_user, has_table_privilege('common_auditentry', 'UPDATE') "
+            "OR has_table_privilege('releases_release', 'UPDATE')"
+        )
+        role, may_change = cursor.fetchone()
+    if may_change and settings.SETTINGS_MODULE.endswith(".production"):
+        raise NotGoodError(f"{role} may change the audit trail: run under a role of its own (grant_app_role)")
+    return f"{role}, {'owner of the tables' if may_change else 'which may only add to the audit trail'}"
+
+
 def _valkey() -> str:
     import redis
     from django.conf import settings
@@ -120,6 +136,20 @@ def _promises() -> str:
     return f"kept; {online.stream} deliveries on their way to Postgres"
 
 
+def _mail() -> str:
+    """Approvals and roll-backs are told by mail."""
+    from django.conf import settings
+
+    from apps.releases.notices import unsent
+
+    late, unreachable = unsent()
+    if unreachable:
+        raise NotGoodError(f"{late} reach nobody: give staff who may {', '.join(unreachable)} an address")
+    if late:
+        raise NotGoodError(f"{late} wait to be sent: look at EMAIL_URL and the worker's log")
+    return f"by {settings.EMAIL_BACKEND.split('.')[-2]}, from {settings.DEFAULT_FROM_EMAIL}"
+
+
 def _disk() -> str:
     from django.conf import settings
 
@@ -150,11 +180,13 @@ CHECKS: dict[str, Callable[[], str]] = {
     "Python": _python,
     "Packages": _packages,
     "Postgres": _postgres,
+    "Role": _role,
     "Valkey": _valkey,
     "Migrations": _migrations,
     "Release": _release,
     "Snapshot": _snapshot,
     "Promises": _promises,
+    "Mail": _mail,
     "Disk": _disk,
     "Ports": _ports,
 }

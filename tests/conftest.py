@@ -28,6 +28,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--grants", type=int, default=100_000, help="exposures that the tests of caps grant")
     group.addoption("--kills", type=int, default=60, help="how often a process is killed under events")
     group.addoption("--races", type=int, default=2_000, help="blocks that lists are asked right after")
+    group.addoption("--answers", type=int, default=3_000, help="lists that each outage has to answer")
+    group.addoption(
+        "--storm", type=float, default=12.0, help="seconds of five times the callers there is room for"
+    )
     group.addoption("--members", type=int, default=1_000, help="of the site whose stores return")
     group.addoption("--rare", action="store_true", help="also bad wires, full disks, clocks that jump")
     group.addoption("--minutes", type=float, default=0.5, help="how long one fault follows the other")

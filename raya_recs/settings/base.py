@@ -207,6 +207,8 @@ SERVED_FEATURES_SHARE = env.float("SERVED_FEATURES_SHARE", 0.01)
 
 # From a call's arrival to its list; where more would pass, it is ranked narrower (apps/delivery/latency.py).
 LIST_BUDGET_MS = env.int("LIST_BUDGET_MS", 100)
+# How long a list waits for an answer of Valkey before it does without (apps/common/valkey.py).
+VALKEY_WAIT_MS = env.int("VALKEY_WAIT_MS", 50)
 
 # A token bucket per service key in each web process.
 API_RATE_PER_SECOND = env.int("API_RATE_PER_SECOND", 1000)

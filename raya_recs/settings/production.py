@@ -19,5 +19,6 @@ KEPT_MONTHS = {
     "interactions_event": env.int("EVENTS_KEPT_MONTHS", 24),
     "interactions_delivery": env.int("DELIVERIES_KEPT_MONTHS", 13),
 }
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "raya_recs@localhost")
 EMAIL_CONFIG = env.email_url("EMAIL_URL", "consolemail://")
 vars().update(EMAIL_CONFIG)

@@ -13,4 +13,5 @@ GRANTS_DIR = VAR_DIR / "grants"
 MODEL_DIR = VAR_DIR / "models"
 STATIC_ROOT = VAR_DIR / "static"
 API_KEYS_POLLED = False
+VALKEY_WAIT_MS = 500  # several runs share the cores: a list that is empty for want of CPU says nothing
 TWO_FACTOR = False

@@ -18,7 +18,7 @@ OURS = {name for name, service in SERVICES.items() if service["image"] == "raya_
 DOCKERFILE = (BASE_DIR / "Dockerfile").read_text()
 SETTINGS = "".join(path.read_text() for path in (BASE_DIR / "raya_recs/settings").glob("*.py"))
 SETTINGS += (BASE_DIR / "raya_recs/env.py").read_text()
-READ_ELSEWHERE = {"DJANGO_SETTINGS_MODULE", "HEALTH_URL"}
+READ_ELSEWHERE = {"DJANGO_SETTINGS_MODULE", "HEALTH_URL", "APP_ROLE_PASSWORD"}
 
 
 def names_read_by_settings() -> set[str]:
@@ -56,7 +56,7 @@ def test_ports_are_published_on_loopback_only() -> None:
 
 def test_secrets_have_no_default() -> None:
     text = (BASE_DIR / "docker-compose.yml").read_text()
-    for secret in ("SECRET_KEY", "POSTGRES_PASSWORD", "VALKEY_PASSWORD"):
+    for secret in ("SECRET_KEY", "POSTGRES_PASSWORD", "POSTGRES_APP_PASSWORD", "VALKEY_PASSWORD"):
         assert set(re.findall(rf"\$\{{{secret}(.*?)\}}", text)) == {":?"}
 
 

@@ -82,8 +82,8 @@ class Command(BaseCommand):
 
     def _check_of_the_experiments(self, seed: int) -> None:
         from apps.delivery.readings import read_experiments
+        from apps.delivery.recent import count_recent
         from apps.interactions.daily import count_days
-        from apps.interactions.recent import count_recent
         from apps.releases.models import Release
 
         if Release.objects.count() > 1:

@@ -1,16 +1,20 @@
 """Gives the role that the application runs under what it needs, and no more.
 
-Run as the owner of the tables after each migrate. The audit trail and the releases are append-only for the
-role: it may read and add, nothing else. It owns the monthly tables, since it makes and drops them.
+Run as the owner of the tables after each migrate; with --create it makes the role, too. The audit trail and
+the releases are append-only for the role: it may read and add, nothing else. It owns the monthly tables,
+since it makes and drops them.
 """
 
+import os
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, transaction
+from psycopg import sql
 
 from apps.interactions.partitions import PARTITIONED
 
+PASSWORD = "APP_ROLE_PASSWORD"
 APPEND_ONLY = ("common_auditentry", "releases_release")
 
 
@@ -18,9 +22,14 @@ class Command(BaseCommand):
     help = "Give the application's database role its rights; the audit trail is append-only for it."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("role", help="an existing role of Postgres, other than the owner")
+        parser.add_argument("role", help="a role of Postgres, other than the owner")
+        parser.add_argument(
+            "--create", action="store_true", help=f"make it, or give it the password that {PASSWORD} holds"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if options["create"]:
+            _ensure_login(options["role"], os.environ.get(PASSWORD, ""))
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT quote_ident(rolname), rolsuper, rolname = current_user FROM pg_roles "
@@ -37,6 +46,19 @@ class Command(BaseCommand):
             for statement in statements(role, _monthly_tables()):
                 cursor.execute(statement)
         self.stdout.write(f"{options['role']} may run the application; {', '.join(APPEND_ONLY)}: add only.")
+
+
+def _ensure_login(role: str, password: str) -> None:
+    if not password:
+        raise CommandError(f"{PASSWORD} holds no password for {role}.")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT rolsuper OR rolname = current_user FROM pg_roles WHERE rolname = %s", [role])
+        found = cursor.fetchone()
+        if found is not None and found[0]:
+            return  # refused below
+        verb = sql.SQL("CREATE ROLE" if found is None else "ALTER ROLE")
+        said = sql.SQL("{} {} LOGIN PASSWORD {}").format(verb, sql.Identifier(role), sql.Literal(password))
+        cursor.execute(said.as_string(None))
 
 
 def statements(role: str, owned: list[str]) -> list[str]:

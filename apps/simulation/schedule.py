@@ -58,7 +58,7 @@ def draw_sessions(
     number = g.poisson(rate if more is None else rate * more)
     viewer = np.repeat(np.arange(len(members)), number)
     hour = g.choice(24, len(viewer), p=HOURS / HOURS.sum()) * 3600
-    since = np.mod(hour - _offsets(start)[members.market[viewer]] - start, DAY)
+    since = np.mod(hour - offsets(start)[members.market[viewer]] - start, DAY)
     since = np.minimum(since - since % 3600 + g.integers(0, 2400, len(viewer)), DAY - 1200)
     cards = 1 + np.minimum(g.geometric(1 / world.cards_per_session, len(viewer)), LONGEST_SESSION)
     return Sessions(viewer, start + since, cards)
@@ -84,7 +84,7 @@ def market_on(trips: Trips, homes: I64, day: int) -> tuple[I64, Mask]:
     return market, away
 
 
-def _offsets(at: int) -> I64:
+def offsets(at: int) -> I64:
     """Seconds that local time is ahead of UTC, by market."""
     moment = datetime.fromtimestamp(at, UTC)
     offsets = [moment.astimezone(ZoneInfo(city.timezone)).utcoffset() for city in CITIES]

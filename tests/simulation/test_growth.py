@@ -55,7 +55,7 @@ def test_one_thing_grows_and_the_rest_stays_at_the_workload(monkeypatch: pytest.
         seen_at[point].append((request, slate))
         assert not set(slate.numbers) & set(request.viewer.excluded)
         assert {int(data.candidates["market"][row]) for row in data.row_of[slate.numbers]} == {market}
-        assert live is None or live.counts["rules"] > 0
+        assert live is None or live.have("rules")
     here = (2_000, 1, 20, 500, 100)
     others = {(1_000, 1, 20, 500, 100), (2_000, 2, 20, 500, 100), (2_000, 1, 5, 500, 100),
               (2_000, 1, 20, 0, 100), (2_000, 1, 20, 500, 0), (2_000, 1, 20, 500, 25)}  # fmt: skip

@@ -2,9 +2,10 @@
 
     python driver.py PORT SECONDS CONNECTIONS < {"paths": [...], "headers": {...}}
 
-Takes paths to ask for in turn; gives latencies and statuses as JSON. With a "rate" (requests a second) they
-are due at even times whatever the server does, and waiting counts from there; what began within a "window"
-(from, to: seconds) is also told apart. Imports nothing of the project.
+Takes paths to ask for in turn; gives latencies and statuses as JSON. With "rates" ([seconds, requests a
+second], one after the other) they are due at even times whatever the server does, and waiting counts from
+there; what began within each of some "windows" (from, to: seconds) is also told apart. Imports nothing of the
+project.
 """
 
 import http.client
@@ -25,13 +26,16 @@ Seen = tuple[float, float, int, int, bool]
 def main() -> None:
     port, seconds, connections = int(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3])
     work = json.load(sys.stdin)
-    rate = work.get("rate")
+    due_at = dues(work["rates"]) if "rates" in work else None
     turn, arrivals = itertools.cycle(work["paths"]), itertools.count()
     results: list[Seen] = []
     start = time.perf_counter()
 
     def next_due() -> float:
-        return start + next(arrivals) / rate if rate else time.perf_counter()
+        if due_at is None:
+            return time.perf_counter()
+        arrival = next(arrivals)
+        return start + (due_at[arrival] if arrival < len(due_at) else seconds)
 
     def keep_busy() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
@@ -46,7 +50,16 @@ def main() -> None:
         thread.start()
     for thread in threads:
         thread.join(seconds + 15)
-    json.dump(summary(results, seconds, work.get("window")), sys.stdout)
+    json.dump(summary(results, seconds, work.get("windows", ())), sys.stdout)
+
+
+def dues(rates: Sequence[Sequence[float]]) -> list[float]:
+    """When each request is due, in seconds since the start."""
+    found, begun = [], 0.0
+    for lasts, rate in rates:
+        found += [begun + i / rate for i in range(int(lasts * rate))]
+        begun += lasts
+    return found
 
 
 def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, str]) -> tuple[int, int, bool]:
@@ -61,15 +74,15 @@ def ask(connection: http.client.HTTPConnection, path: str, headers: dict[str, st
         return NO_ANSWER, 0, False
 
 
-def summary(results: list[Seen], seconds: float, window: Sequence[float] | None = None) -> dict[str, Any]:
+def summary(results: list[Seen], seconds: float, windows: Sequence[Sequence[float]] = ()) -> dict[str, Any]:
     took = [latency for _, latency, *_ in results]
-    low, high = window or (0.0, 0.0)
+    within = [[took for begun, took, *_ in results if low <= begun < high] for low, high in windows]
     return {
         "requests": len(took),
         "per_second": round(len(took) / seconds, 1),
         "p50_ms": quantile_ms(took, 0.5),
         "p99_ms": quantile_ms(took, 0.99),
-        "window_p99_ms": quantile_ms([took for begun, took, *_ in results if low <= begun < high], 0.99),
+        "window_p99_ms": [quantile_ms(latencies, 0.99) for latencies in within],
         "failed": sum(status != 200 for _, _, status, *_ in results),
         "degraded": sum(is_degraded for *_, is_degraded in results),
         "statuses": dict(Counter(str(status) for _, _, status, *_ in results)),

@@ -51,7 +51,7 @@ def drive(
     headers: Mapping[str, str],
     **open_loop: Any,
 ) -> dict[str, Any]:
-    """What the load driver saw; see there for `rate` and `window`."""
+    """What the load driver saw; see there for `rates` and `windows`."""
     work = json.dumps({"paths": paths, "headers": dict(headers), **open_loop})
     command = [sys.executable, str(DRIVER), str(port), str(seconds), str(connections)]
     done = subprocess.run(

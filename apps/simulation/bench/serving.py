@@ -4,7 +4,8 @@ Every viewer has about a tenth of their market to choose from, and seen and held
 renewed before each round. Rules, flags and experiments are live on both surfaces. Rounds take turns, so that
 a busy machine disturbs all alike: the empty view, both surfaces, and one of them once more under a release
 that lets the heavy ranker look at the best 120. A closed loop gives cost and throughput; waiting is of an
-open loop at 60 % of that, once undisturbed and once while another snapshot becomes active.
+open loop at 60 % of that, once undisturbed, once while another snapshot becomes active, and once over a day
+of three time zones.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection
 
-from apps.common import online
+from apps.common import clock, online
 from apps.common.valkey import background_client
 from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import runtime
@@ -36,6 +37,7 @@ from apps.releases.publishing import publish_revision, roll_back
 from apps.releases.selectors import live_release
 from apps.releases.services import start_revision
 from apps.simulation.bench.askers import Asked, askers, fill
+from apps.simulation.bench.day import day_of, figures_of
 from apps.simulation.bench.heavy import ensure_heavy
 from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import paired_cost
@@ -177,10 +179,11 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         figures = _figures(rounds, asked)
         around = min(AROUND_SWAP, 4 * plan.seconds)
         paths, rate = asked[0].paths(plan.limit), EASE * figures["rps_heavy"]
-        figures["p99_ms_heavy"] = serving.drive(around, paths, rate=rate)["p99_ms"]
+        figures["p99_ms_heavy"] = serving.drive(around, paths, rates=[(around, rate)])["p99_ms"]
         serving.follow(releases.light, paths[0])
         figures |= _stores(serving, asked[0])
         figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
+        figures |= _day(serving, paths, figures["rps_light"])
         figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
     fill(snapshot, asked[0], seen=plan.seen, held=plan.held)
     added = paired_cost((releases.plain, releases.light), asked[0].ids[:PAIRED], LIGHT, plan.limit)
@@ -283,10 +286,11 @@ def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str,
     """The open loop, undisturbed and around a swap to another snapshot. CommandError: nobody swapped."""
     plan, paths = serving.plan, asked.paths(serving.plan.limit)
     around = min(AROUND_SWAP, 4 * plan.seconds)
-    calm = serving.drive(around, paths, rate=EASE * rps)
+    calm = serving.drive(around, paths, rates=[(around, EASE * rps)])
     swap = threading.Timer(around, _activate, [other])
     swap.start()
-    seen = serving.drive(2 * around, paths, rate=EASE * rps, window=[around / 2, around * 1.5])
+    rates, windows = [(2 * around, EASE * rps)], [(around / 2, around * 1.5)]
+    seen = serving.drive(2 * around, paths, rates=rates, windows=windows)
     swap.join()
     deadline = time.monotonic() + FOLLOW_SECONDS
     while serving.snapshots() != {other}:
@@ -298,9 +302,17 @@ def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str,
         "p50_ms_light": calm["p50_ms"],
         "failed_on_swap": seen["failed"],
         "requests_on_swap": seen["requests"],
-        "p99_ms_around_swap": seen["window_p99_ms"],
+        "p99_ms_around_swap": seen["window_p99_ms"][0],
         "p99_ms_of_swap_run": seen["p99_ms"],
     }
+
+
+def _day(serving: Server, paths: Sequence[str], rps: float) -> dict[str, float | None]:
+    """An open loop over a day of which the busiest hour asks for EASE of the throughput."""
+    now = int(clock.now().timestamp())
+    day = day_of(paths, at=now, busiest=EASE * rps, seconds=serving.plan.seconds / 5)
+    lasts = sum(seconds for seconds, _ in day.rates)
+    return figures_of(day, serving.drive(lasts, day.paths, rates=day.rates, windows=day.windows))
 
 
 def _activate(snapshot_id: str) -> None:

@@ -20,7 +20,7 @@ MUTATIONS = (
     Mutation(
         "whoever changed is not shown as the snapshot knew them",
         "apps/pipeline/filters/eligibility.py",
-        "return positions_in(request.stale, numbers) >= 0",
+        "return is_in(numbers, request.stale)",
         'return np.zeros(len(numbers), "?")',
         "tests/pipeline/test_stale_rows.py",
     ),
@@ -151,8 +151,8 @@ MUTATIONS = (
     Mutation(
         "a repeated request leaves out whoever was blocked since",
         "apps/delivery/serve.py",
-        "blocked = _blocked(prepared.state, numbers)",
-        "blocked = gone = gone & False",
+        "lost = gone | blocked\n    _count_drops(prepared",
+        "lost = gone & False\n    _count_drops(prepared",
         "tests/delivery/test_services.py::test_a_repeat_leaves_out_whoever_was_blocked_or_hidden_since",
     ),
     Mutation(
@@ -191,15 +191,15 @@ MUTATIONS = (
     ),
     Mutation(
         "a rule that ended does nothing",
-        "apps/pipeline/rules_loop.py",
-        "now >= times[1, r]",
-        "now > times[1, r]",
+        "apps/pipeline/rules.py",
+        "s.starts_at <= now < s.ends_at",
+        "s.starts_at <= now <= s.ends_at",
         "tests/pipeline/ranking/test_boosts.py::test_expired_boost_leaves_score_unchanged",
     ),
     Mutation(
         "a rule that staff switched off does nothing",
         "apps/pipeline/rules.py",
-        "spec.key not in dead",
+        "s.key not in dead",
         "True",
         "tests/pipeline/ranking/test_boosts.py::test_a_killed_boost_leaves_score_unchanged",
     ),
@@ -474,10 +474,62 @@ MUTATIONS = (
         "test_a_rule_that_is_switched_off_does_nothing_and_works_again_when_that_is_lifted",
     ),
     Mutation(
+        "the stream is trimmed only after the commit",
+        "apps/interactions/copier.py",
+        "        store([row for row in (_read(client, entry) for entry in entries) if row is not None])\n"
+        "        _trim(client, entries[-1][0])\n",
+        "        _trim(client, entries[-1][0])\n"
+        "        store([row for row in (_read(client, entry) for entry in entries) if row is not None])\n",
+        "tests/interactions/test_copier.py",
+    ),
+    Mutation(
+        "another overlay is asked anew who of the changed matters",
+        "apps/delivery/told.py",
+        " or kept[1] is not numbers",
+        "",
+        "tests/delivery/test_told.py",
+    ),
+    Mutation(
+        "another snapshot is asked anew who of the changed matters",
+        "apps/delivery/told.py",
+        "kept[0] is not data or ",
+        "",
+        "tests/delivery/test_told.py",
+    ),
+    Mutation(
+        "beat fills an emptied Valkey",
+        "raya_recs/celery.py",
+        "@beat_init.connect  # type: ignore[untyped-decorator]",
+        "",
+        "tests/delivery/test_healing.py::test_the_process_of_beat_begins_with_it",
+    ),
+    Mutation(
+        "a web process that starts waits for the server that is there",
+        "apps/delivery/runtime.py",
+        "and not self._may_answer():",
+        "and not self.world.belief.trusted:",
+        "tests/delivery/test_stores_away.py"
+        "::test_a_process_that_starts_with_a_new_server_answers_when_that_one_is_filled",
+    ),
+    Mutation(
+        "a floor owes by the hour's traffic",
+        "apps/delivery/pacing.py",
+        "wanted = spec.daily * shown.busyness",
+        "wanted = float(spec.daily)",
+        "tests/delivery/test_pacing.py::test_a_quiet_night_owes_little_of_a_floor_and_a_busy_noon_much",
+    ),
+    Mutation(
+        "a mask's row that is stale is not believed",
+        "apps/pipeline/ranking/matching.py",
+        'np.where(is_stale(request, table["number"]), -1, rows).astype("i4")',
+        'rows.astype("i4")',
+        "tests/pipeline/ranking/test_caps.py::test_of_whom_the_overlay_knows_better_the_masks_are_not_believed",
+    ),
+    Mutation(
         "a killed flag is off",
         "apps/releases/dealing.py",
-        "now < one.ends_at and one.switch not in killed",
-        "now < one.ends_at",
+        "now < self.ends_at and self.switch not in killed",
+        "now < self.ends_at",
         "tests/delivery/test_flags.py::test_values_have_their_types_and_a_killed_flag_is_off_at_once",
     ),
     Mutation(
@@ -582,9 +634,9 @@ MUTATIONS = (
     ),
     Mutation(
         "a rule is only about those whom its mask holds",
-        "apps/pipeline/ranking/boosts.py",
-        "multiply(words, rules",
-        "multiply(words | ~words, rules",
+        "apps/pipeline/ranking/multiply.py",
+        "factor if (words[word, i] >> bit) & 1 else 1.0",
+        "factor",
         "tests/pipeline/ranking/test_boosts.py::test_a_boost_multiplies_phi_of_whom_it_is_about",
     ),
     Mutation(
@@ -711,7 +763,7 @@ MUTATIONS = (
     ),
     Mutation(
         "no page reads the traces of thousands of deliveries itself",
-        "apps/interactions/recent.py",
+        "apps/delivery/recent.py",
         "return RecentFigure.objects.filter(surface=surface).first()",
         "return (count_recent(), RecentFigure.objects.filter(surface=surface).first())[1]",
         "tests/console/test_knobs.py::test_a_page_counts_no_lists_itself_and_before_a_worker_did_no_share_is_claimed",
@@ -726,8 +778,8 @@ MUTATIONS = (
     Mutation(
         "a study holds back whoever reached the draft's cap",
         "apps/delivery/trips.py",
-        "(used >= caps)",
-        "(used > caps)",
+        "(used(surface, numbers, now) >= caps)",
+        "(used(surface, numbers, now) > caps)",
         "tests/delivery/test_preview.py::test_a_study_counts_whom_a_lower_cap_of_the_draft_would_hold_back",
     ),
     Mutation(
@@ -792,17 +844,31 @@ MUTATIONS = (
     Mutation(
         "each candidate of a list keeps their own cap",
         "apps/pipeline/run.py",
-        "caps_of(request, words, kept)",
-        "caps_of(request, words, np.arange(len(kept)))",
+        "looked_at(request, pool.words, kept, shown)",
+        "looked_at(request, pool.words, np.arange(len(kept)), shown)",
         "tests/pipeline/ranking/test_caps.py::test_in_a_list_each_has_their_own_cap_whatever_the_order",
     ),
     Mutation(
         "flags that are open are looked at anew at each begin and end",
-        "apps/releases/params.py",
-        "if dealt.since <= now < dealt.until and dealt.killed == killed:",
-        "if dealt.killed == killed:",
+        "apps/pipeline/moments.py",
+        "not last[0] <= now < last[1] or ",
+        "",
         "tests/releases/test_params.py"
         "::test_a_list_and_the_app_are_told_the_same_of_each_flag_at_every_moment",
+    ),
+    Mutation(
+        "rules that are open are looked at anew at each begin and end",
+        "apps/pipeline/moments.py",
+        "not last[0] <= now < last[1] or ",
+        "",
+        "tests/pipeline/ranking/test_boosts.py::test_the_same_rules_begin_end_and_are_switched_off_in_any_order",
+    ),
+    Mutation(
+        "a rule that is switched off is looked at anew",
+        "apps/pipeline/moments.py",
+        " or last[2] != switched_off",
+        "",
+        "tests/pipeline/ranking/test_boosts.py::test_the_same_rules_begin_end_and_are_switched_off_in_any_order",
     ),
     Mutation(
         "Valkey is asked again though Postgres hangs",
@@ -818,5 +884,132 @@ MUTATIONS = (
         'if not answer["degraded"]:',
         "if True:",
         "tests/simulation/test_services.py::test_the_check_asks_again_for_a_list_that_lacked_a_store",
+    ),
+    Mutation(
+        "no undo takes back a block",
+        "apps/interactions/bonds.py",
+        "WHERE f.type = ANY(ARRAY['block', 'unblock', 'report'])",
+        "WHERE false",
+        "tests/interactions/test_order.py"
+        "::test_no_undo_lifts_a_block_or_a_report_whichever_comes_first[it+undo-block-blocked]",
+    ),
+    Mutation(
+        "a repeat asks who is gone of the generation that is vouched for",
+        "apps/delivery/trips.py",
+        "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return false end",
+        "",
+        "tests/delivery/test_meanwhile.py::test_a_repeat_is_right_while_valkey_is_emptied",
+    ),
+    Mutation(
+        "a repeat is believed only while Valkey is vouched for",
+        "apps/delivery/serve.py",
+        "if gone is not None and _is_still_vouched(runtime, generation):",
+        "if gone is not None:",
+        "tests/delivery/test_meanwhile.py"
+        "::test_a_process_whose_lease_lapsed_shows_nobody_whom_valkey_missed[stopped-True]",
+    ),
+    Mutation(
+        "a release that loads late takes back nothing newer",
+        "apps/delivery/runtime.py",
+        "if not is_wanted():",
+        "if False:",
+        "tests/delivery/test_meanwhile.py"
+        "::test_a_release_that_loads_late_takes_back_neither_a_roll_back_nor_a_switch",
+    ),
+    Mutation(
+        "an hourly cap counts grants of a later hour",
+        "apps/delivery/ledger.py",
+        "if bucket >= hour - 1 then latest = latest + count end",
+        "if bucket == hour - 1 then latest = count end",
+        "tests/delivery/test_ledger.py"
+        "::test_an_hourly_cap_counts_what_a_faster_request_was_granted_in_the_next_hour",
+    ),
+    Mutation(
+        "a last list keeps to a cap that began since",
+        "apps/delivery/last_lists.py",
+        "if under != last.under:",
+        "if False:",
+        "tests/delivery/test_ladder.py::test_a_last_list_keeps_to_a_cap_that_began_since",
+    ),
+    Mutation(
+        "an experiment's audience is what its segments mean",
+        "apps/policies/experiments.py",
+        "    live, new = with_segments_put_in(live), with_segments_put_in(new)\n",
+        "",
+        "tests/policies/test_guards.py"
+        "::test_a_segment_that_an_experiment_or_its_knobs_flag_names_is_frozen_with_it",
+    ),
+    Mutation(
+        "whoever is at a cap is explained as left out",
+        "apps/delivery/services.py",
+        "without(request, capped[capped != wanted])",
+        "request",
+        "tests/delivery/test_why_not.py::test_while_caps_bite_everybody_is_explained_as_they_are_served",
+    ),
+    Mutation(
+        "an erasure looks before it writes",
+        "apps/interactions/erasure.py",
+        "        named = _naming(number, clock.now() - OVERLAP)\n        number = remove_member(external_id)",
+        "        number = remove_member(external_id)\n        named = _naming(number, clock.now() - OVERLAP)",
+        "tests/delivery/test_meanwhile.py"
+        "::test_a_stop_is_followed_while_an_erasure_looks_through_all_deliveries",
+    ),
+    Mutation(
+        "a snapshot comes with the changes made while it loaded",
+        "apps/delivery/runtime.py",
+        'yield {"overlay": followed(overlay, snapshot)}',
+        'yield {"overlay": replace(overlay, barred=frozenset())}',
+        "tests/delivery/test_meanwhile.py::test_whoever_is_barred_while_a_snapshot_loads_stays_barred",
+    ),
+    Mutation(
+        "no word about a pair counts as later than it came",
+        "apps/interactions/storing.py",
+        "least(at, %s::timestamptz)",
+        "greatest(at, %s::timestamptz - interval '1 year')",
+        "tests/interactions/test_order.py::test_a_word_from_a_fast_clock_counts_from_when_it_came",
+    ),
+    Mutation(
+        "a grant that is written in part ends its file",
+        "apps/interactions/grants.py",
+        "if os.write(self._file, record) < len(record):",
+        "if os.write(self._file, record) < 0:",
+        "tests/interactions/test_grants.py::test_a_grant_that_is_written_in_part_costs_only_itself",
+    ),
+    Mutation(
+        "no grant goes into a file that was settled",
+        "apps/interactions/grants.py",
+        "if not os.fstat(file).st_nlink:",
+        "if False:",
+        "tests/interactions/test_grants.py::test_a_file_that_is_settled_before_it_is_locked_is_made_anew",
+    ),
+    Mutation(
+        "what is switched off is off before another release is ready",
+        "apps/delivery/runtime.py",
+        "        self._switch_off(found.killed)\n",
+        "",
+        "tests/delivery/test_meanwhile.py"
+        "::test_a_release_that_loads_late_takes_back_neither_a_roll_back_nor_a_switch",
+    ),
+    Mutation(
+        "sources and chances of a delivery are for trust and safety",
+        "apps/console/inspect/delivery_page.py",
+        "drawn = () if without else",
+        "drawn = () if False else",
+        "tests/console/test_inspection.py::test_who_likes_the_viewer_is_told_to_trust_and_safety_alone",
+    ),
+    Mutation(
+        "a flag past a market's cap lowers a guard",
+        "apps/policies/governance.py",
+        'if _looser(_tightest(live["surfaces"].get(surface, {}), key), value)',
+        'if _looser(live["surfaces"].get(surface, {}).get(key, 0), value)',
+        "tests/policies/test_guards.py::test_a_cap_that_is_raised_or_taken_away_lowers_a_guard",
+    ),
+    Mutation(
+        "an editor of one surface switches nothing of another off",
+        "apps/releases/switches.py",
+        "must_be_theirs(actor, [EVERYWHERE])",
+        "pass",
+        "tests/releases/test_switches.py"
+        "::test_an_editor_of_one_surface_switches_nothing_of_another_off_or_on[flag-bolder]",
     ),
 )

@@ -34,6 +34,7 @@ from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import LiveRules, Pacing
 from apps.pipeline.run import run
+from apps.pipeline.sets import is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.table import Table
 
@@ -199,15 +200,23 @@ def market_key(prepared: Prepared) -> str:
 
 
 def _cooled(prepared: Prepared, now: float) -> Prepared:
-    """Whom the viewer saw within the days of a live cool-down rule counts as seen."""
+    """Whom the viewer saw within the days of a live cool-down rule counts as seen. The trace says of each
+    rule how many it keeps away whom the policy's own cool-down would let come back."""
     assert prepared.rules is not None
     saw = prepared.state.saw
     numbers = np.ascontiguousarray(saw["number"])
     words = words_of_numbers(request_of(prepared), numbers)
-    away = np.zeros(len(numbers), "?")
+    back = ~is_in(numbers, prepared.state.seen)
+    away, by_rule = np.zeros(len(numbers), "?"), {}
     for spec in prepared.rules.cooldowns:
-        away |= meets(words, spec.candidates, len(numbers)) & (saw["at"] > now - spec.days * DAY)
+        cooled = meets(words, spec.candidates, len(numbers)) & (saw["at"] > now - spec.days * DAY)
+        by_rule[spec.key] = int(np.count_nonzero(cooled & back))
+        away |= cooled
     seen = np.union1d(prepared.state.seen, numbers[away])
+    kept = int(np.count_nonzero(back & ~away))
+    prepared.payload["trace"].append(
+        {"stage": "cooldown", "received": len(numbers), "kept": kept, "kept_away": by_rule}
+    )
     return replace(prepared, state=replace(prepared.state, seen=seen))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from apps.common import clock
-from apps.delivery.rule_effects import rule_effects
+from apps.delivery.rule_effects import flag_effects, rule_effects
 from apps.interactions.models import RecentFigure
 from apps.interactions.score_shares import score_shares
 from apps.surfaces.models import Surface
@@ -22,7 +22,11 @@ def count_recent() -> int:
     surfaces = list(Surface.objects.values_list("key", flat=True))
     for surface in surfaces:
         at = clock.now()
-        found = {"shares": score_shares(surface), "effects": rule_effects(surface, at - MEASURED)}
+        found = {
+            "shares": score_shares(surface),
+            "effects": rule_effects(surface, at - MEASURED),
+            "flags": flag_effects(surface, at - MEASURED),
+        }
         RecentFigure.objects.update_or_create(surface=surface, defaults=found | {"counted_at": at})
     return len(surfaces)
 

@@ -241,6 +241,7 @@ class RecentFigure(models.Model):
     surface = models.CharField(max_length=32, unique=True)
     shares = models.JSONField(default=dict)  # objective -> share of the scores; empty: nothing was ranked
     effects = models.JSONField(default=dict)  # rule id -> what it did, in counts
+    flags = models.JSONField(default=dict, db_default={})  # flag key -> lists it was on in, of how many
     counted_at = models.DateTimeField()
 
     def __str__(self) -> str:

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.common.clock import now
+from apps.interactions.models import RecentFigure
 from apps.members.models import Member
 from apps.releases import services
 from apps.releases.models import Revision
@@ -207,6 +208,29 @@ def test_two_flags_over_one_knob_are_said_in_the_form_and_beside_the_list(editor
     where = address(with_both, "flags", "shy")
     data = form_of(editor, where) | {"reason": "Another"}
     assert "Bolder and Shy both turn diversity" in editor.post(where, data).content.decode()
+
+
+def test_what_each_rule_and_flag_did_of_late_is_said_beside_it(editor, draft):
+    cap = rule(id="often", type="cap", effect={"daily": 5, "hourly": 0})
+    away = rule(id="away", type="cooldown", effect={"days": 9})
+    turning, read_by_the_app = flag(key="trial"), flag(key="app", surface=None, overrides={})
+    changes = {"dating.rules": [cap, away], "flags": [turning, read_by_the_app]}
+    draft = services.edit_revision(draft, draft.version, changes, actor=None)
+    services.publish_revision(draft, actor=None, note="")
+    met = {"deliveries": 2, "touched": 5, "shown": 3, "ranked": 10, "places": 6}
+    counts = {"often": met | {"standing": 4}, "away": met | {"cooled_lists": 1, "kept_away": 7}}
+    RecentFigure.objects.create(
+        surface="dating", effects=counts, flags={"trial": {"on": 3, "lists": 12}}, counted_at=now()
+    )
+    page = editor.get(reverse("admin:entries", args=["rules"])).content.decode()
+    assert (
+        "in 2 lists it met 50.0% of who was ranked and 50.0% of the places (3 of 6); 4 stand at it now"
+        in page
+    )
+    assert "kept 7 away from 1 list who could have been shown again" in page
+    page = editor.get(reverse("admin:entries", args=["flags"])).content.decode()
+    assert "on in 3 of the latest 12 lists (25.0%)" in page
+    assert "the app reads it; no list depends on it" in page
 
 
 @pytest.mark.parametrize("part", ["rules", "segments", "flags", "experiments"])

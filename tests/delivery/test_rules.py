@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from apps.common import clock
 from apps.delivery import runtime as runtimes
 from apps.delivery.preparation import Question
-from apps.delivery.rule_effects import rule_effects
+from apps.delivery.rule_effects import flag_effects, rule_effects
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.serve import serve
 from apps.delivery.services import explain, recommend
@@ -29,6 +29,8 @@ from apps.surfaces.models import Market
 from tests.delivery.conftest import number
 from tests.delivery.publishing import age_at_most, content_with, in_days, publish, rule, with_rules
 from tests.delivery.test_caps import men
+from tests.delivery.test_flags import a_flag
+from tests.delivery.test_flags import publish as publish_flags
 from tests.delivery.test_round_trips import round_trips
 from tests.delivery.test_services import WOMEN, names
 from tests.refresh.rows import make_member
@@ -241,6 +243,44 @@ def test_what_each_rule_did_is_counted_from_the_deliveries(ready: Runtime) -> No
         "young": {"deliveries": 1, "touched": 1, "shown": 1, "ranked": 6, "places": 2},
         "all": {"deliveries": 2, "touched": 6 + 4, "shown": 4, "ranked": 6 + 4, "places": 4},
     }
+
+
+def test_whom_a_cool_down_and_a_cap_keep_away_is_counted_too(ready: Runtime, young: Market) -> None:
+    ten_days_ago = clock.now() - timedelta(days=10)
+    for name in ("bea", "gina"):
+        apply([Effect("impression", "", number("adam"), number(name), "member", "dating", ten_days_ago)])
+    rules = (
+        rule("away", "cooldown", candidates=age_at_most(25), effect={"days": 11}),
+        rule("once", "cap", candidates=age_at_most(25), effect={"daily": 1, "hourly": 0}),
+        rule("twice", "cap", effect={"daily": 2, "hourly": 0}),
+    )
+    publish(ready, with_rules(*rules, **QUIET))
+    first, second = men(young, ready, 2)
+    assert "gina" in names(recommend(surface="dating", member=first, limit=6))
+    recommend(surface="dating", member=second, limit=6)
+    recommend(surface="dating", member="adam", limit=6)
+    copy_all()
+    found = rule_effects("dating", clock.now() - timedelta(hours=1))
+    assert (found["away"]["cooled_lists"], found["away"]["kept_away"]) == (1, 1)
+    assert (found["once"]["standing"], found["twice"]["standing"]) == (1, 5)  # gina; all others twice
+    with_effects = {spec: sorted(did) for spec, did in found.items() if "standing" in did}
+    assert set(with_effects) == {"once", "twice"}
+
+
+def test_in_how_many_lists_a_flag_was_on_is_counted(ready: Runtime) -> None:
+    publish_flags(ready, a_flag("all"), a_flag("none") | {"percentage": 0.0})
+    recommend(surface="dating", member="adam", limit=2)
+    recommend(surface="dating", member="adam", limit=2)
+    copy_all()
+    # A flag that turns no knob of a surface is the app's alone: no list decides it.
+    turning = {"surface": "dating", "overrides": {"diversity": 0.2}}
+    publish_flags(ready, a_flag("all") | turning, a_flag("none") | turning | {"percentage": 0.0})
+    for _ in range(3):
+        recommend(surface="dating", member="adam", limit=1)
+    copy_all()
+    assert flag_effects("dating", clock.now() - timedelta(hours=1)) == {
+        "all": {"on": 3, "lists": 3}, "none": {"on": 0, "lists": 3},
+    }  # fmt: skip
 
 
 def test_a_release_is_not_served_before_its_masks_are_there(

@@ -22,6 +22,8 @@ from apps.policies.fields import moment, seconds
 from apps.policies.rules import PACED
 from apps.releases.selectors import switched_off
 
+NOT_COUNTED = "not counted yet: a worker does so once a minute"
+
 
 @dataclass(frozen=True)
 class Row:
@@ -58,6 +60,10 @@ def rows_of(part: Part, content: Mapping[str, Any], at: datetime, *, measured: b
     names = {one["key"]: one["name"] for one in content.get("segments", [])}
     if not part.of_surface:
         rows = [_row(part, one, surfaces[0], content, at, off, names) for one in part.entries(content, "")]
+        if measured and part.key == "flags":
+            recents = [recent for surface in surfaces if (recent := recent_of(surface)) is not None]
+            for row, flag in zip(rows, part.entries(content, ""), strict=True):
+                row.facts.append((f"Measured, last {MEASURED.days} days", _switched(flag, recents)))
         remarks = flag_conflicts(content, at.timestamp()) if part.key == "flags" else []
         return [Table(surfaces[0], "", rows, remarks)]
     found = rule_conflicts(content, at.timestamp())
@@ -77,21 +83,47 @@ def rows_of(part: Part, content: Mapping[str, Any], at: datetime, *, measured: b
 
 
 def _measured(rule: Entry, recent: RecentFigure | None) -> str:
-    """What a live rule did: among whom was ranked, and in the places that were shown."""
+    """What a live rule did: among whom was ranked, and in the places that were shown; whom it kept away."""
     if recent is None:
-        return "not counted yet: a worker does so once a minute"
+        return NOT_COUNTED
     did = recent.effects.get(rule["id"])
     if did is None:
         return "nothing yet: no list met it"
+    if rule["type"] == "cooldown":
+        away, lists = did.get("kept_away", 0), did.get("cooled_lists", 0)
+        return (
+            f"kept {away:,} away from {_lists(lists)} who could have been shown again"
+            if away
+            else "nobody yet"
+        )
     shown = did["shown"] / max(did["places"], 1)
-    lists = "1 list" if did["deliveries"] == 1 else f"{did['deliveries']:,} lists"
     said = (
-        f"in {lists} it met {did['touched'] / max(did['ranked'], 1):.1%} of who was "
+        f"in {_lists(did['deliveries'])} it met {did['touched'] / max(did['ranked'], 1):.1%} of who was "
         f"ranked and {shown:.1%} of the places ({did['shown']:,} of {did['places']:,})"
     )
     if rule["type"] == "share_target":
         said += f"; the target is {rule['effect']['share']:.0%}"
+    if "standing" in did:
+        said += f"; {did['standing']:,} stand at it now and are left out until their count falls"
     return said
+
+
+def _switched(flag: Entry, recents: list[RecentFigure]) -> str:
+    """In how many of the latest lists a live flag was on."""
+    if not flag["overrides"]:
+        return "the app reads it; no list depends on it"
+    if not recents:
+        return NOT_COUNTED
+    did = [recent.flags[flag["key"]] for recent in recents if flag["key"] in recent.flags]
+    lists = sum(one["lists"] for one in did)
+    if not lists:
+        return "nothing yet: no list asked for it"
+    on = sum(one["on"] for one in did)
+    return f"on in {on:,} of the latest {_lists(lists)} ({on / lists:.1%})"
+
+
+def _lists(count: int) -> str:
+    return "1 list" if count == 1 else f"{count:,} lists"
 
 
 def _row(

@@ -36,6 +36,12 @@ def conflicts(content: Mapping[str, Any], now: float) -> list[Conflict]:
     return rule_conflicts(content, now) + flag_conflicts(content, now)
 
 
+def brought(before: Mapping[str, Any], after: Mapping[str, Any], now: float) -> list[Conflict]:
+    """Overlaps and contradictions that a change brings; what stood before it, and notices, are left out."""
+    known = set(conflicts(before, now))
+    return [one for one in conflicts(after, now) if one.severity != "notice" and one not in known]
+
+
 def rule_conflicts(content: Mapping[str, Any], now: float) -> list[Conflict]:
     """Those of rules, surface by surface; rules that have ended are left out."""
     found: list[Conflict] = []

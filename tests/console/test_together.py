@@ -12,6 +12,8 @@ from django.urls import reverse
 
 from apps.releases import services
 from apps.releases.models import Revision
+from tests.console.inputs import inputs_of
+from tests.delivery.publishing import in_days
 from tests.policies.examples import flag, rule, segment
 
 pytestmark = pytest.mark.django_db
@@ -107,6 +109,43 @@ def test_the_second_of_two_who_import_a_file_meets_the_conflict_page(editor: Cli
     assert import_file(editor, draft, "segments", file, version=seen).status_code == 409
     draft.refresh_from_db()
     assert [one["key"] for one in draft.content["segments"]] == ["grown"]
+
+
+def against_each_other() -> list[dict[str, Any]]:
+    """Two that push the same candidates up and down."""
+    times = {"starts_at": in_days(-1), "ends_at": in_days(9)}
+    return [rule(id="up", **times), rule(id="down", type="bury", effect={"factor": 0.5}, **times)]
+
+
+def test_what_a_file_would_bring_is_listed_before_it_is_saved(editor: Client, draft: Revision):
+    file = json.dumps({"rules": {"dating": against_each_other()}})
+    answer = import_file(editor, draft, "rules", file)
+    page = answer.content.decode()
+    assert answer.status_code == 422
+    assert "push the same candidates up and down" in page
+    assert set(rules_of(draft)) == {"newcomers", "rest"}
+    address = reverse("admin:draft_entries_import", args=[draft.pk, "rules"])
+    carried = inputs_of(page)
+    assert json.loads(carried["text"]) == json.loads(file)
+    assert editor.post(address, carried | {"anyway": "1"}).status_code == 302
+    assert set(rules_of(draft)) == {"newcomers", "rest", "up", "down"}
+    assert import_file(editor, draft, "rules", file).status_code == 302  # it brings nothing new
+
+
+def test_what_stood_together_for_longer_would_bring_is_listed_before_it_is_saved(
+    editor: Client, draft: Revision
+):
+    up, down = against_each_other()
+    later = {"starts_at": in_days(10), "ends_at": in_days(20)}
+    draft = services.edit_revision(draft, draft.version, {"dating.rules": [up, down | later]})
+    address = reverse("admin:draft_entries_change", args=[draft.pk, "rules"])
+    ticked = {"version": draft.version, "do": "prolong", "chosen": ["dating/up"]}
+    answer = editor.post(address, ticked)
+    assert answer.status_code == 422
+    assert "push the same candidates up and down" in answer.content.decode()
+    assert rules_of(draft)["up"]["ends_at"] == up["ends_at"]
+    assert editor.post(address, ticked | {"anyway": "1"}).status_code == 302
+    assert rules_of(draft)["up"]["ends_at"] > down["ends_at"]
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """Several entries of a draft at once: edited in the list, acted on together, taken out of or put into a file.
 
 Each view makes one call of the service that every edit goes through, with the version that was seen: whoever
-is second meets the conflict page, and nothing is overwritten.
+is second meets the conflict page, and nothing is overwritten. Overlaps and contradictions that a change would
+bring are shown before it is saved.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -16,12 +18,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
+from apps.common.clock import now
 from apps.common.errors import Conflict, Problem
 from apps.console.drafts.pages import conflict_page
 from apps.console.page import EDIT, Pages, actor, needs, posted_number, render
 from apps.console.rules.entries import PARTS, Entry, Part, with_entry, without_entry
+from apps.policies.conflicts import brought
 from apps.policies.fields import moment
-from apps.policies.schema import PolicyInvalid
+from apps.policies.schema import PolicyInvalid, validate_content
 from apps.releases import services
 from apps.releases.models import Revision
 
@@ -88,7 +92,11 @@ def _edited(
     request: HttpRequest, draft: Revision, part: Part, act: Callable[[dict[str, Any]], None], said: str
 ) -> HttpResponse:
     try:
-        services.edit_revision(draft, posted_number(request, "version") or 0, act, actor=actor(request))
+        version = posted_number(request, "version") or 0
+        is_asked = version == draft.version and "anyway" not in request.POST
+        if is_asked and (remarks := _remarks(draft, act)):
+            return _before_saving(request, draft, part, remarks)
+        services.edit_revision(draft, version, act, actor=actor(request))
         messages.success(request, f"{said} Members see no difference until the draft is published.")
     except PolicyInvalid as refusal:
         for path, sentence in list(refusal.fields.items())[:5]:
@@ -98,6 +106,27 @@ def _edited(
     except Problem as problem:
         messages.error(request, f"{problem.detail} Nothing was saved.")
     return redirect("admin:draft_entries", pk=draft.pk, part=part.key)
+
+
+def _remarks(draft: Revision, act: Callable[[dict[str, Any]], None]) -> list[Any]:
+    content = deepcopy(draft.content)
+    act(content)
+    return brought(draft.content, validate_content(content), now().timestamp())
+
+
+def _before_saving(request: HttpRequest, draft: Revision, part: Part, remarks: list[Any]) -> HttpResponse:
+    """Lists them, and carries what was posted along: a file as its text."""
+    carried = [
+        (name, value)
+        for name, values in request.POST.lists()
+        for value in values
+        if name != "csrfmiddlewaretoken" and not (name == "text" and request.FILES)
+    ]
+    if (upload := request.FILES.get("file")) is not None:
+        upload.seek(0)
+        carried.append(("text", upload.read().decode("utf-8", "replace")))
+    context = {"draft": draft, "part": part, "remarks": remarks, "carried": carried}
+    return render(request, "rules/before_saving", "Before you save", 422, **context)
 
 
 def _each(part: Part, content: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,8 @@ from django.db.models.functions import Concat
 
 from apps.releases.models import OPEN, Emergency, LiveRelease, Release, ReleaseEnd, Revision, Switch
 
+LOOKED_BACK = 100
+
 
 @dataclass(frozen=True)
 class LiveRow:
@@ -100,3 +102,16 @@ def open_drafts() -> list[Revision]:
 def release_before(release: Release) -> Release | None:
     """The release with the next lower number."""
     return Release.objects.filter(number__lt=release.number).order_by("-number").first()
+
+
+def past_experiments() -> dict[str, tuple[int, dict[str, Any]]]:
+    """Experiments of the latest LOOKED_BACK releases that are not live any more, the latest first: key to the
+    last release that had it, and what that said of it."""
+    latest = Release.objects.order_by("-number").values_list("number", "content__experiments")[:LOOKED_BACK]
+    live_keys = {one["key"] for one in live_release().content.get("experiments", [])}
+    found: dict[str, tuple[int, dict[str, Any]]] = {}
+    for number, experiments in latest:
+        for one in experiments or []:
+            if one["key"] not in live_keys:
+                found.setdefault(one["key"], (number, one))
+    return found

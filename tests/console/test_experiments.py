@@ -16,6 +16,7 @@ from apps.experiments.results import results
 from apps.interactions.models import Delivery, Relationship
 from apps.interactions.partitions import ensure_partitions
 from apps.releases import services
+from apps.releases.selectors import live_release
 from tests.policies.examples import experiment
 
 pytestmark = pytest.mark.django_db
@@ -140,3 +141,20 @@ def test_the_list_leads_to_the_results(editor):
     page = editor.get(reverse("admin:entries", args=["experiments"])).content.decode()
     assert reverse("admin:experiment", args=["spread"]) in page
     assert editor.get(reverse("admin:experiment", args=["none"])).status_code == 404
+
+
+def test_the_last_reading_of_an_experiment_is_there_after_a_roll_back_past_it(editor):
+    before = live_release()
+    publish(running())
+    for viewer in range(1, 9):
+        delivered(viewer, ("control", "spread")[viewer % 2])
+    with_it = live_release()
+    assert read_experiments() == 1
+    services.roll_back(before, actor=None, note="too bold")
+    page = editor.get(reverse("admin:experiment", args=["spread"])).content.decode()
+    assert f"Release {with_it.number} was the last one with this experiment." in page
+    assert "Who saw which variant" in page
+    listed = editor.get(reverse("admin:entries", args=["experiments"])).content.decode()
+    assert reverse("admin:experiment", args=["spread"]) in listed
+    assert "Not live any more" in listed
+    assert editor.get(reverse("admin:experiment", args=["never"])).status_code == 404

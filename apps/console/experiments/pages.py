@@ -1,4 +1,5 @@
-"""The page of one experiment that is live: who saw what, whether the dealing is sound, and what it did.
+"""The page of one experiment, live or of a release before: who saw what, whether the dealing is sound, and
+what it did.
 
 Reads results; the forms are with the other entries (apps.console.rules), the switch with releases.
 """
@@ -18,7 +19,8 @@ from apps.experiments.statistics import FEW_CLUSTERS
 from apps.policies.conditions import in_words
 from apps.policies.experiments import METRICS, UNITS
 from apps.policies.fields import moment
-from apps.releases.selectors import live_release, switched_off
+from apps.releases.models import Release
+from apps.releases.selectors import live_release, past_experiments, switched_off
 
 
 @dataclass(frozen=True)
@@ -35,11 +37,15 @@ class Line:
 
 @needs("releases.view_release")
 def experiment(request: HttpRequest, key: str) -> HttpResponse:
-    """One experiment of the live release."""
-    release = live_release()
+    """One experiment of the live release, or of the last one that had it."""
+    release, past = live_release(), None
     found = next((one for one in release.content.get("experiments", []) if one["key"] == key), None)
     if found is None:
+        past, found = past_experiments().get(key, (None, None))
+    if found is None:
         raise Http404
+    if past is not None:
+        release = Release.objects.get(number=past)
     reading = latest_reading(found)
     shown = results_of(reading)
     exposed = shown.exposed if shown else (0,) * len(found["variants"])
@@ -49,6 +55,7 @@ def experiment(request: HttpRequest, key: str) -> HttpResponse:
     ]
     context: dict[str, Any] = {
         "experiment": found,
+        "past": past,
         "results": shown,
         "read_until": reading.until if reading else None,
         "variants": variants,

@@ -28,7 +28,7 @@ from apps.policies.schema import PolicyInvalid, validate_content
 from apps.refresh.selectors import learnt_predictions
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
-from apps.releases.selectors import live_release, open_drafts
+from apps.releases.selectors import live_release, open_drafts, past_experiments
 
 NEW = "new"
 
@@ -37,7 +37,10 @@ NEW = "new"
 def live(request: HttpRequest, part: str) -> HttpResponse:
     """What is live, and the way into a draft."""
     found = _part(part)
-    return render(request, "rules/list", found.title, **_listed(found, None, live_release().content, request))
+    context = _listed(found, None, live_release().content, request)
+    if found.key == "experiments":
+        context["past"] = [(number, one["key"], one["name"]) for number, one in past_experiments().values()]
+    return render(request, "rules/list", found.title, **context)
 
 
 @needs("releases.view_release")

@@ -28,12 +28,16 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from apps.common.local_time import written, zone_name
 from apps.common.staff import Button, Grid, Heading, InspectAdmin, LargeInspectAdmin, Section, acting_user
+from apps.console.curated_lists import CuratedListAdmin
 from apps.console.inspect.delivery_page import delivery_sections
 from apps.console.inspect.why_not import PRIVATE
 from apps.interactions.admin import as_uuid, id_of_member, link_to, names_of, number_of
 from apps.interactions.models import Delivery
+from apps.places.models import CuratedList
 from apps.releases.models import SurfaceLimit
 from apps.surfaces.selectors import active_surfaces
+
+admin.site.register(CuratedList, CuratedListAdmin)
 
 
 @admin.register(Delivery)

@@ -1,14 +1,12 @@
-"""Places, and curated lists with their order. Writes go through the services, like the API's."""
+"""Places. Writes go through the services, like the API's."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
-from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin, TabularInline
 from unfold.decorators import display
 
 from apps.common.audit import checked_reason
@@ -22,7 +20,7 @@ from apps.common.staff import (
     acting_user,
     note_of,
 )
-from apps.places.models import CuratedList, CuratedListItem, Place
+from apps.places.models import CuratedListItem, Place
 
 
 @admin.register(Place)
@@ -107,96 +105,9 @@ class PlaceAdmin(LargeInspectAdmin):
         return [Section("Place", facts), Section("Curated lists", grid=lists)]
 
 
-class ItemInline(TabularInline):
-    """The places of a list; drag a row to move it, or type its number."""
-
-    model = CuratedListItem
-    fields = ("place", "position")
-    autocomplete_fields = ("place",)
-    ordering_field = "position"
-    extra = 0
-    tab = False
-
-    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """The table has no label per field: the number's says what it is to who can't see the head."""
-        field = super().formfield_for_dbfield(db_field, request, **kwargs)
-        if field is not None and db_field.name == "position":
-            field.widget.attrs["aria-label"] = "Position in the list"
-        return field
-
-    # Who may change the list may change its rows: a form without them would empty the list.
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return True
-
-    has_change_permission = has_delete_permission = has_view_permission = has_add_permission
-
-
-@admin.register(CuratedList)
-class CuratedListAdmin(ModelAdmin):
-    list_display = ("title", "external_id", "owner", "market", "starts_on", "ends_on", "size")
-    list_select_related = ("market",)
-    search_fields = ("title__startswith", "external_id__exact")
-    search_help_text = "Start of a title, or an id"
-    inlines = (ItemInline,)
-    fields = (("title", "external_id"), ("owner", "market"), ("starts_on", "ends_on"))
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[CuratedList]:
-        return super().get_queryset(request).annotate(places=Count("items"))
-
-    @display(description="Places")
-    def size(self, obj: CuratedList) -> SafeString | int:
-        return obj.places  # type: ignore[attr-defined]
-
-    def get_readonly_fields(self, request: HttpRequest, obj: CuratedList | None = None) -> tuple[str, ...]:
-        return ("external_id",) if obj else ()
-
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> list[Any]:
-        """Nothing to read off the formsets: the service saved them."""
-        return []
-
-    def save_model(self, request: HttpRequest, obj: CuratedList, form: Any, change: bool) -> None:
-        """The service writes list and items together, in save_related; new ones need a row to hang on."""
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        from apps.places.bodies import ListBody
-        from apps.places.services import put_list
-
-        put_list(form.instance.external_id, ListBody.model_validate(_list_body(form.instance, formsets)))
-        form.instance.pk = CuratedList.objects.get(external_id=form.instance.external_id).pk
-
-    def delete_model(self, request: HttpRequest, obj: CuratedList) -> None:
-        from apps.places.services import delete_list
-
-        delete_list(obj.external_id)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[CuratedList]) -> None:
-        for obj in queryset:
-            self.delete_model(request, obj)
-
-
 def _shown(place: Place) -> str:
     if place.stopped_at:
         return "Stopped"
     if place.visibility == "hidden":
         return "Hidden"
     return "Shown" if place.is_open else "Closed"
-
-
-def _list_body(obj: CuratedList, formsets: Any) -> dict[str, Any]:
-    """The list as the API would send it, its places in the order of the rows."""
-    rows = [
-        (row.cleaned_data.get("position") or 0, i, row.cleaned_data["place"].external_id)
-        for formset in formsets
-        for i, row in enumerate(formset.forms)
-        if row.cleaned_data.get("place") and not row.cleaned_data.get("DELETE")
-    ]
-    return {
-        "title": obj.title,
-        "owner": obj.owner,
-        "market": obj.market.key if obj.market else None,
-        "starts_on": obj.starts_on.isoformat(),
-        "ends_on": obj.ends_on.isoformat(),
-        "places": [place for _, _, place in sorted(rows)],
-    }

@@ -12,6 +12,8 @@ from pydantic import Field, model_validator
 
 from apps.common.bodies import Body, Day, Id, Key, Location, Text, Url, Word, Words, refuse
 
+MOST_PLACES = 500  # of one curated list
+
 
 class PlaceBody(Body):
     """A whole place. What is left out takes its default; category and tags are kept in lower case."""
@@ -38,7 +40,7 @@ class ListBody(Body):
     market: Key | None = None
     starts_on: Day
     ends_on: Day
-    places: Annotated[list[Id], Field(max_length=500)]
+    places: Annotated[list[Id], Field(max_length=MOST_PLACES)]
 
     @model_validator(mode="after")
     def check(self) -> Self:

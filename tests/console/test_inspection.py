@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -23,7 +24,9 @@ from apps.console.inspect.why_not import bars_of, caps_of
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Member
 from apps.places.models import CuratedList, CuratedListItem, Place
+from apps.releases.models import SurfaceLimit
 from apps.surfaces.models import Market
+from tests.console.inputs import inputs_of
 from tests.console.people import opened
 from tests.console.town import build_town
 
@@ -203,6 +206,59 @@ def test_a_curated_list_is_made_and_reordered_in_the_admin(editor):
     assert editor.post(reverse("admin:places_curatedlist_add"), data).status_code == 302
     items = CuratedListItem.objects.order_by("position").values_list("place", flat=True)
     assert list(items) == [two.pk, one.pk]
+
+
+def list_form(client: Client, curated: CuratedList) -> dict[str, Any]:
+    return inputs_of(
+        client.get(reverse("admin:places_curatedlist_change", args=[curated.pk])).content.decode()
+    )
+
+
+def test_the_second_of_two_who_edit_a_curated_list_is_told_so_and_overwrites_nothing(editor):
+    build_town(members=10, days=1)
+    curated = CuratedList.objects.first()
+    address = reverse("admin:places_curatedlist_change", args=[curated.pk])
+    first, second = list_form(editor, curated), list_form(editor, curated)
+    assert editor.post(address, first | {"title": "Theirs"}).status_code == 302
+    answer = editor.post(address, second | {"title": "Mine"})
+    assert answer.status_code == 200
+    assert "Somebody changed this list after you opened it." in answer.content.decode()
+    curated.refresh_from_db()
+    assert curated.title == "Theirs"
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"external_id": "a/b"}, "An id has no slash"),
+        ({"starts_on": "1700-01-01"}, "1900"),
+        ({"starts_on": "2030-01-02", "ends_on": "2030-01-01"}, "ends_on may not be before starts_on."),
+    ],
+)
+def test_what_a_curated_list_can_not_be_is_said_in_its_form(editor, values, sentence):
+    add = reverse("admin:places_curatedlist_add")
+    form = inputs_of(editor.get(add).content.decode())
+    said = {"title": "Odd", "external_id": "odd", "owner": "Travel desk"}
+    said |= {"starts_on": "2030-01-01", "ends_on": "2030-01-09"}
+    answer = editor.post(add, form | said | values)
+    assert answer.status_code == 200
+    assert sentence in answer.content.decode()
+    assert not CuratedList.objects.filter(title="Odd").exists()
+
+
+def test_an_editor_of_other_surfaces_reads_curated_lists_and_changes_none(editor):
+    build_town(members=10, days=1)
+    curated = CuratedList.objects.first()
+    address = reverse("admin:places_curatedlist_change", args=[curated.pk])
+    form = list_form(editor, curated)
+    user = User.objects.get(pk=editor.session["_auth_user_id"])
+    SurfaceLimit.objects.create(user=user, surfaces=["dating"])
+    assert editor.get(address).status_code == 200
+    assert editor.post(address, form | {"title": "Mine"}).status_code == 403
+    assert editor.get(reverse("admin:places_curatedlist_add")).status_code == 403
+    delete = {"action": "delete_selected", "_selected_action": [curated.pk], "post": "yes"}
+    editor.post(reverse("admin:places_curatedlist_changelist"), delete)
+    assert CuratedList.objects.filter(pk=curated.pk).exists()
 
 
 def test_a_service_key_is_shown_once_and_works_until_it_is_revoked(administrator):

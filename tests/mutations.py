@@ -917,6 +917,14 @@ MUTATIONS = (
         "::test_a_release_that_loads_late_takes_back_neither_a_roll_back_nor_a_switch",
     ),
     Mutation(
+        "a clock that is ahead forgets nothing that others still count",
+        "apps/delivery/ledger.py",
+        "elseif bucket >= hour - 26 then",
+        "elseif bucket >= hour - 24 then",
+        "tests/delivery/test_ledger.py"
+        "::test_a_clock_two_hours_ahead_forgets_nothing_that_the_others_still_count",
+    ),
+    Mutation(
         "an hourly cap counts grants of a later hour",
         "apps/delivery/ledger.py",
         "if bucket >= hour - 1 then latest = latest + count end",

@@ -36,7 +36,8 @@ _NUMBERS = {
 # Whoever another list of this viewer holds already is left out: two requests at once show nobody twice.
 # A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed the cap.
 # For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it. Later hours count for
-# both: a request may reach the ledger after one that began in the next hour, or by a faster clock.
+# both: a request may reach the ledger after one that began in the next hour, or by a faster clock. Buckets are
+# kept for two hours more than they count: a clock that is so far ahead must not forget what others still count.
 _TEXT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
 if ARGV[9] ~= '' then
@@ -72,10 +73,12 @@ while looked_at < n and #kept < limit do
         local bucket, count = struct.unpack('<I4I2', packed, at)
         if bucket == hour then
           current = count
-        elseif bucket >= hour - 24 then
+        elseif bucket >= hour - 26 then
           buckets[#buckets + 1] = string.sub(packed, at, at + 5)
-          if bucket < oldest then oldest = bucket end
-          used = used + count
+          if bucket >= hour - 24 then
+            if bucket < oldest then oldest = bucket end
+            used = used + count
+          end
           if bucket >= hour - 1 then latest = latest + count end
         end
       end

@@ -102,6 +102,14 @@ def test_the_cap_counts_24_hours_and_then_lets_go() -> None:
     assert reserve(replace(order, now=NOON + 25 * 3600)).kept == [0]
 
 
+def test_a_clock_two_hours_ahead_forgets_nothing_that_the_others_still_count() -> None:
+    order = replace(ORDER, caps=cap(2), limit=1, candidates=np.array([11], "i4"))
+    shown, later = NOON, NOON + 23 * 3600
+    assert reserve(replace(order, viewer=1, now=shown)).kept == [0]
+    assert reserve(replace(order, viewer=2, now=later + 2 * 3600)).kept == [0]  # by that clock a day is over
+    assert reserve(replace(order, viewer=3, now=later)).kept == []
+
+
 def test_the_cap_is_exact_under_64_callers() -> None:
     order = replace(ORDER, caps=cap(20), limit=3)
     with ThreadPoolExecutor(64) as pool:

@@ -36,8 +36,8 @@ _NUMBERS = {
 # Whoever another list of this viewer holds already is left out: two requests at once show nobody twice.
 # A day is 24 hours in hourly buckets; the hour of 24 hours ago still counts, so no 24 hours exceed the cap.
 # For an hourly cap the hour before counts in the same way, so no 60 minutes exceed it. Later hours count for
-# both: a request may reach the ledger after one that began in the next hour, or by a faster clock. Buckets are
-# kept for two hours more than they count: a clock that is so far ahead must not forget what others still count.
+# both: a request may reach the ledger after one that began in the next hour, or by a faster clock. Buckets
+# are kept for two hours more than they count: a clock so far ahead forgets nothing that others still count.
 _TEXT = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return {0} end
 if ARGV[9] ~= '' then

@@ -6,7 +6,7 @@ runs. Assignment and statistics are in apps.experiments.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from apps.policies.fields import Refusals, seconds, unique
@@ -223,22 +223,32 @@ def _variant(value: Any, known: Mapping[str, Knob], refusals: Refusals) -> dict[
 
 
 def _refuse_overlaps(found: Sequence[Experiment], refusals: Refusals) -> None:
-    """Two experiments at once: in one layer side by side; in two layers without a knob in common."""
     for i, one in enumerate(found):
         for other in found[:i]:
-            at_once = one["starts_at"] < other["ends_at"] and other["starts_at"] < one["ends_at"]
-            if not at_once:
-                continue
-            if one["layer"] == other["layer"]:
-                (a, b), (c, d) = one["layer_range"], other["layer_range"]
-                if a < d and c < b:
-                    refusals.add(f"{i}.layer_range", f"Overlaps {other['key']} in the layer {one['layer']}.")
-            elif shared := _knobs(one) & _knobs(other):
-                names = ", ".join(sorted(path for _, path in shared))
-                refusals.add(
-                    f"{i}.variants",
-                    f"{other['key']} turns {names} too: put both into one layer, side by side.",
-                )
+            if one["starts_at"] < other["ends_at"] and other["starts_at"] < one["ends_at"]:
+                for field, sentence in _against(one, other):
+                    refusals.add(f"{i}.{field}", sentence)
+
+
+def _against(one: Experiment, other: Experiment) -> Iterator[tuple[str, str]]:
+    """Two at once: each with a salt of its own; in one layer dealt alike and side by side; in two layers
+    without a knob in common."""
+    if salt_of(one) == salt_of(other):
+        yield "salt", f"{other['key']} has this salt too: both would put the same members into the same arms."
+    if one["layer"] != other["layer"]:
+        if shared := _knobs(one) & _knobs(other):
+            names = ", ".join(sorted(path for _, path in shared))
+            yield "variants", f"{other['key']} turns {names} too: put both into one layer, side by side."
+        return
+    if one["unit"] != other["unit"]:  # members and markets fall into a layer by different hashes
+        yield (
+            "unit",
+            f"{other['key']} is dealt otherwise in the layer {one['layer']}, so that some would be in both. "
+            "Deal both alike, or give this one a layer of its own.",
+        )
+    (a, b), (c, d) = one["layer_range"], other["layer_range"]
+    if a < d and c < b:
+        yield "layer_range", f"Overlaps {other['key']} in the layer {one['layer']}."
 
 
 def _knobs(experiment: Experiment) -> set[tuple[str, str]]:

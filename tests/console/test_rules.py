@@ -143,6 +143,17 @@ def test_a_copy_starts_like_its_model_under_no_name(editor, draft):
     assert (data["id"], data["name"], data["effect.factor"]) == ("", "Newcomers", "1.5")
 
 
+@pytest.mark.parametrize(("part", "name"), [("flags", "bolder"), ("experiments", "spread")])
+def test_a_copy_has_a_salt_of_its_own(editor, draft, part, name):
+    """With its model's it would deal the same members into the same arms."""
+    services.edit_revision(draft, 1, {"flags": [flag()], "experiments": [experiment()]})
+    at = address(draft, part) + f"?copy={name}"
+    assert form_of(editor, at)["salt"] == ""
+    answer = save(editor, at, key="again", surface="networking", layer="another")
+    assert answer.status_code == 302, answer.context["form"].refusals
+    assert [one["salt"] for one in said(draft, part) if one["key"] == "again"] == ["again"]
+
+
 def test_two_with_one_name_are_refused(editor, draft):
     services.edit_revision(draft, 1, {"dating.rules": [rule()]})
     answer = save(editor, address(draft, "rules"), id="newcomers", name="Again", reason="b")

@@ -68,6 +68,26 @@ def test_experiments_of_one_layer_stand_side_by_side_or_one_after_the_other():
         content(left, experiment(key="other", layer_range=[0.4999, 1]))
 
 
+def test_experiments_of_one_layer_are_dealt_by_one_unit_or_one_after_the_other():
+    """Members and markets fall into a layer by different hashes: side by side they would share members."""
+    by_member = experiment(layer_range=[0, 0.5])
+    by_market = experiment(key="other", layer_range=[0.5, 1], unit="market")
+    with pytest.raises(PolicyInvalid) as refusal:
+        content(by_member, by_market)
+    assert list(refusal.value.fields) == ["experiments.1.unit"]
+    assert content(by_member, {**by_market, "layer": "another", "surface": "networking"})
+    assert content({**by_member, "ends_at": MIDDLE}, {**by_market, "starts_at": MIDDLE})
+
+
+def test_two_experiments_at_once_have_salts_of_their_own():
+    """In two layers: equal salts would put whoever is in both into the same arm of both."""
+    one, again = experiment(), experiment(key="again", salt="spread", layer="another", surface="networking")
+    with pytest.raises(PolicyInvalid, match=r"experiments\.1\.salt: spread has this salt too"):
+        content(one, again)
+    assert content(one, {**again, "phase": 2})
+    assert content({**one, "ends_at": MIDDLE}, {**again, "starts_at": MIDDLE})
+
+
 def test_experiments_of_two_layers_turn_no_knob_in_common():
     with pytest.raises(PolicyInvalid, match="spread turns diversity too"):
         content(experiment(), experiment(key="other", layer="another"))

@@ -79,6 +79,8 @@ class EntryForm:
                 found["candidates"] = None
         if self.part.key == "flags":
             found = _typed_flag(found)
+        if "salt" in found:
+            found["salt"] = found["salt"] or found[self.part.name]
         return found
 
     def refuse(self, noted: Mapping[str, str], at: str) -> None:
@@ -191,7 +193,7 @@ def _typed_flag(entry: Entry) -> Entry:
             entry[name] = Field("", "", "number", text=text).read()
         else:
             entry[name] = text
-    return {**entry, "surface": entry["surface"] or None, "salt": entry["salt"] or entry["key"]}
+    return {**entry, "surface": entry["surface"] or None}
 
 
 def _names(name: str) -> list[Field]:
@@ -365,9 +367,9 @@ def _experiment_groups(form: EntryForm, content: Mapping[str, Any]) -> list[Grou
                 Field("unit", "Dealt by", "choice", choices=list(experiments.UNITS.items())),
                 Field("audience", "Audience", "condition"),
                 Field("coverage", "Coverage", "number", "Share of the audience that is in it: 0 to 1."),
-                Field("layer", "Layer", hint="Experiments of one layer never share a member."),
+                Field("layer", "Layer", hint="Its experiments are dealt alike and never share a member."),
                 Field("layer_range", "Part of the layer", "range", "0 to 0.5 leaves room for another."),
-                Field("salt", "Salt", hint="Deals the members. Keep it."),
+                Field("salt", "Salt", hint="Deals the members; one experiment's alone. Empty: the key."),
                 Field("phase", "Phase", "number", "A higher one deals everybody anew."),
             ],
         ),

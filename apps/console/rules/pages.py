@@ -152,10 +152,12 @@ def _listed(part: Part, draft: Revision | None, content: Any, request: HttpReque
 
 
 def _start(request: HttpRequest, part: Part, draft: Revision, surface: str) -> Entry:
-    """A new entry; with `copy`, like another one under a new name."""
+    """A new entry; with `copy`, like another one under a new name. A copied salt would deal the same members."""
     fresh = new_entry(part, surface, actor(request).get_username(), now())
     like = find(part.entries(draft.content, surface), part, request.GET.get("copy", ""))
-    return {**fresh, **like[1], part.name: ""} if like else fresh
+    if like is None:
+        return fresh
+    return {**fresh, **like[1], part.name: "", **({"salt": ""} if "salt" in fresh else {})}
 
 
 def _saved(request: HttpRequest, draft: Revision, form: EntryForm, name: str | None) -> HttpResponse:

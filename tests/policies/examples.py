@@ -33,7 +33,8 @@ def experiment(**values: Any) -> dict[str, Any]:
     return {
         "key": "spread", "name": "More spread", "surface": "dating", "hypothesis": "Spread lists match more.",
         "metric": "matches", "guardrails": ["reports"], "unit": "member", "layer": "order",
-        "layer_range": [0.0, 1.0], "salt": values.get("key", "spread"), "phase": 1, "coverage": 1.0, "audience": None,
+        "layer_range": [0.0, 1.0], "salt": values.get("key", "spread"), "phase": 1, "coverage": 1.0,
+        "audience": None,
         "variants": [
             {"key": "control", "name": "As it is", "weight": 0.5, "overrides": {}},
             {"key": "spread", "name": "Spread", "weight": 0.5, "overrides": {"diversity": 0.4}},

@@ -152,7 +152,7 @@ def _listed(part: Part, draft: Revision | None, content: Any, request: HttpReque
 
 
 def _start(request: HttpRequest, part: Part, draft: Revision, surface: str) -> Entry:
-    """A new entry; with `copy`, like another one under a new name. A copied salt would deal the same members."""
+    """A new entry; with `copy`, like another one under a new name, and with a salt of its own."""
     fresh = new_entry(part, surface, actor(request).get_username(), now())
     like = find(part.entries(draft.content, surface), part, request.GET.get("copy", ""))
     if like is None:

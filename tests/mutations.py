@@ -925,6 +925,14 @@ MUTATIONS = (
         "::test_a_clock_two_hours_ahead_forgets_nothing_that_the_others_still_count",
     ),
     Mutation(
+        "blocks, passes and reports are listed for trust and safety alone",
+        "apps/interactions/admin.py",
+        'return rows.exclude(**{f"{self.said_in}__in": hidden}) if hidden else rows',
+        "return rows",
+        "tests/console/test_inspection.py"
+        "::test_what_one_side_keeps_to_itself_is_there_for_trust_and_safety_alone",
+    ),
+    Mutation(
         "an hourly cap counts grants of a later hour",
         "apps/delivery/ledger.py",
         "if bucket >= hour - 1 then latest = latest + count end",

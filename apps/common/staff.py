@@ -232,7 +232,8 @@ class LargeInspectAdmin(InspectAdmin):
         """By the filters beside the list alone: by any other field an address would read the whole table, or
         gather what is stored about one member without a reason."""
         filters = self.get_list_filter(request)
-        return lookup.split("__")[0] in {getattr(one, "parameter_name", one) for one in filters}
+        named = (one[0] if isinstance(one, tuple) else getattr(one, "parameter_name", one) for one in filters)
+        return lookup.split("__")[0] in set(named)
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         term = _clean(search_term)

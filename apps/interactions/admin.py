@@ -1,9 +1,13 @@
-"""Events and relationships, read-only. The names of both sides are looked up a page at a time."""
+"""Events and relationships, read-only. The names of both sides are looked up a page at a time.
+
+What one side keeps to itself (a pass, a block, a report) is there for trust and safety alone.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from copy import copy
 from typing import Any
 
 from django.contrib import admin
@@ -29,6 +33,9 @@ STATE_COLOURS = {
     "blocked": "danger", "reported": "danger",
 }  # fmt: skip
 
+SEE_PRIVATE = "interactions.see_private"
+PRIVATE_STATES = ("passed", "blocked", "reported")
+PRIVATE_TYPES = ("pass", "block", "unblock", "report", "feedback", "undo")
 Names = dict[tuple[str, int], tuple[str, str]]  # (kind, number) -> (id, name)
 
 
@@ -80,8 +87,31 @@ def as_uuid(term: str) -> uuid.UUID | None:
         return None
 
 
+class PublicChoices(admin.ChoicesFieldListFilter):
+    """Offers what whoever looks may see."""
+
+    def __init__(
+        self, field: Any, request: HttpRequest, params: Any, model: Any, model_admin: Any, field_path: str
+    ) -> None:
+        super().__init__(field, request, params, model, model_admin, field_path)
+        hidden = model_admin.hidden_from(request)
+        self.field = copy(field)
+        self.field.choices = [(value, label) for value, label in field.flatchoices if value not in hidden]
+
+
 class PairAdmin(LargeInspectAdmin):
-    """Rows with an actor and a target."""
+    """Rows with an actor and a target, of a type or state (`said_in`); some of these are private."""
+
+    said_in = ""
+    private: tuple[str, ...] = ()
+
+    def hidden_from(self, request: HttpRequest) -> tuple[str, ...]:
+        return () if request.user.has_perm(SEE_PRIVATE) else self.private
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        hidden = self.hidden_from(request)
+        rows = super().get_queryset(request)
+        return rows.exclude(**{f"{self.said_in}__in": hidden}) if hidden else rows
 
     def attach(self, rows: list[Any]) -> None:
         wanted = [pair for row in rows for pair in (("member", row.actor), (row.target_kind, row.target))]
@@ -107,9 +137,10 @@ class PairAdmin(LargeInspectAdmin):
 
 @admin.register(Event)
 class EventAdmin(PairAdmin):
+    said_in, private = "type", PRIVATE_TYPES
     keyset = ("-occurred_at", "-id")
     list_display = ("when", "kind", "who", "whom", "surface", "position")
-    list_filter = ("type",)
+    list_filter = (("type", PublicChoices),)
     search_fields = ("id",)
     search_help_text = "An event's id, or a member's id for what they did"
 
@@ -155,10 +186,11 @@ class EventAdmin(PairAdmin):
 
 @admin.register(Relationship)
 class RelationshipAdmin(PairAdmin):
+    said_in, private = "state", PRIVATE_STATES
     keyset = ("-id",)
     list_display = ("who", "label", "whom", "surface_name", "when")
     list_display_links = ("label",)
-    list_filter = ("state",)
+    list_filter = (("state", PublicChoices),)
     search_fields = ("id",)
     search_help_text = "A member's id"
 

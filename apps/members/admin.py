@@ -108,7 +108,8 @@ class MemberAdmin(LargeInspectAdmin):
         return Button("show", "Show again", "This member can be shown again, wherever they are eligible.")
 
     def sections(self, request: HttpRequest, obj: Member) -> list[Section]:
-        return [_profile(obj), _wishes(obj), _places(obj), _graph(obj)]
+        wishes = [_wishes(obj)] if request.user.has_perm("interactions.see_private") else []
+        return [_profile(obj), *wishes, _places(obj), _graph(obj)]
 
 
 def _stop_button(member: Member) -> Button:

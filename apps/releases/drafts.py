@@ -1,7 +1,8 @@
 """Drafts: started, edited, talked about, brought up to date, put aside.
 
 Every edit names the version that the editor saw; the second of two gets a Conflict. An edit takes a draft
-back from review: approvals are of one content (approvals.py).
+back from review, approval and schedule: approvals are of one content (approvals.py). Where it was approved,
+editors and approvers are told.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from apps.policies.schema import PARTS, carry_over, put, validate_content
 from apps.releases.audit import record
 from apps.releases.locks import locked_draft
 from apps.releases.models import Comment, Revision
-from apps.releases.rights import must_be_theirs, surfaces_touched
+from apps.releases.notices import notify
+from apps.releases.rights import EDIT, must_be_theirs, surfaces_touched
 from apps.releases.selectors import live_release
 from apps.surfaces.selectors import active_surfaces
 
@@ -118,6 +120,7 @@ def _put(content: dict[str, Any], path: str, value: Any) -> None:
 
 def _save(draft: Revision, content: dict[str, Any], *, actor: User | None, action: str) -> None:
     lines = difference(draft.content, content)
+    stood = _agreed(draft)
     draft.content = content
     draft.status, draft.version = Revision.Status.DRAFT, F("version") + 1
     draft.publish_at = draft.ends_at = None
@@ -128,3 +131,19 @@ def _save(draft: Revision, content: dict[str, Any], *, actor: User | None, actio
         draft.contributors.add(actor)
     before = {line.path: line.before for line in lines}
     record(actor, action, f"draft {draft.pk}", before, {line.path: line.after for line in lines})
+    if stood:
+        who = actor.get_username() if actor else "The system"
+        notify(
+            f"taken back {draft.pk} {draft.version}",
+            f"{draft.title} is a draft again",
+            f"{who} saved {draft.title}, which was {stood}. It will not go live like this: somebody must "
+            "approve it anew, and put it on the schedule again where it was on it.",
+            permission=EDIT,
+        )
+
+
+def _agreed(draft: Revision) -> str:
+    """What others agreed on, in words; nothing of a draft that nobody approved."""
+    if draft.status == Revision.Status.SCHEDULED:
+        return f"approved and scheduled for {draft.publish_at:%d %b %Y %H:%M} UTC"
+    return "approved" if draft.status == Revision.Status.APPROVED else ""

@@ -99,6 +99,11 @@ def open_drafts() -> list[Revision]:
     return list(drafts.select_related("author", "based_on").order_by("-updated_at"))
 
 
+def draft_to_continue() -> Revision | None:
+    """The draft that was edited last, of those that an edit takes nothing back from."""
+    return next((one for one in open_drafts() if one.status == Revision.Status.DRAFT), None)
+
+
 def release_before(release: Release) -> Release | None:
     """The release with the next lower number."""
     return Release.objects.filter(number__lt=release.number).order_by("-number").first()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from apps.common.clock import now
 from apps.common.models import AuditEntry
 from apps.releases import services
 from apps.releases.models import Release, Revision
@@ -147,6 +149,45 @@ def test_a_discarded_draft_is_gone_from_the_page_and_edit_starts_another(editor)
 def test_edit_continues_the_draft_that_is_open(editor):
     first = start(editor)
     assert start(editor).pk == first.pk
+
+
+@pytest.mark.parametrize("status", ["review", "approved", "scheduled"])
+@pytest.mark.parametrize("edit", ["draft_start", "entries_begin"])
+def test_edit_leaves_alone_what_others_look_at_or_agreed_on(editor, status, edit):
+    theirs = start(editor)
+    at = now() + timedelta(hours=1) if status == "scheduled" else None
+    Revision.objects.filter(pk=theirs.pk).update(status=status, publish_at=at)
+    assert "Continue the draft" not in editor.get(reverse("admin:policies")).content.decode()
+    editor.post(reverse(f"admin:{edit}", args=["rules"] if edit == "entries_begin" else []))
+    assert Revision.objects.get(status="draft").pk != theirs.pk
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "after"),
+    [
+        ("review", "Saving takes it out of review", "It is out of review"),
+        ("approved", "Saving makes the approval worth nothing", "Its approval counts no more"),
+        ("scheduled", "Saving takes it off the schedule", "It is off the schedule"),
+    ],
+)
+def test_a_draft_on_its_way_says_what_a_save_takes_back_before_and_after_it(editor, status, before, after):
+    draft = start(editor)
+    at = now() + timedelta(hours=1) if status == "scheduled" else None
+    Revision.objects.filter(pk=draft.pk).update(status=status, publish_at=at)
+    draft.refresh_from_db()
+    rules = [draft.pk, "rules", "dating", "new"]
+    for name, args in (
+        ("draft_edit", [draft.pk, "dating"]),
+        ("draft_entry", rules),
+        ("draft_entries", rules[:2]),
+    ):
+        page = editor.get(reverse(f"admin:{name}", args=args)).content.decode()
+        assert before in page
+        assert draft.get_status_display().lower() in page
+    save(editor, draft, diversity="0.4")
+    assert after in editor.get(reverse("admin:policies")).content.decode()
+    draft.refresh_from_db()
+    assert (draft.status, draft.publish_at) == ("draft", None)
 
 
 @pytest.mark.parametrize("page", ["policies", "releases"])

@@ -274,6 +274,25 @@ def test_an_edit_takes_a_draft_off_the_schedule():
     assert (draft.status, draft.publish_at) == (Revision.Status.DRAFT, None)
 
 
+def test_whoever_asked_approved_or_scheduled_hears_that_a_save_took_it_back(mailoutbox):
+    eve, ann = an_editor(), an_approver()
+    draft = services.ask_for_approval(draft := a_draft(eve), draft.version, actor=eve)
+    draft = services.edit_revision(draft, draft.version, {"dating.diversity": 0.9}, actor=eve)
+    assert not Notice.objects.filter(key__startswith="taken back").exists()
+    at = now() + timedelta(hours=2)
+    services.approve(draft, draft.version, actor=ann)
+    services.schedule_revision(measured(draft), actor=ann, at=at, note="")
+    services.edit_revision(draft, draft.version, {"dating.diversity": 0.8}, actor=an_editor("other"))
+    Notice.objects.exclude(key__startswith="taken back").delete()
+    send_notices()
+    (mail,) = mailoutbox
+    assert {eve.email, ann.email} <= set(mail.to)
+    assert (
+        f"other saved {draft.title}, which was approved and scheduled for {at:%d %b %Y %H:%M} UTC"
+        in mail.body
+    )
+
+
 def test_a_staged_rollout_walks_its_stages_and_becomes_the_stable_release():
     release = services.publish_revision(a_draft(an_editor()), actor=an_approver(), note="", staged=True)
     row = live()

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST
 from apps.common.errors import Conflict, Problem
 from apps.common.local_time import written, zone_name
 from apps.console.access.confirm import confirmed
+from apps.console.drafts.state import saved
 from apps.console.page import EDIT, Pages, actor, needs, posted_note, posted_number, posted_time, render
 from apps.console.policies.cards import lines
 from apps.delivery.reach import measure_reach, ready_to_serve
@@ -177,7 +178,9 @@ def update(request: HttpRequest, pk: int) -> HttpResponse:
         services.bring_up_to_date(draft, posted_number(request, "version") or 0, actor=actor(request))
     except Problem as problem:
         return conflict_page(request, problem, draft)
-    messages.success(request, "The draft now builds on the live release and keeps its own changes.")
+    messages.success(
+        request, f"The draft now builds on the live release and keeps its own changes. {saved(draft)}"
+    )
     return redirect("admin:draft_review", pk=pk)
 
 

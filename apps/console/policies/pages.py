@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from apps.common.errors import Conflict
 from apps.console.drafts.pages import conflict_page, first_surface
+from apps.console.drafts.state import saved
 from apps.console.page import EDIT, Pages, actor, needs, render
 from apps.console.policies.cards import cards, lines
 from apps.console.policies.form import (
@@ -30,7 +31,7 @@ from apps.policies.schema import PolicyInvalid
 from apps.refresh.selectors import learnt_predictions
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
-from apps.releases.selectors import live_release, open_drafts
+from apps.releases.selectors import draft_to_continue, live_release, open_drafts
 from apps.surfaces.models import Market
 
 
@@ -39,18 +40,17 @@ def policies(request: HttpRequest) -> HttpResponse:
     """The live release as cards, and the drafts under way."""
     release = live_release()
     drafts = [(draft, len(_changes(draft))) for draft in open_drafts()]
-    return render(
-        request, "policies", "Policies", release=release, cards=cards(release.content), drafts=drafts
-    )
+    context: dict[str, Any] = {"release": release, "cards": cards(release.content), "drafts": drafts}
+    context["to_continue"] = draft_to_continue()
+    return render(request, "policies", "Policies", **context)
 
 
 @needs(EDIT)
 @require_POST
 def start(request: HttpRequest) -> HttpResponse:
-    """Continues the newest draft, or starts one (always with `new`)."""
-    drafts = open_drafts()
-    if drafts and "new" not in request.POST:
-        return _to_edit(drafts[0])
+    """Continues the newest draft that nobody looks at yet, or starts one (always with `new`)."""
+    if "new" not in request.POST and (found := draft_to_continue()) is not None:
+        return _to_edit(found)
     draft = services.start_revision(
         actor=actor(request), title=request.POST.get("title", "").replace("\x00", "")[:100]
     )
@@ -143,7 +143,7 @@ def _saved(
     changes = form.changes()
     if changes:
         services.edit_revision(draft, form.version, save(changes), actor=actor(request))
-        messages.success(request, "Saved in the draft. Members see no difference until it is published.")
+        messages.success(request, f"Saved in the draft. {saved(draft)}")
     else:
         messages.info(request, "Nothing was different, so nothing was saved.")
     if request.POST.get("then") == "review":

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_POST
 from apps.common.clock import now
 from apps.common.errors import Conflict
 from apps.console.drafts.pages import conflict_page
+from apps.console.drafts.state import saved
 from apps.console.page import EDIT, Pages, actor, needs, posted_number, render
 from apps.console.rules.entries import PARTS, Entry, Part, find, with_entry, without_entry
 from apps.console.rules.forms import EntryForm, new_entry
@@ -28,7 +29,7 @@ from apps.policies.schema import PolicyInvalid, validate_content
 from apps.refresh.selectors import learnt_predictions
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
-from apps.releases.selectors import live_release, open_drafts, past_experiments
+from apps.releases.selectors import draft_to_continue, live_release, past_experiments
 
 NEW = "new"
 
@@ -54,10 +55,9 @@ def drafted(request: HttpRequest, pk: int, part: str) -> HttpResponse:
 @needs(EDIT)
 @require_POST
 def begin(request: HttpRequest, part: str) -> HttpResponse:
-    """Into the newest draft, or a new one."""
+    """Into the newest draft that nobody looks at yet, or a new one."""
     found = _part(part)
-    drafts = open_drafts()
-    draft = drafts[0] if drafts else services.start_revision(actor=actor(request))
+    draft = draft_to_continue() or services.start_revision(actor=actor(request))
     return redirect("admin:draft_entries", pk=draft.pk, part=found.key)
 
 
@@ -110,7 +110,7 @@ def remove(request: HttpRequest, pk: int, part: str, surface: str, name: str) ->
 
     try:
         services.edit_revision(draft, posted_number(request, "version") or 0, change, actor=actor(request))
-        messages.success(request, f"{name} is out of the draft. What is live stays until it is published.")
+        messages.success(request, f"{name} is out of the draft. {saved(draft)}")
     except PolicyInvalid as refusal:
         path, sentence = next(iter(refusal.fields.items()))
         messages.error(request, f"{name} is still used at {path}: {sentence}")
@@ -168,7 +168,7 @@ def _saved(request: HttpRequest, draft: Revision, form: EntryForm, name: str | N
         part.put(content, surface, with_entry(entries, part, entry, instead_of=name))
 
     services.edit_revision(draft, posted_number(request, "version") or 0, change, actor=actor(request))
-    messages.success(request, "Saved in the draft. Members see no difference until it is published.")
+    messages.success(request, f"Saved in the draft. {saved(draft)}")
     return redirect("admin:draft_entries", pk=draft.pk, part=part.key)
 
 

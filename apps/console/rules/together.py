@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 from apps.common.clock import now
 from apps.common.errors import Conflict, Problem
 from apps.console.drafts.pages import conflict_page
+from apps.console.drafts.state import saved
 from apps.console.page import EDIT, Pages, actor, needs, posted_number, render
 from apps.console.rules.entries import PARTS, Entry, Part, with_entry, without_entry
 from apps.policies.conflicts import brought
@@ -97,7 +98,7 @@ def _edited(
         if is_asked and (remarks := _remarks(draft, act)):
             return _before_saving(request, draft, part, remarks)
         services.edit_revision(draft, version, act, actor=actor(request))
-        messages.success(request, f"{said} Members see no difference until the draft is published.")
+        messages.success(request, f"{said} {saved(draft)}")
     except PolicyInvalid as refusal:
         for path, sentence in list(refusal.fields.items())[:5]:
             messages.error(request, f"{path}: {sentence} Nothing was saved.")

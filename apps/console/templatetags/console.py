@@ -12,6 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from apps.common.local_time import typed, written, zone_name
+from apps.console.drafts import state
 from apps.console.policies.cards import turned as turned_words
 from apps.console.rules.entries import PARTS
 
@@ -63,6 +64,19 @@ def draft_tabs(draft: Any, current: str) -> dict[str, Any]:
         "surfaces": sorted(draft.content["surfaces"]),
         "parts": PARTS.values(),
     }
+
+
+@register.filter
+def status_mark(draft: Any) -> SafeString:
+    """How far a draft is."""
+    colour = state.COLOURS.get(draft.status, "")
+    return format_html('<span class="rc-mark {}">{}</span>', colour, draft.get_status_display().lower())
+
+
+@register.filter
+def by_saving(draft: Any) -> str:
+    """What saving takes back."""
+    return state.by_saving(draft)
 
 
 @register.filter

@@ -20,6 +20,7 @@ from apps.delivery.runtime import runtime
 from apps.delivery.serve import serve
 from apps.delivery.state import NOBODY
 from apps.delivery.why_capped import at_caps, caps_reached, without
+from apps.delivery.why_seen import shorter_cooldowns
 from apps.delivery.world import World
 from apps.pipeline.contracts import Explanation
 
@@ -168,12 +169,14 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
     capped = at_caps(prepared, request)
     found = explain_in_pipeline(without(request, capped[capped != wanted]), wanted)
     # Whoever is at a cap is left out before any source is asked.
-    if wanted in capped and found.stage in ("retrieval", "ranking", "shown"):
+    if wanted in capped and found.stage not in ("snapshot", "filters"):
         change = caps_reached(prepared, request, wanted)
         found = replace(found, shown=False, stage="cap", code="capped", change=change)
     if found.private and not private:
         found = Explanation(wanted, False, "filters", "not_told")
     why = _why_excluded(prepared, wanted) if found.code == "excluded" else None
+    if why == ["seen"]:
+        found = replace(found, change=shorter_cooldowns(prepared, request, wanted))
     return _told(world, found, prepared) | ({"because": why} if why else {})
 
 

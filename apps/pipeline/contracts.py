@@ -162,8 +162,9 @@ class Explanation:
 
     candidate: int
     shown: bool
-    stage: str  # shown | snapshot | filters | retrieval | ranking
-    code: str  # shown | unknown | a rule's name | not_proposed | below_the_list
+    stage: str  # shown | snapshot | filters | retrieval | ranking | reranking | random_order
+    # shown | unknown | a rule's name | not_proposed | below_the_list | not_drawn | lost_to_ and a reranker
+    code: str
     private: bool = False  # the code gives away one side's secret: only for those allowed to see such
     rank: int | None = None  # 1 is first; also for those below the list, as far as the reserve reaches
     # The smallest changes that, all together, would let the candidate pass the stage that lost them; empty:

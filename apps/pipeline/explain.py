@@ -23,6 +23,7 @@ from apps.pipeline.ranking.boosts import steps_of
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import words_of
 from apps.pipeline.ranking.score import pairs_of, phi, predict, predict_again, price_of
+from apps.pipeline.reranking.order import reranked
 from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.retrieval.propose import quota_of
@@ -39,17 +40,16 @@ def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate
         return refused
     slate = run(request, detailed=True)
     if request.params.random_order:
-        return _placed(request, slate, candidate)
+        return _placed(request, slate, candidate, "random_order", "not_drawn")
     assert slate.pool is not None
-    found = np.flatnonzero(slate.pool.table["number"] == candidate)
-    if not len(found):
-        return _not_proposed(request, candidate)
-    waterfall = waterfall_of(request, slate.pool, int(found[0]))
-    told = _placed(request, slate, candidate)
+    i = _in_pool(slate.pool, candidate)
+    if i is None:
+        return _not_proposed(request, candidate, run)
+    told = _placed(request, slate, candidate, *_lost_in(request, slate.pool, i))
     return replace(
         told,
-        change=() if told.shown else _score_needed(request, slate, waterfall),
-        waterfall=waterfall,
+        change=() if told.shown else _score_needed(request, slate.pool, i),
+        waterfall=waterfall_of(request, slate.pool, i),
     )
 
 
@@ -135,44 +135,84 @@ def _refused(request: Request, candidate: int, row: Table) -> Explanation | None
     )
 
 
-def _placed(request: Request, slate: Slate, candidate: int) -> Explanation:
-    """Shown or below the list, with the rank."""
+def _in_pool(pool: Pool, candidate: int) -> int | None:
+    found = np.flatnonzero(pool.table["number"] == candidate)
+    return int(found[0]) if len(found) else None
+
+
+def _placed(request: Request, slate: Slate, candidate: int, stage: str, code: str) -> Explanation:
+    """Shown, or lost in that stage; with the rank."""
     at = np.flatnonzero(slate.numbers == candidate)
     rank = int(at[0]) + 1 if len(at) else None
     if rank is not None and rank <= request.limit:
         return Explanation(candidate, shown=True, stage="shown", code="shown", rank=rank)
-    return Explanation(candidate, shown=False, stage="ranking", code="below_the_list", rank=rank)
+    return Explanation(candidate, shown=False, stage=stage, code=code, rank=rank)
 
 
-def _not_proposed(request: Request, candidate: int) -> Explanation:
-    """Eligible, but no source proposed them: the smallest larger quota that would."""
+def _lost_in(request: Request, pool: Pool, i: int) -> tuple[str, str]:
+    """Which stage moved row i of the pool out of the list for good: the ranking, when they never were in."""
+    was_in, lost = False, ("ranking", "below_the_list")
+    for name, order in reranked(request, pool, lineup_for(request).rerankers):
+        is_in = bool((order.positions[: request.limit] == i).any())
+        if was_in and not is_in:
+            lost = ("reranking", f"lost_to_{name}")
+        was_in = is_in
+    return lost
+
+
+def _not_proposed(request: Request, candidate: int, run: Callable[..., Slate]) -> Explanation:
+    """Eligible, but no source proposed them: the smallest larger quota that would show them; where none does
+    by itself, the smallest that proposes them, and the score they would have to reach then."""
     eligible, _ = find_eligible(request)
     at = eligible.positions_of(np.array([candidate]))
-    changes: list[Mapping[str, Any]] = []
+    wider: list[Mapping[str, Any]] = []
     for source in lineup_for(request).sources:
         if source is PINNED_SOURCE:
             continue
         rank = np.flatnonzero(source.propose(request, eligible, len(eligible)) == at)
         if len(rank):
-            quota = quota_of(request, source)
-            changes.append(
-                {"of": "policy", "field": f"quotas.{source.name}", "from": quota, "to": int(rank[0]) + 1}
-            )
-    smallest = min(changes, key=lambda change: (change["to"] - change["from"], change["field"]), default=None)
+            said = {"field": f"quotas.{source.name}", "from": quota_of(request, source)}
+            wider.append({"of": "policy", **said, "to": int(rank[0]) + 1})
+    wider.sort(key=lambda change: (change["to"] - change["from"], change["field"]))
+    changes: list[tuple[Mapping[str, Any], ...]] = []
+    for one in wider:
+        quotas = {**request.params.quotas, one["field"].removeprefix("quotas."): one["to"]}
+        asked = replace(request, params=replace(request.params, quotas=quotas))
+        slate = run(asked, detailed=True)
+        assert slate.pool is not None
+        i = _in_pool(slate.pool, candidate)
+        if (slate.numbers[: request.limit] == candidate).any():
+            changes.insert(0, (one,))
+            break
+        if i is not None:
+            changes.append((one, *_score_needed(asked, slate.pool, i)))
     return Explanation(
         candidate,
         shown=False,
         stage="retrieval",
         code="not_proposed",
-        change=() if smallest is None else (smallest,),
+        change=changes[0] if changes else (),
     )
 
 
-def _score_needed(
-    request: Request, slate: Slate, waterfall: Mapping[str, Any]
-) -> tuple[Mapping[str, Any], ...]:
-    """The score of the lowest one shown, which would have to be reached."""
-    shown = slate.scores[: max(request.limit, 0)]
-    if not len(shown):
+def _score_needed(request: Request, pool: Pool, i: int) -> tuple[Mapping[str, Any], ...]:
+    """The lowest of the others' scores that, were it row i's, would bring it into the list of this seed.
+
+    By halves, and tried on the rerankers: a higher score never moves anybody down by itself, but places that
+    were given by lot, by rules or for variety are not to be had by any score. Empty: by none.
+    """
+    rerankers = lineup_for(request).rerankers
+    scores = np.unique(pool.score[pool.score > pool.score[i]])
+    reached, low, high = None, 0, len(scores)
+    while low < high:
+        middle = (low + high) // 2
+        raised = pool.score.copy()
+        raised[i] = np.nextafter(scores[middle], np.float32(np.inf), dtype="f4")
+        *_, (_, order) = reranked(request, replace(pool, score=raised), rerankers)
+        if (order.positions[: request.limit] == i).any():
+            reached, high = float(scores[middle]), middle
+        else:
+            low = middle + 1
+    if reached is None:
         return ()
-    return ({"of": "policy", "field": "score", "from": waterfall["score"], "to": float(shown.min())},)
+    return ({"of": "policy", "field": "score", "from": float(pool.score[i]), "to": reached},)

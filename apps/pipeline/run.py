@@ -22,7 +22,7 @@ from apps.pipeline.ranking.matching import effects
 from apps.pipeline.ranking.score import parts_of, score_pool, signals_in
 from apps.pipeline.ranking.served import served_of
 from apps.pipeline.reranking import random_order
-from apps.pipeline.reranking.order import Order, by_score
+from apps.pipeline.reranking.order import Order, reranked
 from apps.pipeline.reranking.reasons import reasons_of
 from apps.pipeline.retrieval.eligible import Eligible, find_eligible
 from apps.pipeline.retrieval.propose import propose, wanted_of
@@ -89,11 +89,11 @@ def _scored(request: Request, pool: Pool, trace: Trace) -> Pool:
 
 
 def _reranked(request: Request, pool: Pool, lineup: LineUp, trace: Trace) -> Order:
-    order = by_score(pool)
-    for reranker in lineup.rerankers:
-        if reranker.name not in request.params.disabled_stages:
-            before, order = len(order), reranker.apply(request, pool, order)
-            trace.add(reranker.name, before, len(order))
+    steps = reranked(request, pool, lineup.rerankers)
+    _, order = next(steps)
+    for name, after in steps:
+        trace.add(name, len(order), len(after))
+        order = after
     return order
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from uuid import uuid4
 
 import pytest
 
 from apps.common.clock import now
 from apps.common.geo import cell_of
+from apps.common.hashing import in_share
 from apps.console.inspect.why_not import STAGES
 from apps.delivery.reasons import EXPLANATIONS
 from apps.delivery.runtime import Runtime
 from apps.delivery.services import EXPLAINED_LIMIT, explain, recommend
 from apps.interactions.bodies import EventBody
+from apps.interactions.online import Effect, apply
 from apps.interactions.services import erase_member, record_events
 from apps.members.models import Member
 from apps.members.services import patch_member
@@ -23,6 +25,8 @@ from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import PEOPLE
 from apps.places.models import Place
 from apps.refresh.services import refresh
+from apps.releases.params import holdout_seed
+from tests.delivery.conftest import number
 from tests.delivery.publishing import publish, rule, with_rules
 from tests.refresh.rows import make_market, make_member
 
@@ -94,6 +98,7 @@ def nothing(*_: Runtime) -> None:
     pass
 
 
+HELD_OUT = next(name for i in range(999) if in_share(holdout_seed("dating"), name := f"held{i}", 0.1))
 NOT_TOLD = {
     "shown": False, "stage": "filters", "code": "not_told", "rank": None, "change": [], "waterfall": None,
     "sentence": "Not shown, for a reason that is one side's secret.",
@@ -119,13 +124,36 @@ class Kind:
     since: Callable[[Runtime], object] = nothing
     candidate: str = "bea"
     surface: str = "dating"
+    viewer: str = "adam"
 
 
-def excluded(kind: str, actor: str, target: str, because: str) -> Kind:
+def excluded(kind: str, actor: str, target: str, because: str, *change: tuple[str, str, int, int]) -> Kind:
     return Kind(
-        "filters", "excluded", EXCLUDED, secret=True, because=(because,),
+        "filters", "excluded", EXCLUDED, change, secret=True, because=(because,),
         since=lambda _: event(kind, actor, target),
     )  # fmt: skip
+
+
+def seen_under_a_rule(serving: Runtime) -> None:
+    """Ten days ago: only a rule still keeps her away."""
+    publish(serving, with_rules(rule("rest", "cooldown", effect={"days": 30})))
+    saw = Effect(
+        "impression", "", number("adam"), number("bea"), "member", "dating", now() - timedelta(days=10)
+    )
+    apply([saw])
+
+
+def drawn() -> None:
+    """More than are shown, for a viewer of the hold-out."""
+    buried()
+    london = Member.objects.get(external_id="adam").home_market
+    make_member(HELD_OUT, london, gender="man", seeking=["woman"])
+    for i in range(200):
+        make_member(f"more{i}", london, birth_date=date(1999, 1, 1))
+
+
+def by_lot(serving: Runtime) -> None:
+    publish(serving, with_rules(random_share=0.1))
 
 
 KINDS = {
@@ -169,7 +197,16 @@ KINDS = {
     "she blocked him": excluded("block", "bea", "adam", "blocked"),
     "he passed on her": excluded("pass", "adam", "bea", "related"),
     "he likes her already": excluded("like", "adam", "bea", "related"),
-    "he saw her": excluded("impression", "adam", "bea", "seen"),
+    "he saw her": excluded("impression", "adam", "bea", "seen", ("policy", "cooldown_days", 3, 0)),
+    "he saw her, and a rule keeps her away for longer": Kind(
+        "filters", "excluded", EXCLUDED, (("policy", "rules.rest.days", 30, 10),), secret=True,
+        because=("seen",), since=seen_under_a_rule,
+    ),
+    "the lot left her out": Kind(
+        "random_order", "not_drawn",
+        "The viewer is in the hold-out, whose lists are drawn by lot: this draw left them out.",
+        viewer=HELD_OUT, before=drawn, since=by_lot,
+    ),
     "she was just delivered": Kind(
         "filters", "excluded", EXCLUDED, secret=True, because=("held",), since=delivered
     ),
@@ -216,16 +253,17 @@ def rounded(value: object) -> object:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def asked(candidate: str, *, private: bool, surface: str = "dating") -> dict:
-    return explain(surface=surface, viewer="adam", candidate=candidate, private=private)
+def asked(candidate: str, *, private: bool, surface: str = "dating", viewer: str = "adam") -> dict:
+    return explain(surface=surface, viewer=viewer, candidate=candidate, private=private)
 
 
 def test_every_stage_and_every_code_that_can_be_met_is_in_the_table():
     assert len(KINDS) >= 12
-    assert {kind.stage for kind in KINDS.values()} == {*STAGES} - {"shown"}
+    assert {kind.stage for kind in KINDS.values()} == {*STAGES} - {"shown", "reranking"}
     met = {kind.code for kind in KINDS.values()}
     assert {rule.name for rule in RULES} - met == {"not_adult"}  # no snapshot holds a minor: unknown
-    assert {*EXPLANATIONS} - met == {"shown", "not_told"}
+    by_rerankers = {f"lost_to_{one.name}" for one in PEOPLE.rerankers}  # see tests.pipeline.test_explain
+    assert {*EXPLANATIONS} - met == {"shown", "not_told"} | by_rerankers
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
@@ -238,12 +276,12 @@ def test_why_not_says_stage_code_sentence_and_the_smallest_change_and_keeps_secr
     serving.poll(wait=True)
     kind.since(serving)
     serving.poll(wait=True)
-    told = asked(kind.candidate, private=True, surface=kind.surface)
+    told = asked(kind.candidate, private=True, surface=kind.surface, viewer=kind.viewer)
     assert not told["shown"]
     assert (told["stage"], told["code"], told["sentence"]) == (kind.stage, kind.code, kind.sentence)
     assert tuple(told.get("because", ())) == kind.because
     assert tuple(tuple(map(rounded, change.values())) for change in told["change"]) == kind.change
-    plain = asked(kind.candidate, private=False, surface=kind.surface)
+    plain = asked(kind.candidate, private=False, surface=kind.surface, viewer=kind.viewer)
     if kind.secret:
         told.pop("because", None)
         assert plain == told | NOT_TOLD

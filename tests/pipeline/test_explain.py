@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from apps.pipeline.contracts import Request
+from apps.pipeline.lineup import PEOPLE
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.reranking.order import reranked
 from apps.pipeline.run import explain, run
+from apps.pipeline.table import Table
 from tests.pipeline.markets import member_table, people, random_members, request_for, snapshot_of, vector
+from tests.pipeline.rulebook import live, spec
 
 PRODUCT = PipelineParams(reciprocity="product", weights={"closeness": 0.5})
 
@@ -134,6 +138,80 @@ def test_below_the_list_the_score_to_reach_is_told():
     assert (told.shown, told.stage, told.code, told.rank) == (False, "ranking", "below_the_list", 5)
     assert told.change[0]["to"] == pytest.approx(float(slate.scores[2]))
     assert told.waterfall["score"] == pytest.approx(float(slate.scores[4]))
+
+
+def crowd(seed: int) -> Table:
+    """80 members who are eligible for each other, of few industries."""
+    alike = {"market": 0, "birth_date": 19900101, "seeking": 7, "gender": 1, "intents": 1}
+    open_to_all = {"age_min": 18, "age_max": 99, "max_distance": 0}
+    return random_members(80, seed, **alike, **open_to_all, industries=1 << np.arange(80) % 3)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "stage"),
+    [
+        ({"diversity": 0.9}, "diversity"),
+        ({"industry_window": 2}, "windows"),
+        ({}, "placements"),
+        ({"exploration": 0.5}, "exploration"),
+        ({"exploration": 0.5, "likes_share": 0.4}, "likes"),
+    ],
+)
+def test_the_stage_that_moved_somebody_out_of_the_list_is_named(knobs, stage):
+    """Whoever was in by score, and is out after that stage alone."""
+    params, lost = PipelineParams(**knobs), 0
+    for seed in range(12):
+        snapshot = snapshot_of(crowd(seed))
+        liked_by = [n for n in range(1, 60) if n != 5] if stage == "likes" else []
+        rules = live(snapshot, spec("r", candidates=0, slots=(1, 2, 3))) if stage == "placements" else None
+        request = request_for(snapshot, 5, limit=6, params=params, seed=seed, liked_by=liked_by, rules=rules)
+        shown = set(run(request).numbers[:6].tolist())
+        others = frozenset({"diversity", "windows", "placements", "likes", "exploration"})
+        by_score = run(replace(request, params=replace(params, disabled_stages=others)))
+        for candidate in set(by_score.numbers[:6].tolist()) - shown:
+            told = explain(request, candidate)
+            assert told.stage == "reranking"
+            lost += told.code == f"lost_to_{stage}"
+        below = next(n for n in by_score.numbers[6:].tolist() if n not in shown)
+        assert explain(request, below).code == "below_the_list"
+    assert lost > 0
+
+
+@pytest.mark.parametrize("knobs", [{"exploration": 0.5}, {"diversity": 0.6}, {"industry_window": 2}])
+def test_the_score_to_reach_is_higher_and_reaches_the_list(knobs):
+    snapshot = snapshot_of(crowd(3))
+    request = request_for(snapshot, 5, limit=6, params=PipelineParams(**knobs), seed=4)
+    slate, told_of = run(request, detailed=True), 0
+    for i, candidate in enumerate(slate.pool.table["number"].tolist()):
+        told = explain(request, candidate)
+        if told.shown or not told.change:
+            continue
+        (change,) = told.change
+        assert change["to"] > change["from"] == slate.pool.score[i]
+        raised = slate.pool.score.copy()
+        raised[i] = np.nextafter(np.float32(change["to"]), np.float32(np.inf))
+        *_, (_, order) = reranked(request, replace(slate.pool, score=raised), PEOPLE.rerankers)
+        assert i in order.positions[:6]
+        told_of += 1
+    assert told_of > 20
+
+
+def test_a_larger_quota_that_shows_nobody_comes_with_the_score_to_reach():
+    looks = [{"looks": vector(score)} for score in (3.0, 2.0, 1.0)]
+    snapshot = snapshot_of(member_table([{"taste": vector(1.0)}, *looks]))
+    params = PipelineParams(quotas={"nearest": 1, "recently_active": 0})
+    told = explain(request_for(snapshot, 1, params=params, limit=1), 4)
+    assert [change["field"] for change in told.change] == ["quotas.nearest", "score"]
+    assert told.change[1]["to"] > told.change[1]["from"]
+
+
+def test_who_is_not_drawn_for_the_hold_out_is_told_so():
+    snapshot = snapshot_of(crowd(3))
+    request = request_for(snapshot, 5, limit=3, params=PipelineParams(random_order=True))
+    shown = run(request).numbers[:3].tolist()
+    candidate = next(n for n in range(1, 81) if n not in [5, *shown])
+    told = explain(request, candidate)
+    assert (told.shown, told.stage, told.code, told.change) == (False, "random_order", "not_drawn", ())
 
 
 def test_in_a_random_order_there_is_a_rank_and_no_waterfall():

@@ -19,7 +19,8 @@ from apps.surfaces.selectors import active_surfaces
 PRIVATE = "interactions.see_private"
 STAGES = {
     "snapshot": "Not known yet", "filters": "Lost by a filter", "retrieval": "No source found them",
-    "ranking": "Ranked too low", "cap": "At an exposure cap", "shown": "Shown",
+    "ranking": "Ranked too low", "reranking": "Moved out of the list", "random_order": "Not drawn",
+    "cap": "At an exposure cap", "shown": "Shown",
 }  # fmt: skip
 
 
@@ -80,9 +81,10 @@ def bars_of(waterfall: dict[str, Any]) -> list[tuple[str, str, float]]:
         if feature.get("contribution"):
             said = name.replace("_", " ").capitalize()
             steps.append((f"{said} (weight {feature['weight']:g})", float(feature["contribution"])))
-    for name in ("price", "score"):
-        if isinstance(waterfall.get(name), float):
-            steps.append((name.capitalize(), waterfall[name]))
+    if isinstance(waterfall.get("price"), float):
+        steps.append(("Price", -waterfall["price"]))
+    if isinstance(waterfall.get("score"), float):
+        steps.append(("Score", waterfall["score"]))
     most = max([abs(value) for _, value in steps] or [1.0]) or 1.0
     return [(label, f"{value:+.4f}", 100 * abs(value) / most) for label, value in steps]
 

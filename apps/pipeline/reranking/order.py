@@ -5,7 +5,7 @@ A reranker takes an order and gives an order; it may move and cut, never add who
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -48,6 +48,16 @@ class Reranker:
     name: str
     sentence: str
     apply: Callable[[Request, Pool, Order], Order]
+
+
+def reranked(request: Request, pool: Pool, rerankers: Sequence[Reranker]) -> Iterator[tuple[str, Order]]:
+    """The order by score under "", then what each reranker that is not switched off makes of it."""
+    order = by_score(pool)
+    yield "", order
+    for reranker in rerankers:
+        if reranker.name not in request.params.disabled_stages:
+            order = reranker.apply(request, pool, order)
+            yield reranker.name, order
 
 
 def by_score(pool: Pool) -> Order:

@@ -35,7 +35,7 @@ from apps.simulation.world import World
 from apps.surfaces.services import ensure_market
 
 T = TypeVar("T")
-Say = Callable[[str], None]
+Say = Callable[[str], object]
 HOUR = 3600
 ROWS = 1000  # a call of the bulk services
 EDGES = 10_000
@@ -75,25 +75,33 @@ def world_for(**sizes: Any) -> World:
     return before
 
 
-def simulate_market(world: World, *, say: Say = lambda line: None) -> Written:
-    """Draws the world and writes all of it. `say` is told of progress."""
+def simulate_market(
+    world: World, *, say: Say = lambda line: None, ended: Say = lambda stage: None
+) -> Written:
+    """Draws the world and writes all of it. `say` is told of progress, `ended` the name of each stage."""
     truth = build_truth(world, data_dir=settings.DATA_DIR)
     keep_world(world)
     edges, trips = build_graph(world, truth.members), build_trips(world, truth.members.market)
     events = draw_history(truth)
     say(f"drawn: {len(truth.members):,} members, {len(truth.venues):,} places, {len(events):,} events")
+    ended("drawing")
     _write_places(truth)
     say("written: places and curated lists")
+    ended("places")
     for rows in _chunks(bodies.member_bodies(truth, events), ROWS):
         _all_good(save_members(rows))
     say("written: members")
+    ended("members")
     for edge_rows in _chunks(bodies.connection_bodies(truth, edges), EDGES):
         _all_good(save_connections(edge_rows))
     for trip_rows in _chunks(bodies.trip_bodies(truth, trips), ROWS):
         _all_good(save_trips(trip_rows))
     say(f"written: {len(edges):,} connections, {len(trips.member):,} trips")
+    ended("connections")
     accepted, duplicates = _write_events(truth, events, say)
+    ended("events")
     say(f"written: {_write_lists(truth, events):,} past deliveries")
+    ended("lists")
     return Written(
         members=len(truth.members),
         places=len(truth.venues),

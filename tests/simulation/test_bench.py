@@ -161,10 +161,17 @@ def test_a_quiet_hour_owes_less_of_a_floor() -> None:
 
 
 @pytest.fixture(scope="module")
-def figures_of() -> Iterator[Callable[..., Figures]]:
+def folder() -> Iterator[Path]:
+    """Where benches keep what they make."""
+    made = Path(tempfile.mkdtemp(prefix="raya_recs-bench-"))
+    made.chmod(0o711)  # the database's user must pass through
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def figures_of(folder: Path) -> Callable[..., Figures]:
     """Runs `manage.py bench` as somebody types it, on one small market, and reads its file."""
-    folder = Path(tempfile.mkdtemp(prefix="raya_recs-bench-"))
-    folder.chmod(0o711)  # the database's user must pass through
 
     def run(what: str, *arguments: str) -> Figures:
         env = {name: value for name, value in os.environ.items() if name not in FROM_ELSEWHERE}
@@ -184,8 +191,7 @@ def figures_of() -> Iterator[Callable[..., Figures]]:
         assert all(value is None or isinstance(value, int | float) for value in found.values())
         return found
 
-    yield run
-    shutil.rmtree(folder, ignore_errors=True)
+    return run
 
 
 @pytest.mark.slow
@@ -226,3 +232,20 @@ def test_events_and_what_they_add_to_a_list_are_measured(figures_of: Callable[..
     named = ["per_second", "cpu_ratio_copy", "effect_p99_ms"]
     assert all((found[name] or 0) > 0 for name in named)
     assert found["serve_added_cpu_ms"] is not None
+
+
+@pytest.mark.slow
+def test_simulating_is_measured_by_stage_beside_copy_and_leaves_no_stores(
+    figures_of: Callable[..., Figures], folder: Path
+) -> None:
+    found = figures_of("simulate", "--days", "1")
+    assert (found["members"], found["days"]) == (MEMBERS, 1)
+    stages = ("drawing", "places", "members", "connections", "events", "lists")
+    took = [found[f"seconds_{stage}"] or 0 for stage in stages]
+    assert min(took) > 0
+    assert sum(took) == pytest.approx(found["seconds"], abs=0.01)
+    named = ["events", "events_per_second", "cpu_seconds", "peak_gib", "copy_rows_per_second"]
+    assert all((found[name] or 0) > 0 for name in named)
+    assert (found["rows"] or 0) > (found["events"] or 0) + MEMBERS
+    assert (found["cpu_ratio_copy"] or 0) > 1
+    assert not (folder / "bench" / f"new-{MEMBERS}").exists()

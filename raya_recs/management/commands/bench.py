@@ -1,4 +1,4 @@
-"""`manage.py bench`: what recommendations, retrieval, refreshes and events cost here, beside a baseline."""
+"""`manage.py bench`: what lists, retrieval, refreshes, events and simulating cost here, beside a baseline."""
 
 from __future__ import annotations
 
@@ -17,12 +17,19 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from apps.simulation.bench import conditions, events, growth, pacer, refresh, retrieval, serving
+from apps.simulation.bench import conditions, events, growth, pacer, refresh, retrieval, serving, simulate
 from raya_recs.embedded import EmbeddedServers
 from raya_recs.processes import ProcessError
 
 # What each works on: a kind of market in stores of its own, cached under var/bench, or nothing.
-MARKETS = {"serving": "market", "refresh": "market", "events": "market", "pacer": "simulated"}
+MARKETS = {
+    "serving": "market",
+    "refresh": "market",
+    "events": "market",
+    "pacer": "simulated",
+    "simulate": "new",
+}
+NOT_KEPT = frozenset({"simulate"})  # it writes what the others find
 PLANS: Mapping[str, Callable[..., Any]] = {
     "serving": serving.Plan,
     "retrieval": retrieval.Plan,
@@ -31,6 +38,7 @@ PLANS: Mapping[str, Callable[..., Any]] = {
     "pacer": pacer.Plan,
     "conditions": conditions.Plan,
     "growth": growth.Plan,
+    "simulate": simulate.Plan,
 }
 BENCHES: Mapping[str, Callable[[Any, Callable[[str], object]], Mapping[str, Any]]] = {
     "serving": serving.bench_serving,
@@ -40,13 +48,17 @@ BENCHES: Mapping[str, Callable[[Any, Callable[[str], object]], Mapping[str, Any]
     "pacer": pacer.bench_pacer,
     "conditions": conditions.bench_conditions,
     "growth": growth.bench_growth,
+    "simulate": simulate.bench_simulate,
 }
 # What a plan says otherwise than by itself: of every bench, then of one alone.
 OPTIONS: Mapping[str, Mapping[str, tuple[type, str]]] = {
     "all": {
-        "members": (int, "of the market (1,000,000; for growth 200,000; for events 50,000; for pacer 2,000)"),
+        "members": (
+            int,
+            "of the market (1,000,000; growth 200,000; events 50,000; simulate 20,000; pacer 2,000)",
+        ),
         "seconds": (float, "per round (2.5; for events 3; for retrieval 1)"),
-        "repeat": (int, "rounds (5; for refresh 1; for growth 60); figures are medians"),
+        "repeat": (int, "rounds (5; for refresh and simulate 1; for growth 60); figures are medians"),
         "connections": (int, "of the load driver (8; for events 4)"),
     },
     "events": {
@@ -62,6 +74,7 @@ OPTIONS: Mapping[str, Mapping[str, tuple[type, str]]] = {
         "flags": (int, "live flags (20)"),
         "experiments": (int, "running experiments (5)"),
     },
+    "simulate": {"days": (int, "of events (3)")},
     "pacer": {
         "lists": (float, "a minute, on average (12)"),
         "share": (float, "of the places for the segment (0.1)"),
@@ -79,8 +92,10 @@ class Command(BaseCommand):
         "snapshot. `events`: batches of events through one API process beside COPY of the same rows. "
         "`conditions`: the time of a verdict, from the dearest that is allowed to floods. `pacer`: a "
         "simulated day of a share target and a floor. `growth`: the CPU of one list by the pipeline alone "
-        "as a market, members, the list, people seen and rules grow. Each makes its own market, in stores of "
-        "its own where it needs any, which it starts and stops, and keeps it under var/bench."
+        "as a market, members, the list, people seen and rules grow. `simulate`: a market with known truth, "
+        "written through the services, beside COPY of the same rows. Each makes its own market, in stores of "
+        "its own where it needs any, which it starts and stops, and keeps it under var/bench; `simulate` "
+        "removes it."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -95,7 +110,8 @@ class Command(BaseCommand):
         what = options["what"]
         plan = _plan(PLANS[what], options)
         if what in MARKETS and OWN not in os.environ:
-            self._again_with_own_stores(f"{MARKETS[what]}-{plan.members}")
+            name = f"{MARKETS[what]}-{plan.members}"
+            self._again_with_own_stores(name, keep=what not in NOT_KEPT)
             return
         if what in MARKETS:
             _prepare_stores()
@@ -105,7 +121,7 @@ class Command(BaseCommand):
         if options["json"]:
             options["json"].write_text(json.dumps(figures, indent=1))
 
-    def _again_with_own_stores(self, name: str) -> None:
+    def _again_with_own_stores(self, name: str, *, keep: bool) -> None:
         """This command once more, in a process whose settings know only the market's own stores."""
         folder = Path(settings.VAR_DIR).resolve() / "bench" / name
         env = {key: value for key, value in os.environ.items() if key not in FOLDERS}
@@ -114,6 +130,8 @@ class Command(BaseCommand):
                 stores = {"DATABASE_URL": servers.database_url, "REDIS_URL": servers.redis_url}
                 env |= {**stores, "VAR_DIR": str(folder), OWN: "1"}
                 code = subprocess.call([sys.executable, *sys.argv], env=env)
+            if not keep:
+                servers.destroy()
         except ProcessError as error:
             raise CommandError(str(error)) from error
         if code:

@@ -24,7 +24,7 @@ from apps.simulation.bench.driver import dues, summary
 from apps.simulation.bench.events import MIX, Person, make_batch
 from apps.simulation.bench.pacer import Minute, figures
 from apps.simulation.bench.pacer import Plan as PacedDay
-from apps.simulation.bench.processes import cpu_seconds, drive, granian
+from apps.simulation.bench.processes import cpu_of, cpu_of_this, cpu_seconds, drive, granian
 from apps.simulation.bench.retrieval import Plan, bench_retrieval
 from apps.simulation.bench.servers import for_requests
 from apps.simulation.cities import CITIES
@@ -61,6 +61,7 @@ def test_a_summary_counts_requests_items_and_percentiles() -> None:
         "requests": 3,
         "per_second": 2.0,
         "p50_ms": 2.0,
+        "p95_ms": 2.0,
         "p99_ms": 2.0,
         "window_p99_ms": [3.0, None],
         "failed": 1,
@@ -82,6 +83,20 @@ def test_the_cpu_time_of_this_process_grows_with_work() -> None:
     while time.process_time() - start < 0.2:
         pass
     assert 0.15 <= cpu_seconds(os.getpid()) - before <= 1.0
+
+
+def test_cpu_of_user_and_system_are_told_apart() -> None:
+    """Reading zeros is the system's work, adding numbers is not."""
+    before = cpu_of(os.getpid())
+    with open("/dev/zero", "rb", buffering=0) as zeros:
+        while (cpu_of(os.getpid()) - before).system < 0.1:
+            zeros.read(1 << 24)
+    read = cpu_of(os.getpid())
+    while (cpu_of_this() - read).total < 0.2:
+        sum(range(100_000))
+    added = cpu_of(os.getpid()) - read
+    assert added.user > 3 * added.system
+    assert added.total == pytest.approx(added.user + added.system)
 
 
 def test_a_process_that_ended_meanwhile_is_counted_with_its_parent() -> None:
@@ -132,7 +147,12 @@ def test_retrieval_is_measured_beside_numpy_and_finds_all_that_numpy_finds(
     assert found["p50_ms_1m_10pct"] is None
     assert found["ratio_to_numpy_50k"] is None
     assert 400 <= (found["eligible_5k_10pct"] or 0) <= 600
-    assert found["p50_ms_5k_1pct"] is not None
+    assert (found["p50_ms_5k_1pct"] or 0) <= (found["p95_ms_5k_1pct"] or 0) <= (found["p99_ms_5k_1pct"] or 0)
+    assert found["p95_ms_1m_10pct"] is None
+    assert (found["eligible_5k_80pct"] or 0) <= (found["rows_scanned_5k_80pct"] or 0) <= 5_000
+    assert (found["rows_scanned_5k_1pct"] or 0) <= (found["rows_scanned_5k_80pct"] or 0)
+    parts = (found["cpu_user_ms_5k_10pct"] or 0) + (found["cpu_system_ms_5k_10pct"] or 0)
+    assert found["cpu_ms_5k_10pct"] == pytest.approx(parts, abs=0.001)
     assert found["p50_ms_5k_1pct_bfloat16"] is not None
     assert (found["ratio_to_bound_5k_80pct_bfloat16"] or 0) > 0
     whole, half = (found[f"bound_mb_5k_80pct{name}"] or 0 for name in ("", "_bfloat16"))
@@ -209,6 +229,14 @@ def test_a_warm_recommendation_asks_postgres_nothing_and_valkey_twice(
     assert all((found[f"{name}_heavy"] or 0) > 0 for name in ("cpu_ratio", "rps", "p99_ms"))
     assert (found["looked_at_again_light"], found["looked_at_again_networking"]) == (0, 0)
     assert 0 < (found["looked_at_again_heavy"] or 0) <= 120
+    for who in ("cpu", "workers_cpu", "valkey_cpu"):
+        parts = sum(found[f"{who}_{kind}_ms_dating"] or 0 for kind in ("user", "system"))
+        assert found[f"{who}_ms_dating"] == pytest.approx(parts, abs=0.001)
+    for case in ("empty", "dating", "networking", "light", "heavy"):
+        assert (
+            (found[f"p50_ms_{case}"] or 0) <= (found[f"p95_ms_{case}"] or 0) <= (found[f"p99_ms_{case}"] or 0)
+        )
+    assert all(0 < (found[f"rows_scanned_{surface}"] or 0) <= MEMBERS for surface in ("dating", "networking"))
 
 
 @pytest.mark.slow

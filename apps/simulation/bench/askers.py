@@ -16,6 +16,7 @@ from apps.pipeline.lineup import PEOPLE
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.snapshot import Snapshot
+from apps.simulation.bench.scanned import rows_scanned
 
 ELIGIBLE = 0.10  # of the market, wanted
 VIEWERS = 2000
@@ -25,12 +26,14 @@ HELD_SECONDS = 1500
 
 @dataclass(frozen=True)
 class Asked:
-    """Who asks on one surface, and what share of their market they may be shown."""
+    """Who asks on one surface, what share of their market they may be shown, and how much of it a search
+    judges."""
 
     surface: str
     numbers: list[int]
     ids: list[str]
     eligible: float
+    scanned: float  # rows, of the viewer in the middle
 
     def paths(self, limit: int) -> list[str]:
         questions = ({"surface": self.surface, "member": one, "limit": limit} for one in self.ids)
@@ -42,24 +45,30 @@ def askers(snapshot: Snapshot, surface: str) -> Asked:
     data = snapshot.surfaces[surface]
     rows = np.flatnonzero(np.asarray(data.viewers["market"]) >= 0)
     rows = np.random.default_rng(1).permutation(rows)[: 2 * VIEWERS]
-    shares = np.array([_eligible_share(snapshot, surface, row) for row in rows.tolist()])
+    requests = [_request(snapshot, surface, row) for row in rows.tolist()]
+    shares = np.array([_eligible_share(request) for request in requests])
     order = np.argsort(np.abs(shares - ELIGIBLE), kind="stable")[:VIEWERS]
     numbers = np.asarray(data.viewers["number"])[rows[order]].tolist()
     ids = runtime().world.ids_of("member", numbers)
     known = [(number, one) for number, one in zip(numbers, ids, strict=True) if one]
     return Asked(
-        surface, [number for number, _ in known], [one for _, one in known], float(np.median(shares[order]))
+        surface,
+        numbers=[number for number, _ in known],
+        ids=[one for _, one in known],
+        eligible=float(np.median(shares[order])),
+        scanned=float(np.median([rows_scanned(requests[i]) for i in order.tolist()])),
     )
 
 
-def _eligible_share(snapshot: Snapshot, surface: str, row: int) -> float:
-    data = snapshot.surfaces[surface]
-    viewer = Viewer(data.viewers.gather(np.array([row])))
+def _request(snapshot: Snapshot, surface: str, row: int) -> Request:
+    viewer = Viewer(snapshot.surfaces[surface].viewers.gather(np.array([row])))
     params, now = PipelineParams(lineup=PEOPLE.name), clock.now().timestamp()
-    found, _ = find_eligible(Request(snapshot, surface, params, viewer, limit=20, now=now, seed=1))
-    market = int(data.viewers["market"][row])
-    start, stop = data.market_starts[market : market + 2].tolist()
-    return float(len(found) / (stop - start))
+    return Request(snapshot, surface, params, viewer, limit=20, now=now, seed=1)
+
+
+def _eligible_share(request: Request) -> float:
+    found, received = find_eligible(request)
+    return len(found) / received
 
 
 def fill(snapshot: Snapshot, asked: Asked, *, seen: int, held: int) -> None:

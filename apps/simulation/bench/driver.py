@@ -81,6 +81,7 @@ def summary(results: list[Seen], seconds: float, windows: Sequence[Sequence[floa
         "requests": len(took),
         "per_second": round(len(took) / seconds, 1),
         "p50_ms": quantile_ms(took, 0.5),
+        "p95_ms": quantile_ms(took, 0.95),
         "p99_ms": quantile_ms(took, 0.99),
         "window_p99_ms": [quantile_ms(latencies, 0.99) for latencies in within],
         "failed": sum(status != 200 for _, _, status, *_ in results),

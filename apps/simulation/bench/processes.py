@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -12,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,24 @@ from django.core.management.base import CommandError
 TICK = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 120
 DRIVER = Path(__file__).with_name("driver.py")
+
+
+@dataclass(frozen=True)
+class Cpu:
+    """Seconds of CPU, of the user and of the system."""
+
+    user: float
+    system: float
+
+    @property
+    def total(self) -> float:
+        return self.user + self.system
+
+    def __add__(self, other: Cpu) -> Cpu:
+        return Cpu(self.user + other.user, self.system + other.system)
+
+    def __sub__(self, other: Cpu) -> Cpu:
+        return Cpu(self.user - other.user, self.system - other.system)
 
 
 @contextmanager
@@ -63,10 +83,21 @@ def drive(
     return result
 
 
+def cpu_of(pid: int) -> Cpu:
+    """Of a process and all its descendants, those that have ended included."""
+    ticks = [[int(one) for one in fields[11:15]] for fields in _family(pid).values()]
+    return Cpu(*(sum(one[kind] + one[kind + 2] for one in ticks) / TICK for kind in (0, 1)))
+
+
+def cpu_of_this() -> Cpu:
+    """Of this process alone, finer than in ticks."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return Cpu(used.ru_utime, used.ru_stime)
+
+
 def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and all its descendants, those that have ended included."""
-    family = _family(pid)
-    return sum(int(ticks) for fields in family.values() for ticks in fields[11:15]) / TICK
+    """User and system time together."""
+    return cpu_of(pid).total
 
 
 def private_mb(pid: int) -> float:

@@ -32,6 +32,8 @@ from apps.pipeline.retrieval.fit import fit_of
 from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.table import Table
 from apps.simulation.bench.pool import NOW, pool_of_size
+from apps.simulation.bench.processes import Cpu, cpu_of_this
+from apps.simulation.bench.scanned import rows_scanned
 
 POOLS = (5_000, 50_000, 200_000, 1_000_000)
 SHARES = {"1pct": 0.01, "10pct": 0.10, "80pct": 0.80}
@@ -88,7 +90,12 @@ def _figures() -> Iterator[str]:
             for key in (
                 "p50_ms",
                 "best_ms",
+                "p95_ms",
                 "p99_ms",
+                "cpu_ms",
+                "cpu_user_ms",
+                "cpu_system_ms",
+                "rows_scanned",
                 "numpy_p50_ms",
                 "ratio_to_numpy",
                 "eligible",
@@ -105,30 +112,38 @@ def _measure(plan: Plan, asked: Mapping[str, list[Request]], *, bounded: bool) -
     """Figures by name of the same viewers' requests. In each round one way of storing comes after the other,
     and each before what bounds it, so that all meet the same machine; numpy in the same run."""
     took: dict[str, list[list[float]]] = {name: [] for name in asked}
+    cpu = dict.fromkeys(asked, Cpu(0.0, 0.0))
     read: dict[str, list[list[float]]] = {name: [] for name in asked}
     sizes = {name: statistics.median(map(_bytes_read, asked[name])) for name in asked if bounded}
     readers = {name: _reader(int(size)) for name, size in sizes.items()}
     seconds = plan.seconds / len(asked)
     for _ in range(plan.repeat):
         for name, requests in asked.items():
+            before = cpu_of_this()
             took[name].append(_timed(_ask, requests, seconds))
+            cpu[name] += cpu_of_this() - before
             if bounded:
                 read[name].append(_timed(readers[name], requests, seconds / 4))
-    found = {name: _told(took[name], requests, seconds) for name, requests in asked.items()}
+    found = {name: _told(took[name], cpu[name], requests, seconds) for name, requests in asked.items()}
     for name, size in sizes.items():
         found[name] |= _bound(found[name]["p50_ms"], read[name], size)
     return found
 
 
-def _told(took: list[list[float]], requests: list[Request], seconds: float) -> dict[str, float]:
-    """Of the seconds that each call of each round took."""
+def _told(took: list[list[float]], cpu: Cpu, requests: list[Request], seconds: float) -> dict[str, float]:
+    """Of the seconds that each call of each round took, and the CPU of all of them."""
     rounds, taken = [statistics.median(one) for one in took], [call for one in took for call in one]
     plain = _timed(_ask_oracle, requests, seconds)
     p50, numpy_p50 = statistics.median(rounds), statistics.median(plain)
     return {
         "p50_ms": p50 * 1e3,
         "best_ms": min(taken) * 1e3,
+        "p95_ms": float(np.quantile(taken, 0.95)) * 1e3,
         "p99_ms": float(np.quantile(taken, 0.99)) * 1e3,
+        "cpu_ms": cpu.total / len(taken) * 1e3,
+        "cpu_user_ms": cpu.user / len(taken) * 1e3,
+        "cpu_system_ms": cpu.system / len(taken) * 1e3,
+        "rows_scanned": statistics.median(map(rows_scanned, requests)),
         "spread_ms": (max(rounds) - min(rounds)) * 1e3,
         "numpy_p50_ms": numpy_p50 * 1e3,
         "ratio_to_numpy": numpy_p50 / p50,

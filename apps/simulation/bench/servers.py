@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 from django.db import connection
 
 from apps.common.valkey import background_client
-from apps.simulation.bench.processes import cpu_seconds
+from apps.simulation.bench.processes import Cpu, cpu_seconds
 
 IDLE_SECONDS = 3.0  # every poll speaks within
 SETTLE_SECONDS = 0.5  # until every process knows, and what was said is written down
@@ -110,6 +110,10 @@ def _postmaster() -> int:
         raise CommandError("Postgres runs on another machine: it can't be watched.") from None
 
 
-def valkey_cpu_seconds() -> float:
+def valkey_cpu() -> Cpu:
     info: dict[str, Any] = background_client().info("cpu")
-    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+    return Cpu(float(info["used_cpu_user"]), float(info["used_cpu_sys"]))
+
+
+def valkey_cpu_seconds() -> float:
+    return valkey_cpu().total

@@ -41,9 +41,9 @@ from apps.simulation.bench.day import day_of, figures_of
 from apps.simulation.bench.heavy import ensure_heavy
 from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import paired_cost
-from apps.simulation.bench.processes import cpu_seconds, drive, granian, private_mb
+from apps.simulation.bench.processes import Cpu, cpu_of, drive, granian, private_mb
 from apps.simulation.bench.rulebook import with_rules
-from apps.simulation.bench.servers import asked_of_stores, valkey_cpu_seconds
+from apps.simulation.bench.servers import asked_of_stores, valkey_cpu
 
 LIGHT = "dating"  # the surface of the figures that name none
 SURFACES = (LIGHT, "networking")
@@ -58,14 +58,23 @@ NO_HURRY_MS = "60000"  # nobody is ranked narrower for want of time: figures are
 LOOKED_AT = 200  # deliveries of a round, to see whom its rankers looked at
 ROUND = (
     "cpu_ms",
+    "cpu_user_ms",
+    "cpu_system_ms",
     "workers_cpu_ms",
+    "workers_cpu_user_ms",
+    "workers_cpu_system_ms",
     "valkey_cpu_ms",
+    "valkey_cpu_user_ms",
+    "valkey_cpu_system_ms",
     "p50_ms",
+    "p95_ms",
     "p99_ms",
     "per_second",
     "items_per_answer",
     "degraded",
 )
+SAID = ("cpu_ms", "workers_cpu_ms", "valkey_cpu_ms", "p50_ms", "p95_ms", "p99_ms", "per_second", "degraded")
+WAITS = ("p50_ms", "p95_ms", "p99_ms")
 
 UNLIMITED = {"API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000"}
 
@@ -113,14 +122,21 @@ class Server:
 
     def measure(self, paths: list[str]) -> dict[str, Any]:
         """A round. Raises CommandError when something else than answers came back."""
-        workers, valkey = cpu_seconds(self.pid), valkey_cpu_seconds()
+        before = self._cpu()
         seen = self.drive(self.plan.seconds, paths)
         if seen["failed"]:
             raise CommandError(f"Expected only status 200, got {seen['statuses']}")
-        workers, valkey = cpu_seconds(self.pid) - workers, valkey_cpu_seconds() - valkey
-        per_request = 1000 / seen["requests"]
-        cpu = {"workers_cpu_ms": workers, "valkey_cpu_ms": valkey, "cpu_ms": workers + valkey}
-        return seen | {name: took * per_request for name, took in cpu.items()}
+        workers, valkey = (now - then for now, then in zip(self._cpu(), before, strict=True))
+        used = {"cpu": workers + valkey, "workers_cpu": workers, "valkey_cpu": valkey}
+        return seen | {
+            f"{name}_ms": 1000 * took / seen["requests"]
+            for who, cpu in used.items()
+            for name, took in ((who, cpu.total), (f"{who}_user", cpu.user), (f"{who}_system", cpu.system))
+        }
+
+    def _cpu(self) -> tuple[Cpu, Cpu]:
+        """Of the workers and of Valkey."""
+        return cpu_of(self.pid), valkey_cpu()
 
     def follow(self, release: Release, path: str) -> None:
         """Makes a release live. CommandError when a worker doesn't serve it in time."""
@@ -179,7 +195,8 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         figures = _figures(rounds, asked)
         around = min(AROUND_SWAP, 4 * plan.seconds)
         paths, rate = asked[0].paths(plan.limit), EASE * figures["rps_heavy"]
-        figures["p99_ms_heavy"] = serving.drive(around, paths, rates=[(around, rate)])["p99_ms"]
+        waits = serving.drive(around, paths, rates=[(around, rate)])
+        figures |= {f"{name}_heavy": waits[name] for name in WAITS}
         serving.follow(releases.light, paths[0])
         figures |= _stores(serving, asked[0])
         figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
@@ -222,7 +239,7 @@ def _rounds(
             rounds[name].append(seen | _rankers(seen["requests"]))
         for name, measured in rounds.items():
             last = measured[-1]
-            said = ", ".join(f"{figure} {last[figure]:.3f}" for figure in ROUND)
+            said = ", ".join(f"{figure} {last[figure]:.3f}" for figure in SAID)
             say(f"round {i + 1} {name}: {said}")
     return rounds
 
@@ -244,7 +261,9 @@ def _figures(rounds: Rounds, asked: Sequence[Asked]) -> dict[str, Any]:
             f"rps_{name}": figures[f"per_second_{measured_as}"],
             f"looked_at_again_{name}": statistics.median(one["heavy"] for one in rounds[measured_as]),
         }
-    return figures | {f"eligible_{one.surface}": one.eligible for one in asked}
+    for one in asked:
+        figures |= {f"eligible_{one.surface}": one.eligible, f"rows_scanned_{one.surface}": one.scanned}
+    return figures
 
 
 def _rankers(requests: int) -> dict[str, float]:
@@ -298,8 +317,7 @@ def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str,
             raise CommandError(f"The workers serve {serving.snapshots()}, not {other}.")
         time.sleep(0.5)
     return {
-        "p99_ms_light": calm["p99_ms"],
-        "p50_ms_light": calm["p50_ms"],
+        **{f"{name}_light": calm[name] for name in WAITS},
         "failed_on_swap": seen["failed"],
         "requests_on_swap": seen["requests"],
         "p99_ms_around_swap": seen["window_p99_ms"][0],

@@ -224,6 +224,8 @@ def test_a_warm_recommendation_asks_postgres_nothing_and_valkey_twice(
     assert found["failed_on_swap"] == 0
     assert (found["requests_on_swap"] or 0) > 0
     assert (found["failed_day"], (found["requests_day"] or 0) > 0) == (0, True)
+    swap, calm = found["p99_ms_around_swap"] or 0, found["p99_ms_light"] or 1
+    assert found["p99_ratio_around_swap"] == pytest.approx(swap / calm, rel=0.01)
     named = ["cpu_ratio_light", "rps_light", "p99_ms_light", "private_mb"]
     assert all((found[name] or 0) > 0 for name in named)
     assert all((found[f"{name}_heavy"] or 0) > 0 for name in ("cpu_ratio", "rps", "p99_ms"))

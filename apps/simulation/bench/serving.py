@@ -301,8 +301,11 @@ def _stores(serving: Server, asked: Asked) -> dict[str, float | None]:
     return {name: min((one[name] for one in counts), default=None) for name in names}
 
 
-def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str, float]:
-    """The open loop, undisturbed and around a swap to another snapshot. CommandError: nobody swapped."""
+def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str, float | None]:
+    """The open loop, undisturbed and then around a swap to another snapshot. CommandError: nobody swapped.
+
+    The swap is judged by the undisturbed loop: a p99 of all seconds around it holds what it caused itself.
+    """
     plan, paths = serving.plan, asked.paths(serving.plan.limit)
     around = min(AROUND_SWAP, 4 * plan.seconds)
     calm = serving.drive(around, paths, rates=[(around, EASE * rps)])
@@ -321,8 +324,13 @@ def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str,
         "failed_on_swap": seen["failed"],
         "requests_on_swap": seen["requests"],
         "p99_ms_around_swap": seen["window_p99_ms"][0],
-        "p99_ms_of_swap_run": seen["p99_ms"],
+        "p99_ratio_around_swap": ratio(seen["window_p99_ms"][0], calm["p99_ms"]),
     }
+
+
+def ratio(one: float | None, other: float | None) -> float | None:
+    """None where either was not measured."""
+    return one / other if one is not None and other else None
 
 
 def _day(serving: Server, paths: Sequence[str], rps: float) -> dict[str, float | None]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from apps.simulation.ablation import Ablation, Worth
 from apps.simulation.cases import Bench, cases, choose_viewers, open_bench, viewers_of_market
 from apps.simulation.cities import CITIES
-from apps.simulation.methods import Case, Method, ablations, methods
+from apps.simulation.methods import Case, Method, methods, ours_under
 from apps.simulation.population import F64
 from apps.simulation.scores import Mean, Shown, answered, exposure_gini, interval, joined, per_viewer
 from apps.simulation.truth import Truth
@@ -36,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True)
 class SurfaceResult:
-    """One surface: the methods, and what each stage is worth (ours minus ours without it)."""
+    """One surface: the methods, and what each source, stage and group of features is worth."""
 
     surface: str
     kind: str
@@ -46,7 +47,7 @@ class SurfaceResult:
     market: str  # the one whose members all got a list
     market_viewers: int
     rows: tuple[Row, ...]
-    worth: Mapping[str, Mean]
+    worth: tuple[Worth, ...]
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,13 @@ class Lists:
 
     shown: Mapping[str, Shown]
     pools: tuple[int, ...]
+    worth: tuple[Worth, ...]
 
 
 def evaluate_surface(
     truth: Truth, surface: str, *, viewers: int, ablated: int, tick: Callable[[int], None] = lambda done: None
 ) -> SurfaceResult:
-    """The table of one surface. `ablated`: for how many of the viewers stages are switched off."""
+    """The table of one surface. `ablated`: for how many of the viewers stages are switched in turn."""
     bench = open_bench(truth, surface)
     market = int(np.argmin(truth.world.city_shares))
     sample = _lists(bench, choose_viewers(bench, viewers), ablated, tick)
@@ -74,24 +76,27 @@ def evaluate_surface(
         market=CITIES[market].name,
         market_viewers=len(whole.pools),
         rows=tuple(_row(bench, name, market, sample, whole) for name in methods()),
-        worth=_worth(sample.shown, min(ablated, len(sample.pools))),
+        worth=sample.worth,
     )
 
 
 def _lists(bench: Bench, viewers: list[int], ablated: int, tick: Callable[[int], None]) -> Lists:
     parts: dict[str, list[Shown]] = {name: [] for name in methods()}
     pools: list[int] = []
+    ablation = Ablation()
     for position, case in enumerate(cases(bench, viewers)):
         pools.append(len(case.eligible))
-        for name, method in _methods(case, ablate=position < ablated).items():
-            parts.setdefault(name, []).append(_shown(case, method, position))
+        for name, method in methods().items():
+            parts[name].append(_shown(case, method, position))
+        if position < ablated:
+            ablation.add(
+                case.request,
+                parts[OURS][-1],
+                lambda params: _shown(case, ours_under(params), position),  # noqa: B023 (called at once)
+            )
         tick(position + 1)
-    return Lists({name: joined(some) for name, some in parts.items()}, tuple(pools))
-
-
-def _methods(case: Case, *, ablate: bool) -> dict[str, Method]:
-    less = {f"without {stage}": method for stage, method in ablations(case.request).items()} if ablate else {}
-    return {**methods(), **less}
+    shown = {name: joined(some) for name, some in parts.items()}
+    return Lists(shown, tuple(pools), ablation.worth())
 
 
 def _shown(case: Case, method: Method, position: int) -> Shown:
@@ -119,19 +124,3 @@ def _row(bench: Bench, name: str, market: int, sample: Lists, whole: Lists) -> R
         answered=float(attended.sum() / max(len(whole.pools), 1)),
         gini=exposure_gini(everybody, int(candidates.sum())),
     )
-
-
-def _worth(lists: Mapping[str, Shown], ablated: int) -> dict[str, Mean]:
-    """Ours minus ours without the stage, on the same viewers: above 0, the stage helps."""
-
-    def mutual(shown: Shown) -> F64:
-        first = shown.viewer < ablated
-        values = (shown.p * shown.known)[first]
-        return np.asarray(np.bincount(shown.viewer[first], weights=values, minlength=ablated), "f8")
-
-    ours = mutual(lists[OURS])
-    return {
-        name.removeprefix("without "): interval(ours - mutual(shown))
-        for name, shown in lists.items()
-        if name.startswith("without ")
-    }

@@ -14,7 +14,7 @@ import numpy as np
 from apps.pipeline.contracts import Request
 from apps.pipeline.features.chances import like_probability
 from apps.pipeline.features.pairs import like_model
-from apps.pipeline.lineup import STAGES, lineup_for
+from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.predictions import pair_features
 from apps.pipeline.run import run
 from apps.pipeline.table import Table
@@ -50,11 +50,6 @@ def methods() -> Mapping[str, Method]:
     }
 
 
-def ablations(request: Request) -> Mapping[str, Method]:
-    """Our pipeline without one stage or source each."""
-    return {stage: without(stage) for stage in STAGES[lineup_for(request).name]}
-
-
 def at_random(case: Case) -> I64:
     return _generator(case).permutation(len(case.eligible))[:LENGTH]
 
@@ -88,16 +83,9 @@ def ours(case: Case) -> I64:
     return np.asarray(order[np.searchsorted(case.eligible["number"][order], shown)])
 
 
-def without(stage: str) -> Method:
-    """Ours with one stage or source switched off."""
-
-    def lists(case: Case) -> I64:
-        params = replace(
-            case.request.params, disabled_stages=case.request.params.disabled_stages | frozenset({stage})
-        )
-        return ours(replace(case, request=replace(case.request, params=params)))
-
-    return lists
+def ours_under(params: PipelineParams) -> Method:
+    """Ours as it would be with these parameters."""
+    return lambda case: ours(replace(case, request=replace(case.request, params=params)))
 
 
 def _best(case: Case, score: F64) -> I64:

@@ -59,15 +59,26 @@ def _surface(result: SurfaceResult) -> str:
 def _ablation(result: SurfaceResult) -> str:
     unit = "mutual likes, given the past" if result.kind == "member" else "saves"
     head = (
-        f"What each stage is worth, in {unit}: ours minus ours without it, {result.ablated:,} viewers. "
-        "Above 0, the stage helps this figure."
+        f"What each source, stage and group of features is worth, in {unit}: lists with it minus lists "
+        f"without it, {result.ablated:,} viewers. What ours has on was taken out, what it has off was put "
+        "in, as far as it says. Above 0, having it helps this figure. Where no list of ten changed, nothing "
+        "was measured."
     )
-    rows = [[name, _signed(mean)] for name, mean in result.worth.items()]
-    return f"{head}\n\n{_table(['without', 'worth'], rows)}"
+    rows = [
+        [
+            one.name,
+            one.said,
+            f"{one.changed:,} of {one.viewers:,}",
+            _signed(one.mean) if one.mean else "not measured",
+        ]
+        for one in result.worth
+    ]
+    return f"{head}\n\n{_table(['what', 'in ours', 'lists changed', 'worth'], rows, words=2)}"
 
 
-def _table(columns: list[str], rows: list[list[str]]) -> str:
-    lines = [columns, ["---"] + ["---:"] * (len(columns) - 1), *rows]
+def _table(columns: list[str], rows: list[list[str]], *, words: int = 1) -> str:
+    """The first columns are words, the others figures."""
+    lines = [columns, ["---"] * words + ["---:"] * (len(columns) - words), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

@@ -109,7 +109,10 @@ def test_lists_of_a_simulated_market_are_eligible_and_judged(tmp_path: Path) -> 
         "### Travel",
         "| oracle |",
         "| raya_recs |",
-        "| diversity |",
+        "| diversity | on |",
+        "| pagerank | off, tried at 100 |",
+        "| features: profile | on: ",
+        "| boosts | on | 0 of 5 | not measured |",
     ):
         assert heading in text
     result = evaluate_surface(truth_of(11), "networking", viewers=40, ablated=0)

@@ -30,7 +30,9 @@ class Command(BaseCommand):
             help="First simulate a market of this size and refresh, unless it is there.",
         )
         parser.add_argument("--viewers", type=int, default=600, help="Random viewers per surface.")
-        parser.add_argument("--ablated", type=int, default=200, help="Of them, with each stage off in turn.")
+        parser.add_argument(
+            "--ablated", type=int, default=200, help="Of them, with each stage switched in turn."
+        )
         parser.add_argument("--surface", choices=SURFACES, action="append", help="Default: all three.")
         parser.add_argument("--page", type=Path, default=Path(settings.BASE_DIR) / "docs" / "evaluation.md")
         parser.add_argument("--no-page", action="store_true", help="Print the tables only.")

@@ -19,7 +19,9 @@ from django.db import connection
 
 from apps.common import clock
 from apps.common.changes import Position, changes_after, latest_position
+from apps.delivery.ties import ends_of_lost_ties, matches_of
 from apps.pipeline.contracts import NOBODY
+from apps.pipeline.sets import is_in
 from apps.pipeline.snapshot import Snapshot, rows_in
 from apps.pipeline.table import OF_REFRESH, Table, as_refreshed, empty_table
 from apps.refresh.columns import member_table, place_table, shown_among
@@ -46,8 +48,15 @@ class Overlay:
     gone_sorted: Mapping[str, I32] = field(default_factory=dict)
     barred: frozenset[int] = frozenset()  # known, but may not look: not active, stopped or under age
     erased: frozenset[int] = frozenset()
+    untied: I32 = field(default_factory=lambda: NOBODY)  # sorted: may have lost a tie that the snapshot knows
+    matched: I32 = field(default_factory=lambda: NOBODY)  # sorted: whom a match ties to one of these
     numbers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by kind: the app's id to number
     ids: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
+
+    def untied_for(self, viewer: int) -> I32:
+        """With a viewer whose walks may go over a match to one of the untied."""
+        also = np.array([viewer], "i4")
+        return np.union1d(self.untied, also) if is_in(also, self.matched)[0] else self.untied
 
     def viewer_row(self, surface: str, number: int) -> Table | None:
         """The one-row table of a viewer whom the snapshot doesn't know, or knows otherwise."""
@@ -84,12 +93,14 @@ def followed(overlay: Overlay, snapshot: Snapshot) -> Overlay:
 
 
 def with_changes(overlay: Overlay, snapshot: Snapshot, changed: Mapping[str, set[int]]) -> Overlay:
-    """The overlay after these members and places were read again."""
+    """The overlay after these members, places and ties were read again."""
     for kind in ("member", "place"):
         numbers = changed.get(kind, set())
         if numbers:
             overlay = _reread(overlay, snapshot, kind, numbers)
-    return overlay
+    return _with_lost_ties(
+        overlay, snapshot, changed.get("connection", set()), changed.get("relationship", set())
+    )
 
 
 def _with_moved(changed: dict[str, set[int]], since: date, today: date) -> dict[str, set[int]]:
@@ -117,6 +128,18 @@ def _reread(overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int]) 
         viewers=_viewers(overlay, snapshot, numbers, table),
         barred=(overlay.barred - numbers) | (numbers - _numbers_of(table)),
         erased=(overlay.erased - numbers) | (numbers - ids.keys()),
+    )
+
+
+def _with_lost_ties(overlay: Overlay, snapshot: Snapshot, connected: set[int], related: set[int]) -> Overlay:
+    """Who blocked, reported or met it is untied without a look at their ties: they are few."""
+    untied = related | ends_of_lost_ties(snapshot.connections, connected)
+    if not untied:
+        return overlay
+    return replace(
+        overlay,
+        untied=np.union1d(overlay.untied, sorted(untied)).astype("i4"),
+        matched=np.union1d(overlay.matched, matches_of(untied)).astype("i4"),
     )
 
 

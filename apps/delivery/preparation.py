@@ -250,6 +250,7 @@ def request_of(prepared: Prepared) -> Request:
         newcomers=world.overlay.newcomers.get(question.surface),
         stale=world.overlay.stale.get(question.surface, NOBODY),
         gone=world.overlay.gone_sorted.get(kind, NOBODY),
+        untied=world.overlay.untied_for(prepared.viewer),
         rules=prepared.rules,
         pacing=prepared.pacing,
         reserve=RESERVE,

@@ -107,6 +107,7 @@ def request_of_row(row: Delivery) -> Request:
         newcomers=told.newcomers,
         gone=told.gone,
         stale=told.stale,
+        untied=told.untied,
         rules=_rules(row, surface.rules, met=met, now=now, killed=killed, assigned=assigned),
         pacing=_pacing(row) if surface.rules.specs or assigned.params.newcomer_subsidy > 0 else None,
         widths=Widths(*row.inputs["widths"]) if "widths" in row.inputs else FULL,

@@ -29,9 +29,10 @@ from apps.pipeline.table import COLUMNS, Table, as_refreshed, without_refreshed
 
 MOST_PACKED = 8192  # bytes of a delivery's viewer state
 FEW = 8  # newcomers who are kept without asking who of them is eligible
-FORMAT = b"\x03"  # the first byte
-PARTS = 6  # excluded, liked by, capped, gone, only, stale
-BEFORE = b"\x02"  # without the stale; states from before that begin with zlib's own byte, and have no signals
+FORMAT = b"\x04"  # the first byte
+# By the first byte: how many of excluded, liked by, capped, gone, only, stale, untied are there. States from
+# before begin with zlib's own byte, and have five and no signals.
+PARTS = {b"\x02": 5, b"\x03": 6, FORMAT: 7}
 
 
 # (surface, set) -> of what, and by market those of the set who are there
@@ -48,6 +49,7 @@ class Told:
     gone: I32 = field(default_factory=lambda: NOBODY)
     only: I32 | None = None
     stale: I32 = field(default_factory=lambda: NOBODY)
+    untied: I32 = field(default_factory=lambda: NOBODY)
     viewer: Table | None = None
     newcomers: Table | None = None
     signals: Signals = field(default_factory=Signals)
@@ -64,6 +66,7 @@ def told_by(request: Request, capped: I32, ranked: I32 = NOBODY) -> Told:
         gone=_that_matter(request, "gone", request.gone),
         only=request.only,
         stale=_stale(request, newcomers),
+        untied=_untied(request),
         viewer=_viewer(request),
         newcomers=newcomers,
         signals=viewer.signals,
@@ -84,7 +87,7 @@ def with_refreshed(told: Told, data: SurfaceData) -> Told:
 def pack(told: Told) -> bytes:
     """At most MOST_PACKED bytes; empty where it doesn't fit."""
     only = NOBODY if told.only is None else told.only
-    parts = (told.excluded, told.liked_by, told.capped, told.gone, only, told.stale)
+    parts = (told.excluded, told.liked_by, told.capped, told.gone, only, told.stale, told.untied)
     tables = [table for table in (told.viewer, told.newcomers) if table is not None]
     head = [len(part) for part in parts] + [int(told.only is not None)]
     head += [0 if table is None else len(table) for table in (told.viewer, told.newcomers)]
@@ -109,7 +112,7 @@ def _steps(parts: Sequence[I32]) -> bytes:
 
 def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
     """The other way round, for a request at `now`. `kind`: of the candidates. ValueError on other bytes."""
-    has_signals, n = packed[:1] in (FORMAT, BEFORE), PARTS if packed[:1] == FORMAT else PARTS - 1
+    has_signals, n = packed[:1] in PARTS, PARTS.get(packed[:1], 5)
     data = zlib.decompress(packed[1:] if has_signals else packed)
     head = np.frombuffer(data, "<i4", n + 3).tolist()
     counts, has_only, viewers, newcomers = head[:n], head[n], head[n + 1], head[n + 2]
@@ -123,9 +126,10 @@ def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
     signals, at = signals_from(data, at, hour_of(now)) if has_signals else (Signals(), at)
     if at != len(data):
         raise ValueError("These bytes are no packed state.")
-    only = parts[4] if has_only else None
-    stale = parts[5] if n == PARTS else NOBODY
-    return Told(parts[0], parts[1], parts[2], parts[3], only, stale, viewer, new, signals)
+    excluded, liked_by, capped, gone, only, stale, untied = parts + [NOBODY] * (7 - n)
+    if not has_only:
+        only = None
+    return Told(excluded, liked_by, capped, gone, only, stale, untied, viewer, new, signals)
 
 
 def inputs_of(request: Request, slate: Slate, told: Told) -> dict[str, Any]:
@@ -213,6 +217,16 @@ def _stale(request: Request, newcomers: Table | None) -> I32:
     new = NOBODY if newcomers is None else newcomers["number"]
     came = new[is_in(new, request.stale)]
     return distinct(np.concatenate([_that_matter(request, "stale", request.stale), came]))
+
+
+def _untied(request: Request) -> I32:
+    """The viewer, their connections, and whom walks of theirs reach."""
+    if not len(request.untied):
+        return request.untied
+    viewer, snapshot = request.viewer.number, request.snapshot
+    graphs = [snapshot.connections, *snapshot.pagerank.values()]
+    near = np.concatenate([[viewer], *(graph.neighbours(viewer) for graph in graphs)]).astype("i4")
+    return distinct(near[is_in(near, request.untied)])
 
 
 def _refilled(table: Table, known: Table, row_of: I32) -> Table:

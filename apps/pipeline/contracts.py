@@ -17,6 +17,7 @@ import numpy.typing as npt
 from apps.pipeline.graph import NEAREST, TwoSteps
 from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.rules import U64, LiveRules, Pacing
+from apps.pipeline.sets import distinct, is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Snapshot, SurfaceData
 from apps.pipeline.table import Table
@@ -33,6 +34,7 @@ NOBODY: I32 = np.zeros(0, "i4")
 NO_CAPS: I32 = np.zeros((0, 2), "i4")
 NO_WORDS: U64 = np.zeros((0, 0), "u8")
 NO_RULES: I64 = np.zeros(0, "i8")
+NOBODY_NEAR = (NOBODY, np.zeros(0, "f4"))
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,8 @@ class Request:
     stale: I32 = field(default_factory=lambda: NOBODY)
     # overlay: sorted numbers in the snapshot that may not be shown any more
     gone: I32 = field(default_factory=lambda: NOBODY)
+    # overlay: sorted numbers of members of whose ties the snapshot may know one that does not stand any more
+    untied: I32 = field(default_factory=lambda: NOBODY)
     rules: LiveRules | None = None  # staff's rules that are live for this viewer now
     pacing: Pacing | None = None  # the pacer's part of the price
     reserve: int = 40  # how many more to return in order, for backfill by the guard
@@ -89,18 +93,40 @@ class Request:
 
     @cached_property
     def mutual(self) -> TwoSteps:
-        """Whom the viewer shares connections with; walked once per request, over nobody who is gone."""
-        gone = self.gone if self.data.kind == "member" else NOBODY
-        return self.snapshot.connections.two_steps(self.viewer.number, without=gone)
+        """Whom the viewer shares connections with; walked once per request, over nobody who is gone or
+        untied."""
+        without = self.gone if self.data.kind == "member" else NOBODY
+        if len(self.untied):
+            without = distinct(np.concatenate([without, self.untied]))
+        return self.snapshot.connections.two_steps(self.viewer.number, without=without)
 
     @cached_property
     def near(self) -> tuple[I32, F32]:
-        """Whom a walk over connections and matches reaches most, by number; 1 is the nearest."""
-        graph = self.snapshot.pagerank.get(self.surface)
+        """Whom a walk over connections and matches reaches most, by number; 1 is the nearest.
+
+        Of its three steps the first two begin or end at the viewer or a connection, the last ends at whom it
+        reaches: nobody of these is untied.
+        """
+        graph, number = self.snapshot.pagerank.get(self.surface), self.viewer.number
         if graph is None:
-            return NOBODY, np.zeros(0, "f4")
-        numbers, weights = graph.weighted(self.viewer.number)
-        return numbers, weights / np.float32(NEAREST)
+            return NOBODY_NEAR
+        numbers, weights = graph.weighted(number)
+        weights = weights / np.float32(NEAREST)
+        if not len(self.untied):
+            return numbers, weights
+        walked = np.append(self.snapshot.connections.neighbours(number), np.int32(number))
+        if is_in(walked, self.untied).any():
+            return NOBODY_NEAR
+        tied = ~is_in(numbers, self.untied)
+        return numbers[tied], weights[tied]
+
+    @cached_property
+    def friends_places(self) -> tuple[I32, F32]:
+        """Places that the viewer's connections saved, by number, and how many of them saved each; none for a
+        viewer who is untied."""
+        if is_in(np.array([self.viewer.number]), self.untied)[0]:
+            return NOBODY_NEAR
+        return self.snapshot.friends_places.weighted(self.viewer.number)
 
 
 @dataclass(frozen=True)

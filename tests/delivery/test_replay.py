@@ -27,7 +27,8 @@ from apps.interactions.models import Delivery
 from apps.interactions.online import Effect, apply
 from apps.interactions.signals import Deed
 from apps.learning.rankers import Rankers
-from apps.members.bodies import MemberBody
+from apps.members.bodies import ConnectionBody, MemberBody
+from apps.members.graph import delete_connection, put_connection
 from apps.members.models import Member
 from apps.members.services import patch_member, put_member
 from apps.refresh.selectors import snapshot_folder
@@ -337,10 +338,12 @@ def test_signals_of_that_moment_are_replayed(ready: Runtime) -> None:
 def test_a_state_from_before_signals_is_still_read(ready: Runtime) -> None:
     packed = packing.pack(packing.Told(excluded=np.array([3, 9], "i4")))
     data = zlib.decompress(packed[1:])
-    empty_signals, stale = 4 * 4, slice(5 * 4, 6 * 4)
+    empty_signals, stale, untied = 4 * 4, slice(5 * 4, 6 * 4), slice(6 * 4, 7 * 4)
+    data = data[: untied.start] + data[untied.stop :]
+    assert unpack(b"\x03" + zlib.compress(data), "member").excluded.tolist() == [3, 9]
     data = data[: stale.start] + data[stale.stop :]
+    assert unpack(b"\x02" + zlib.compress(data), "member").excluded.tolist() == [3, 9]
     assert unpack(zlib.compress(data[:-empty_signals]), "member").excluded.tolist() == [3, 9]
-    assert unpack(packing.BEFORE + zlib.compress(data), "member").excluded.tolist() == [3, 9]
 
 
 def test_whoever_changed_since_the_snapshot_is_replayed_as_they_were(ready: Runtime) -> None:
@@ -358,6 +361,25 @@ def test_whoever_changed_since_the_snapshot_is_replayed_as_they_were(ready: Runt
     for name in ("bea", "adam"):
         patch_member(name, {"seeking": ["nonbinary"]})
     ready.poll()
+    assert replay_delivery(row).same
+
+
+def test_whose_ties_were_lost_is_replayed_as_they_were(ready: Runtime) -> None:
+    for pair in (("adam", "fay"), ("fay", "bea"), ("adam", "cleo"), ("cleo", "ella")):
+        put_connection(*pair, ConnectionBody())
+    refresh()
+    ready.poll(wait=True)
+    weights = {"mutual_connections": 0.5, "pagerank": 0.5}
+    publish(ready, lambda content: content["surfaces"]["dating"]["weights"].update(weights))
+    tied = delivered(limit=1)
+    delete_connection("fay", "bea")
+    ready.poll()
+    row = delivered(limit=1)
+    told = unpack(bytes(row.viewer_state), "member")
+    assert told.untied.tolist() == sorted([number("fay"), number("bea")])
+    delete_connection("cleo", "ella")
+    ready.poll()
+    assert replay_delivery(tied).same
     assert replay_delivery(row).same
 
 

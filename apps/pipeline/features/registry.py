@@ -75,7 +75,7 @@ def friends_saved_counts(request: Request, pool: Pool) -> F32:
 
 def friends_saves(request: Request) -> tuple[I32, F32]:
     """Places that the viewer's connections saved, by number, and how many of them saved each."""
-    numbers, weights = request.snapshot.friends_places.weighted(request.viewer.number)
+    numbers, weights = request.friends_places
     order = np.argsort(numbers, kind="stable")
     return numbers[order], weights[order]
 

@@ -23,6 +23,5 @@ def curated(request: Request, eligible: Eligible, quota: int) -> I64:
 
 def friends_saved(request: Request, eligible: Eligible, quota: int) -> I64:
     """Places that the viewer's connections saved, by how many of them."""
-    graph = request.snapshot.friends_places
-    numbers, counts = graph.weighted(request.viewer.number)
+    numbers, counts = request.friends_places
     return eligible.heaviest(numbers, counts, quota)

@@ -60,6 +60,13 @@ MUTATIONS = (
         "tests/delivery/test_ties.py::test_a_lost_tie_makes_no_mutual_connection",
     ),
     Mutation(
+        "a refresh that keeps the models walks over the ties of today",
+        "apps/refresh/build.py",
+        "pagerank=pageranks,",
+        "pagerank=kept.pagerank if kept is not None else pageranks,",
+        "tests/refresh/test_kept_models.py::test_walks_go_over_the_ties_of_today",
+    ),
+    Mutation(
         "a replay walks over the ties that its list was made from",
         "apps/delivery/replay.py",
         "untied=told.untied,",

@@ -49,8 +49,7 @@ class Behaviour:
     decisions: Mapping[str, Found]  # by surface
     impressions: Mapping[str, Found]  # by surface of places
     visits: Found
-    matches: Mapping[str, tuple[I32, I32]]  # by surface of members
-    answers: Mapping[str, Found]  # the same: whether those who matched talked
+    answers: Mapping[str, Found]  # by surface of members: whether those who matched talked
     active_days: Found
     served: Mapping[str, Found]  # by surface: features of decided pairs, as they were logged
     earlier: Mapping[str, Found]  # by kind: facts of members and places until they were edited
@@ -71,6 +70,7 @@ class Source:
     behaviour: Behaviour | None  # None: the models of an earlier snapshot are kept
     saves: tuple[I32, I32]  # who, and which place
     connections: tuple[I32, I32]
+    matches: Mapping[str, tuple[I32, I32]]  # by surface of members
     blocks: tuple[I32, I32]
     ids: Mapping[str, tuple[Sequence[int], Sequence[str]]]
     may_be_shown: Mapping[str, I32]  # asked in other words, for the checks
@@ -105,6 +105,9 @@ def read_source(until: datetime, previous: columns.Vocabulary | None, kept: Snap
             behaviour=None if kept else _behaviour(surfaces, until, markets, words),
             saves=reading.saves(until),
             connections=reading.visible_connections(),
+            matches={
+                key: reading.matches_on(key, until) for key, s in surfaces.items() if s.kind == "member"
+            },
             blocks=reading.blocks(),
             ids={kind: reading.ids_of(kind) for kind in ("member", "place")},
             may_be_shown={kind: reading.shown_numbers(kind, today) for kind in ("member", "place")},
@@ -135,8 +138,7 @@ def build(
     connections = _edges(source, source.connections)
     savers, saved = source.saves
     shown = np.isin(saved, source.places["number"])
-    matches = source.behaviour.matches if source.behaviour is not None else {}
-    pageranks = {key: _pagerank(source, source.surfaces[key], pairs) for key, pairs in matches.items()}
+    pageranks = {key: _pagerank(source, source.surfaces[key], pairs) for key, pairs in source.matches.items()}
     snapshot = Snapshot(
         id=snapshot_id,
         created_at=source.now,
@@ -145,7 +147,7 @@ def build(
         surfaces={key: _surface_data(source, source.surfaces[key], one) for key, one in learnt.items()},
         connections=connections,
         friends_places=friends_places_graph(connections, savers[shown], saved[shown]),
-        pagerank=kept.pagerank if kept is not None else pageranks,
+        pagerank=pageranks,
         content={
             f"{key}.{name}": array for key, one in learnt.items() for name, array in one.content.items()
         },
@@ -295,7 +297,6 @@ def _behaviour(
         decisions={key: reading.decisions_on(key, s.kind, until) for key, s in surfaces.items()},
         impressions={key: reading.impressions_on(key, until) for key in places},
         visits=reading.place_visits(until),
-        matches={key: reading.matches_on(key, until) for key in surfaces if key not in places},
         answers={key: reading.answers_on(key, until) for key in surfaces if key not in places},
         active_days=reading.active_days(until),
         served={key: reading.served_on(key, surface.kind, until) for key, surface in surfaces.items()},

@@ -74,6 +74,18 @@ def test_what_was_learnt_stays_and_who_is_there_is_read_anew(people: dict[str, M
     assert learnt_predictions() == predicted
 
 
+def test_walks_go_over_the_ties_of_today(people: dict[str, Member]) -> None:
+    m0, m1, w0, w1 = (people[name] for name in ("m0", "m1", "w0", "w1"))
+    Connection.objects.create(a=w0, b=m0)
+    lost = Connection.objects.create(a=w1, b=m0)
+    Relationship.objects.filter(state="liked", actor__in=[w1.number, m1.number]).update(state="passed")
+    services.refresh()
+    assert w1.number in opened().pagerank["networking"].neighbours(w0.number)
+    lost.delete()
+    services.refresh(keep_models=A_DAY)
+    assert w1.number not in opened().pagerank["networking"].neighbours(w0.number)
+
+
 @pytest.mark.parametrize("vectors", ["float32", "bfloat16"])
 def test_without_a_change_nothing_but_the_name_differs(
     people: dict[str, Member], settings: Any, vectors: str

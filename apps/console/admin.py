@@ -31,13 +31,15 @@ from apps.common.staff import Button, Grid, Heading, InspectAdmin, LargeInspectA
 from apps.console.curated_lists import CuratedListAdmin
 from apps.console.inspect.delivery_page import delivery_sections
 from apps.console.inspect.why_not import PRIVATE
+from apps.console.places import PlaceAdmin
 from apps.interactions.admin import as_uuid, id_of_member, link_to, names_of, number_of
 from apps.interactions.models import Delivery
-from apps.places.models import CuratedList
+from apps.places.models import CuratedList, Place
 from apps.releases.models import SurfaceLimit
 from apps.surfaces.selectors import active_surfaces
 
 admin.site.register(CuratedList, CuratedListAdmin)
+admin.site.register(Place, PlaceAdmin)
 
 
 @admin.register(Delivery)
@@ -145,15 +147,19 @@ class SurfaceLimitInline(StackedInline):
     extra = 0
     verbose_name_plural = "limited to some surfaces"
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.has_perm("auth.change_user"))
 
-    has_change_permission = has_delete_permission = has_view_permission = has_add_permission
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        own = obj is not None and obj.pk == request.user.pk and not request.user.is_superuser
+        return self.has_view_permission(request, obj) and not own
+
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 @admin.register(User)
 class UserAdmin(StockUserAdmin, ModelAdmin):
-    """Staff. Nobody changes their own roles, and only a superuser makes superusers."""
+    """Staff. Nobody changes their own roles or limit, and only a superuser makes superusers."""
 
     form = UserChangeForm
     add_form = UserCreationForm

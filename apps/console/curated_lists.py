@@ -94,13 +94,13 @@ class CuratedListAdmin(ModelAdmin):
     fields = (("title", "external_id"), ("owner", "market"), ("starts_on", "ends_on"), "seen")
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return super().has_add_permission(request) and _is_theirs(request)
+        return super().has_add_permission(request) and places_are_theirs(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_change_permission(request, obj) and _is_theirs(request)
+        return super().has_change_permission(request, obj) and places_are_theirs(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return super().has_delete_permission(request, obj) and _is_theirs(request)
+        return super().has_delete_permission(request, obj) and places_are_theirs(request)
 
     def get_model_perms(self, request: HttpRequest) -> dict[str, bool]:
         """For the navigation, which asks on every page: roles alone."""
@@ -166,8 +166,8 @@ def _body(said: Mapping[str, Any], places: list[str]) -> dict[str, Any]:
     }
 
 
-def _is_theirs(request: HttpRequest) -> bool:
-    """Lists belong to the surfaces of places: an editor who is limited to others may only read them."""
+def places_are_theirs(request: HttpRequest) -> bool:
+    """Places and lists belong to the surfaces of places: an editor who is limited to others may only read."""
     try:
         of_places = [key for key, kind in kinds_of_active_surfaces().items() if kind == "place"]
         must_be_theirs(acting_user(request), of_places)

@@ -11,17 +11,29 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from apps.common.errors import Problem
+from apps.common.errors import Denied, Problem
 from apps.common.local_time import LocalTimeInvalid, parse_typed, zone_name
 from apps.common.staff import acting_user as actor
 from apps.common.staff import note_of as posted_note
+from apps.releases.rights import must_be_theirs
 from apps.releases.services import PUBLISH
 
 View = Callable[..., HttpResponse]
 Pages = list[tuple[str, str, View]]  # route, name in admin:, view
 EDIT = "releases.change_revision"
 
-__all__ = ["EDIT", "Pages", "View", "actor", "needs", "posted_note", "posted_number", "posted_time", "render"]
+__all__ = [
+    "EDIT",
+    "Pages",
+    "View",
+    "actor",
+    "needs",
+    "not_theirs",
+    "posted_note",
+    "posted_number",
+    "posted_time",
+    "render",
+]
 
 
 def needs(permission: str) -> Callable[[View], View]:
@@ -49,6 +61,15 @@ def render(
     both["may_edit"] = request.user.has_perm(EDIT)
     both["may_publish"] = request.user.has_perm(PUBLISH)
     return TemplateResponse(request, f"console/{template}.html", both, status=status)
+
+
+def not_theirs(request: HttpRequest, surface: str) -> str:
+    """Why the reader may not change a surface's part of a draft (EVERYWHERE: what all share); or nothing."""
+    try:
+        must_be_theirs(actor(request), [surface])
+    except Denied as denied:
+        return denied.detail
+    return ""
 
 
 def posted_number(request: HttpRequest, name: str) -> int | None:

@@ -303,6 +303,20 @@ def test_an_editor_of_other_surfaces_reads_curated_lists_and_changes_none(editor
     assert CuratedList.objects.filter(pk=curated.pk).exists()
 
 
+def test_an_editor_of_other_surfaces_hides_no_place(editor):
+    build_town(members=10, days=1)
+    place = Place.objects.first()
+    user = User.objects.get(pk=editor.session["_auth_user_id"])
+    SurfaceLimit.objects.create(user=user, surfaces=["dating"])
+    assert press(editor, "places_place", place.pk, "hide") == 403
+    page = editor.get(reverse("admin:places_place_change", args=[place.pk])).content.decode()
+    assert "Nobody is shown this place" not in page
+    SurfaceLimit.objects.update(surfaces=["travel"])
+    press(editor, "places_place", place.pk, "hide")
+    place.refresh_from_db()
+    assert place.visibility == "hidden"
+
+
 def test_a_service_key_is_shown_once_and_works_until_it_is_revoked(administrator):
     data = {"name": "App", "scopes": ["recommend:read", "events:write"]}
     answer = administrator.post(reverse("admin:api_servicekey_add"), data)

@@ -263,6 +263,11 @@ def test_a_condition_is_counted_or_refused_with_its_path(editor):
     )
 
 
+def test_a_condition_that_comes_as_a_form_is_refused_not_broken(editor):
+    answer = editor.post(reverse("admin:match"), {"condition": "{}"})
+    assert (answer.status_code, answer.json()["error"]) == (400, "This can't be read.")
+
+
 def test_an_unknown_part_is_not_found(editor, draft):
     assert editor.get(reverse("admin:entries", args=["nothing"])).status_code == 404
     assert editor.get(address(draft, "rules", "gone")).status_code == 302

@@ -188,7 +188,7 @@ def conflict_page(request: HttpRequest, problem: Problem, draft: Revision) -> Ht
     """Says what stands in the way, and where to go on: somebody was faster, or something is missing."""
     draft.refresh_from_db()
     context = {"problem": problem, "draft": draft, "first_surface": first_surface(draft)}
-    context["is_conflict"] = isinstance(problem, Conflict)
+    context |= {"is_conflict": isinstance(problem, Conflict), "is_open": draft.status in OPEN}
     title = "Somebody was faster" if context["is_conflict"] else "Nothing was changed"
     return render(request, "conflict", title, problem.status, **context)
 

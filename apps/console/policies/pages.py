@@ -13,10 +13,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from apps.common.errors import Conflict
+from apps.common.errors import Problem
 from apps.console.drafts.pages import conflict_page, first_surface
 from apps.console.drafts.state import saved
-from apps.console.page import EDIT, Pages, actor, needs, render
+from apps.console.page import EDIT, Pages, actor, needs, not_theirs, render
 from apps.console.policies.cards import cards, lines
 from apps.console.policies.form import (
     KnobForm,
@@ -131,9 +131,10 @@ def _form_page(
         except PolicyInvalid as refusal:
             form.refuse(refusal.fields)
             status = 422
-        except Conflict as conflict:
-            return conflict_page(request, conflict, draft)
+        except Problem as problem:
+            return conflict_page(request, problem, draft)
     context |= {"draft": draft, "form": form, "changes": lines(_changes(draft))}
+    context["not_theirs"] = not_theirs(request, context["surface"])
     return render(request, "draft_edit", title, status, **context)
 
 

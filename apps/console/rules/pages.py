@@ -10,20 +10,21 @@ from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
 from apps.common.clock import now
-from apps.common.errors import Conflict
+from apps.common.errors import Problem
 from apps.console.drafts.pages import conflict_page
 from apps.console.drafts.state import saved
-from apps.console.page import EDIT, Pages, actor, needs, posted_number, render
+from apps.console.page import EDIT, Pages, actor, needs, not_theirs, posted_number, render
 from apps.console.rules.entries import PARTS, Entry, Part, find, with_entry, without_entry
 from apps.console.rules.forms import EntryForm, new_entry
 from apps.console.rules.match import attributes, match
 from apps.console.rules.rows import rows_of
 from apps.policies.conflicts import flag_conflicts, rule_conflicts
+from apps.policies.difference import EVERYWHERE
 from apps.policies.order import LIST_ORDER, VALUE_ORDER
 from apps.policies.schema import PolicyInvalid, validate_content
 from apps.refresh.selectors import learnt_predictions
@@ -88,10 +89,11 @@ def edit(request: HttpRequest, pk: int, part: str, surface: str, name: str) -> H
                 return _saved(request, draft, form, None if stored is None else name)
         except PolicyInvalid as refusal:
             _refuse(form, refusal, draft, stored)
-        except Conflict as conflict:
-            return conflict_page(request, conflict, draft)
+        except Problem as problem:
+            return conflict_page(request, problem, draft)
     context = {"form": form, "draft": draft, "part": found, "surface": surface, "name": name}
     context |= {"conditions": attributes(draft.content), "remarks": remarks}
+    context["not_theirs"] = _not_theirs(request, found, surface, stored and stored[1])
     context["picks"] = {key: [asdict(one) for one in picks] for key, picks in form.picks.items()}
     context["version"] = posted_number(request, "version") or draft.version
     title = f"New {found.one}" if name == NEW else start["name"]
@@ -114,8 +116,8 @@ def remove(request: HttpRequest, pk: int, part: str, surface: str, name: str) ->
     except PolicyInvalid as refusal:
         path, sentence = next(iter(refusal.fields.items()))
         messages.error(request, f"{name} is still used at {path}: {sentence}")
-    except Conflict as conflict:
-        return conflict_page(request, conflict, draft)
+    except Problem as problem:
+        return conflict_page(request, problem, draft)
     return redirect("admin:draft_entries", pk=pk, part=part)
 
 
@@ -123,6 +125,8 @@ def remove(request: HttpRequest, pk: int, part: str, surface: str, name: str) ->
 @require_POST
 def matching(request: HttpRequest) -> HttpResponse:
     """How many a condition matches now, and examples: asked by the form while one types."""
+    if request.content_type != "application/json":  # the body of a posted form is read by then
+        return JsonResponse({"error": "This can't be read."}, status=400)
     return match(request)
 
 
@@ -138,17 +142,26 @@ def _draft(pk: int) -> Revision:
 
 def _listed(part: Part, draft: Revision | None, content: Any, request: HttpRequest) -> dict[str, Any]:
     tables = rows_of(part, content, now(), measured=draft is None)
+    foreign = {table.surface: _not_theirs(request, part, table.surface) for table in tables}
     return {
         "part": part,
         "has_rows": any(table.rows for table in tables),
         "has_priorities": part.key in ("rules", "flags"),
         "draft": draft,
         "is_open": draft is not None and draft.status in OPEN,
-        "tables": tables,
+        "tables": [(table, foreign[table.surface]) for table in tables],
+        "is_theirs": not all(foreign.values()),
         "order": LIST_ORDER if part.key == "rules" else (),
         "values": VALUE_ORDER if part.key in ("flags", "experiments") else (),
         "release": live_release(),
     }
+
+
+def _not_theirs(request: HttpRequest, part: Part, surface: str, entry: Entry | None = None) -> str:
+    """Why the reader may not change an entry, or add one; empty: they may. New experiments choose theirs."""
+    if part.key == "experiments":
+        return not_theirs(request, entry["surface"]) if entry else ""
+    return not_theirs(request, surface if part.of_surface else EVERYWHERE)
 
 
 def _start(request: HttpRequest, part: Part, draft: Revision, surface: str) -> Entry:

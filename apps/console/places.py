@@ -1,10 +1,11 @@
-"""Places. Writes go through the services, like the API's."""
+"""The admin's pages of places. Writes go through the services, like the API's; an editor who is limited to
+other surfaces hides none.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
@@ -20,10 +21,10 @@ from apps.common.staff import (
     acting_user,
     note_of,
 )
+from apps.console.curated_lists import places_are_theirs
 from apps.places.models import CuratedListItem, Place
 
 
-@admin.register(Place)
 class PlaceAdmin(LargeInspectAdmin):
     keyset = ("number",)
     list_display = ("name", "external_id", "town", "category", "price", "shown")
@@ -60,11 +61,12 @@ class PlaceAdmin(LargeInspectAdmin):
 
     def buttons(self, request: HttpRequest, obj: Place) -> list[Button]:
         found = []
-        if request.user.has_perm("places.change_place"):
+        may_stop = request.user.has_perm("places.stop_place")
+        if request.user.has_perm("places.change_place") and (may_stop or places_are_theirs(request)):
             hide = Button("hide", "Hide", "Nobody is shown this place from the next list on.")
             show = Button("show", "Show again", "This place can be shown again, if it is open.")
             found.append(hide if obj.visibility == "visible" else show)
-        if request.user.has_perm("places.stop_place"):
+        if may_stop:
             said = (
                 "Shown nowhere from the next list on, whatever is saved about it, until the stop is lifted."
             )

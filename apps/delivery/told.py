@@ -126,9 +126,8 @@ def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
     signals, at = signals_from(data, at, hour_of(now)) if has_signals else (Signals(), at)
     if at != len(data):
         raise ValueError("These bytes are no packed state.")
-    excluded, liked_by, capped, gone, only, stale, untied = parts + [NOBODY] * (7 - n)
-    if not has_only:
-        only = None
+    excluded, liked_by, capped, gone, asked, stale, untied = parts + [NOBODY] * (PARTS[FORMAT] - n)
+    only = asked if has_only else None
     return Told(excluded, liked_by, capped, gone, only, stale, untied, viewer, new, signals)
 
 

@@ -95,6 +95,10 @@ def test_pins_are_typed_as_ids_and_an_unknown_id_is_refused_beside_its_field(edi
     [
         ({"effect__factor": "9"}, "Must be between 1 and 4."),
         ({"effect__factor": "nan"}, "Must be between 1 and 4."),
+        ({"effect__factor": "1e999"}, "Must be between 1 and 4."),
+        ({"priority": "-1e999"}, "Must be between 1 and 1,000."),
+        ({"priority": "9" * 400}, "Must be between 1 and 1,000."),
+        ({"type": "boost", "way": "slots", "effect__slots": "1, 1e999"}, "Must be"),
         ({"ends_at": ""}, "Must be set: everything here has an end."),
         ({"owner": ""}, "Must be 1 to 100 letters."),
         ({"viewers": "{"}, "A condition is an object."),

@@ -7,6 +7,7 @@ was typed, and the schema says why it can't stand.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,11 +77,9 @@ def _number(text: str, _: Field) -> Any:
         found = float(text.replace(",", ""))
     except ValueError:
         return text
+    if not math.isfinite(found):  # also 1e999
+        return text
     return int(found) if found == int(found) and abs(found) < 2**53 else found
-
-
-def _finite(text: str, one: Field) -> Any:
-    return text if text.strip().lower().lstrip("+-") in ("nan", "inf", "infinity") else _number(text, one)
 
 
 def _time(text: str, one: Field) -> Any:
@@ -129,7 +128,7 @@ def _numbers_to_ids(value: Any, one: Field) -> str:
 
 def as_number(text: str) -> Any:
     """A number, or the text itself."""
-    return _finite(text, Field("", ""))
+    return _number(text, Field("", ""))
 
 
 _TO_TEXT: Mapping[str, Any] = {
@@ -142,11 +141,11 @@ _TO_TEXT: Mapping[str, Any] = {
     "number": lambda value, _: f"{value:.10g}" if isinstance(value, int | float) else str(value),
 }
 _TO_VALUE: Mapping[str, Any] = {
-    "number": _finite,
+    "number": _number,
     "time": _time,
     "condition": _json,
     "ids": _ids_to_numbers,
-    "slots": lambda text, one: [_finite(part.strip(), one) for part in text.split(",") if part.strip()],
+    "slots": lambda text, one: [_number(part.strip(), one) for part in text.split(",") if part.strip()],
     "many": lambda text, _: [part for part in text.split(",") if part],
-    "range": lambda text, one: [_finite(part.strip(), one) for part in text.split("to")],
+    "range": lambda text, one: [_number(part.strip(), one) for part in text.split("to")],
 }

@@ -107,6 +107,16 @@ def _between(
         )
     if types == {"pin"} and _pinned(one) & _pinned(other):
         yield "contradiction", surface, ids, f"{names} pin to the same places; the first in order gets them."
+    if types == {"pin", "boost"}:
+        pin, boost = (one, other) if one["type"] == "pin" else (other, one)
+        if shared := sorted(_pinned(pin) & {*boost["effect"].get("slots", ())}):
+            places = ", ".join(map(str, shared))
+            yield (
+                "contradiction",
+                surface,
+                ids,
+                f"{boost['name']} wants slots ({places}) that {pin['name']} takes first.",
+            )
     if types == {"pin", "cap"}:
         yield "overlap", surface, ids, f"{names}: whoever reached the cap is not pinned."
     if types == {"floor", "cap"} and same_candidates:

@@ -55,16 +55,21 @@ def edit_revision(revision: Revision, version: int, change: Change, *, actor: Us
     """
     with transaction.atomic():
         draft = locked_draft(revision, version)
-        content = deepcopy(draft.content)
-        if callable(change):
-            change(content)
-        else:
-            for path, value in change.items():
-                _put(content, path, value)
-        content = validate_content(content)
+        content = changed_content(draft.content, change)
         must_be_theirs(actor, surfaces_touched(difference(draft.content, content)))
         _save(draft, content, actor=actor, action="revision.edited")
     return draft
+
+
+def changed_content(content: Mapping[str, Any], change: Change) -> dict[str, Any]:
+    """The content as `edit_revision` would save it. Raises PolicyInvalid."""
+    found: dict[str, Any] = deepcopy(dict(content))
+    if callable(change):
+        change(found)
+    else:
+        for path, value in change.items():
+            _put(found, path, value)
+    return validate_content(found)
 
 
 def bring_up_to_date(revision: Revision, version: int, *, actor: User | None = None) -> Revision:

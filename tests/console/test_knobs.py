@@ -20,6 +20,8 @@ from apps.refresh.models import SnapshotRow
 from apps.releases import services
 from apps.releases.models import Revision
 from apps.surfaces.models import Market
+from tests.console.inputs import inputs_of
+from tests.console.test_waiting import dated
 
 pytestmark = pytest.mark.django_db
 
@@ -129,6 +131,22 @@ def test_a_value_out_of_bounds_is_refused_beside_the_markets_knob(editor: Client
     assert answer.status_code == 422
     (refused,) = [field for field in answer.context["form"].fields if field.refusal]
     assert (refused.name, refused.typed) == ("diversity", "7")
+
+
+def test_a_cap_below_a_floor_is_listed_before_it_is_saved(editor: Client, draft: Revision):
+    floor = dated(30) | {"name": "Floor", "type": "floor", "effect": {"daily": 100, "tolerance": 0.1}}
+    services.edit_revision(draft, draft.version, {"dating.rules": [floor]})
+    at = reverse("admin:draft_edit", args=[draft.pk, "dating"])
+    data = inputs_of(editor.get(at).content.decode()) | {"daily_cap": "10"}
+    answer = editor.post(at, data)
+    assert answer.status_code == 422
+    assert "Floor wants more than the exposure cap of 10 allows." in answer.content.decode()
+    assert 'name="anyway"' in answer.content.decode()
+    draft.refresh_from_db()
+    assert draft.content["surfaces"]["dating"]["daily_cap"] == 200
+    assert editor.post(at, data | {"anyway": "1"}).status_code == 302
+    draft.refresh_from_db()
+    assert draft.content["surfaces"]["dating"]["daily_cap"] == 10
 
 
 def test_of_two_editors_of_one_market_the_second_meets_a_page_that_says_so(editor: Client, draft: Revision):

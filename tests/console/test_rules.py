@@ -213,6 +213,24 @@ def test_a_contradiction_is_listed_in_the_form_before_anything_is_saved(editor, 
     assert len(said(draft, "rules")) == 2
 
 
+def test_a_segment_that_makes_two_rules_meet_is_listed_before_it_is_saved(editor, draft):
+    over_60, at_most_40 = (GROWN | {"value": 60}), (GROWN | {"operator": "at_most", "value": 40})
+    rules = [
+        dated(30) | {"candidates": {"segment": "grown"}},
+        dated(30) | {"id": "rest", "name": "Rest", "type": "bury", "effect": {"factor": 0.5},
+                     "candidates": at_most_40},
+    ]  # fmt: skip
+    services.edit_revision(draft, 1, {"segments": [segment(condition=over_60)], "dating.rules": rules})
+    at = address(draft, "segments", "grown")
+    data = form_of(editor, at) | {"condition": json.dumps(GROWN)}
+    answer = editor.post(at, data)
+    assert answer.status_code == 422
+    assert "Newcomers and Rest push the same candidates up and down." in answer.content.decode()
+    assert said(draft, "segments")[0]["condition"] == over_60
+    assert editor.post(at, data | {"anyway": "1"}).status_code == 302
+    assert said(draft, "segments")[0]["condition"] == GROWN
+
+
 def test_two_flags_over_one_knob_are_said_in_the_form_and_beside_the_list(editor, draft):
     starts, ends = (f"{now() + timedelta(days=d):%Y-%m-%dT%H:%M:%SZ}" for d in (-1, 9))
     flags = [flag(key=key, name=key.title(), starts_at=starts, ends_at=ends) for key in ("bolder", "shy")]
@@ -221,8 +239,10 @@ def test_two_flags_over_one_knob_are_said_in_the_form_and_beside_the_list(editor
     page = editor.get(reverse("admin:draft_entries", args=[with_both.pk, "flags"])).content.decode()
     assert "Bolder and Shy both turn diversity: whoever has both gets what Shy says." in page
     where = address(with_both, "flags", "shy")
-    data = form_of(editor, where) | {"reason": "Another"}
-    assert "Bolder and Shy both turn diversity" in editor.post(where, data).content.decode()
+    data = form_of(editor, where)
+    page = editor.post(where, data | {"name": "Timid"}).content.decode()
+    assert "Bolder and Timid both turn diversity" in page
+    assert editor.post(where, data | {"reason": "Another"}).status_code == 302  # brings nothing that is new
 
 
 def test_what_each_rule_and_flag_did_of_late_is_said_beside_it(editor, draft):

@@ -26,6 +26,13 @@ def found(*rules: dict[str, Any], daily_cap: int = 0, now: float = NOW) -> list[
     return [(one.severity, one.rules) for one in conflicts(content, now)]
 
 
+@pytest.mark.parametrize(("slots", "meet"), [([3], True), ([1, 4], True), ([1, 2, 5], False)])
+def test_a_slot_that_a_pin_takes_first_is_said(slots, meet):
+    pin = rule(id="a", type="pin", candidates=None, effect={"candidates": [5, 6], "position": 3})
+    wanted = [("contradiction", ("a", "b"))] if meet else []
+    assert found(pin, rule(id="b", effect={"slots": slots})) == wanted
+
+
 def test_a_content_without_rules_has_no_conflicts():
     assert found() == []
 

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 
 from apps.common.errors import Problem
 from apps.console.drafts.pages import conflict_page, first_surface
+from apps.console.drafts.remarks import before_saving
 from apps.console.drafts.state import saved
 from apps.console.page import EDIT, Pages, actor, needs, not_theirs, render
 from apps.console.policies.cards import cards, lines
@@ -127,7 +128,10 @@ def _form_page(
     status = 200
     if request.method == "POST":
         try:
-            return _saved(request, draft, form, save)
+            remarks = before_saving(request, draft, form.version, save(form.changes()))
+            if not remarks:
+                return _saved(request, draft, form, save)
+            context["remarks"], status = remarks, 422
         except PolicyInvalid as refusal:
             form.refuse(refusal.fields)
             status = 422

@@ -5,7 +5,7 @@ Each view makes one call of a service. Refusals come back beside their fields; n
 
 from __future__ import annotations
 
-from copy import deepcopy
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -17,16 +17,16 @@ from django.views.decorators.http import require_POST
 from apps.common.clock import now
 from apps.common.errors import Problem
 from apps.console.drafts.pages import conflict_page
+from apps.console.drafts.remarks import before_saving
 from apps.console.drafts.state import saved
 from apps.console.page import EDIT, Pages, actor, needs, not_theirs, posted_number, render
 from apps.console.rules.entries import PARTS, Entry, Part, find, with_entry, without_entry
 from apps.console.rules.forms import EntryForm, new_entry
 from apps.console.rules.match import attributes, match
 from apps.console.rules.rows import rows_of
-from apps.policies.conflicts import flag_conflicts, rule_conflicts
 from apps.policies.difference import EVERYWHERE
 from apps.policies.order import LIST_ORDER, VALUE_ORDER
-from apps.policies.schema import PolicyInvalid, validate_content
+from apps.policies.schema import PolicyInvalid
 from apps.refresh.selectors import learnt_predictions
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
@@ -82,11 +82,10 @@ def edit(request: HttpRequest, pk: int, part: str, surface: str, name: str) -> H
         form.press(*arranged)
     elif request.method == "POST":
         try:
-            remarks = (
-                [] if "anyway" in request.POST else _remarks(draft, form, None if stored is None else name)
-            )
+            change = _putting(form, None if stored is None else name)
+            remarks = before_saving(request, draft, posted_number(request, "version") or 0, change)
             if not remarks:
-                return _saved(request, draft, form, None if stored is None else name)
+                return _saved(request, draft, form, change)
         except PolicyInvalid as refusal:
             _refuse(form, refusal, draft, stored)
         except Problem as problem:
@@ -173,34 +172,23 @@ def _start(request: HttpRequest, part: Part, draft: Revision, surface: str) -> E
     return {**fresh, **like[1], part.name: "", **({"salt": ""} if "salt" in fresh else {})}
 
 
-def _saved(request: HttpRequest, draft: Revision, form: EntryForm, name: str | None) -> HttpResponse:
+def _putting(form: EntryForm, name: str | None) -> Callable[[dict[str, Any]], None]:
+    """What makes a content say the entry that was posted, instead of the one of this name."""
     part, surface, entry = form.part, form.surface, form.entry()
 
     def change(content: dict[str, Any]) -> None:
         entries = part.entries(content, surface)
         part.put(content, surface, with_entry(entries, part, entry, instead_of=name))
 
+    return change
+
+
+def _saved(
+    request: HttpRequest, draft: Revision, form: EntryForm, change: Callable[[dict[str, Any]], None]
+) -> HttpResponse:
     services.edit_revision(draft, posted_number(request, "version") or 0, change, actor=actor(request))
     messages.success(request, f"Saved in the draft. {saved(draft)}")
-    return redirect("admin:draft_entries", pk=draft.pk, part=part.key)
-
-
-def _remarks(draft: Revision, form: EntryForm, name: str | None) -> list[Any]:
-    """Overlaps and contradictions that saving this entry would bring, or keep. Raises PolicyInvalid."""
-    if form.part.key not in ("rules", "flags"):
-        return []
-    entry, surface = form.entry(), form.surface
-    content = deepcopy(draft.content)
-    entries = form.part.entries(content, surface)
-    form.part.put(content, surface, with_entry(entries, form.part, entry, instead_of=name))
-    look, key, where = {
-        "rules": (rule_conflicts, "id", surface),
-        "flags": (flag_conflicts, "key", entry.get("surface")),
-    }[form.part.key]
-    found = look(validate_content(content), now().timestamp())
-    return [
-        one for one in found if one.severity != "notice" and one.surface == where and entry[key] in one.rules
-    ]
+    return redirect("admin:draft_entries", pk=draft.pk, part=form.part.key)
 
 
 def _refuse(form: EntryForm, refusal: PolicyInvalid, draft: Revision, stored: Any) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from copy import deepcopy
 from datetime import timedelta
 from typing import Any
 
@@ -18,15 +17,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from apps.common.clock import now
 from apps.common.errors import Conflict, Problem
 from apps.console.drafts.pages import conflict_page
+from apps.console.drafts.remarks import before_saving
 from apps.console.drafts.state import saved
 from apps.console.page import EDIT, Pages, actor, needs, posted_number, render
 from apps.console.rules.entries import PARTS, Entry, Part, with_entry, without_entry
-from apps.policies.conflicts import brought
 from apps.policies.fields import moment
-from apps.policies.schema import PolicyInvalid, validate_content
+from apps.policies.schema import PolicyInvalid
 from apps.releases import services
 from apps.releases.models import Revision
 
@@ -94,9 +92,8 @@ def _edited(
 ) -> HttpResponse:
     try:
         version = posted_number(request, "version") or 0
-        is_asked = version == draft.version and "anyway" not in request.POST
-        if is_asked and (remarks := _remarks(draft, act)):
-            return _before_saving(request, draft, part, remarks)
+        if remarks := before_saving(request, draft, version, act):
+            return _asked_first(request, draft, part, remarks)
         services.edit_revision(draft, version, act, actor=actor(request))
         messages.success(request, f"{said} {saved(draft)}")
     except PolicyInvalid as refusal:
@@ -109,13 +106,7 @@ def _edited(
     return redirect("admin:draft_entries", pk=draft.pk, part=part.key)
 
 
-def _remarks(draft: Revision, act: Callable[[dict[str, Any]], None]) -> list[Any]:
-    content = deepcopy(draft.content)
-    act(content)
-    return brought(draft.content, validate_content(content), now().timestamp())
-
-
-def _before_saving(request: HttpRequest, draft: Revision, part: Part, remarks: list[Any]) -> HttpResponse:
+def _asked_first(request: HttpRequest, draft: Revision, part: Part, remarks: list[Any]) -> HttpResponse:
     """Lists them, and carries what was posted along: a file as its text."""
     carried = [
         (name, value)

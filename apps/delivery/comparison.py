@@ -6,7 +6,7 @@ Takes lists of ids, gives figures. It knows neither members nor releases.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 PERSISTENCE = 0.9  # of rank-biased overlap: the first ten places carry 86 % of it
@@ -45,6 +45,13 @@ def gini(counts: Iterable[float]) -> float:
     if not n or total <= 0:
         return 0.0
     return 2 * sum(i * value for i, value in enumerate(values, 1)) / (n * total) - (n + 1) / n
+
+
+def ginis(one: Mapping[Any, float], other: Mapping[Any, float]) -> tuple[float, float]:
+    """Of two sets of lists, over everybody whom either shows: whoever one leaves out counts there with 0."""
+    everybody = one.keys() | other.keys()
+    first, second = (gini(side.get(who, 0) for who in everybody) for side in (one, other))
+    return first, second
 
 
 def exposure(lists: Iterable[Sequence[Any]]) -> Counter[Any]:

@@ -8,7 +8,7 @@ condition.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,8 @@ from apps.releases.models import Reach, Release, Revision
 Mask = npt.NDArray[np.bool_]
 Content = Mapping[str, Any]
 WHOLE_LISTS = ("rules.", "markets.")
+DEVIATIONS = 4  # that a lot among a share of the viewers may deal in beyond that share: once in 30,000 more
+Audience = tuple[Mapping[str, Any], float, Sequence[int]]  # condition, share of whom meets it, and by number
 
 
 def measure_reach(revision: Revision) -> Reach:
@@ -76,18 +78,21 @@ def reach(snapshot: Snapshot | None, before: Content, after: Content) -> dict[st
 def _on_surface(snapshot: Snapshot, surface: str, before: Content, after: Content) -> tuple[int, int]:
     viewers = snapshot.surfaces[surface].viewers
     touched = np.zeros(len(viewers), "?")
-    shares = 0.0
+    dealt = variance = 0.0
     if _knobs_differ(surface, before, after):
         return len(viewers), len(viewers)
     for market in _markets_that_differ(surface, before, after):
         touched |= viewers["market"] == snapshot.market_index(market)
-    for tree, share in _audiences_that_differ(surface, before, after):
+    for tree, share, allowed in _audiences_that_differ(surface, before, after):
         mask = evaluate(tree, viewers, snapshot)
         if share < 1:  # who is dealt in isn't looked up: count them besides
-            shares += share * float(mask.sum())
+            dealt += share * float(mask.sum())
+            variance += share * (1 - share) * float(mask.sum())
         else:
             touched |= mask
-    return min(int(np.ceil(touched.sum() + shares)), len(viewers)), len(viewers)
+        touched |= np.isin(viewers["number"], allowed)
+    most = touched.sum() + dealt + DEVIATIONS * variance**0.5
+    return min(int(np.ceil(most)), len(viewers)), len(viewers)
 
 
 def _knobs_differ(surface: str, before: Content, after: Content) -> bool:
@@ -102,25 +107,24 @@ def _markets_that_differ(surface: str, before: Content, after: Content) -> Itera
             yield line.key.split(".")[1]
 
 
-def _audiences_that_differ(
-    surface: str, before: Content, after: Content
-) -> Iterator[tuple[Mapping[str, Any], float]]:
-    """Condition and share of the viewers of everything that is on one side alone, segments put in place."""
+def _audiences_that_differ(surface: str, before: Content, after: Content) -> Iterator[Audience]:
+    """The viewers of everything that is on one side alone, segments put in place."""
     old, new = _audiences(surface, before), _audiences(surface, after)
     for said in old.keys() ^ new.keys():
         yield (old | new)[said]
 
 
-def _audiences(surface: str, content: Content) -> dict[str, tuple[Mapping[str, Any], float]]:
+def _audiences(surface: str, content: Content) -> dict[str, Audience]:
     content, found = with_segments_put_in(content), {}
     for rule in content["surfaces"].get(surface, {}).get("rules", []):
-        found[json.dumps(rule, sort_keys=True)] = (rule["viewers"] or EVERYBODY, 1.0)
+        found[json.dumps(rule, sort_keys=True)] = (rule["viewers"] or EVERYBODY, 1.0, ())
     for flag in content.get("flags", []):
         if flag["surface"] == surface and flag["overrides"]:
             inside = {"any": flag["segments"]} if flag["segments"] else EVERYBODY
-            found[json.dumps(flag, sort_keys=True)] = (inside, flag["percentage"] / 100)
+            found[json.dumps(flag, sort_keys=True)] = (inside, flag["percentage"] / 100, flag["allow"])
     for one in content.get("experiments", []):
         if one["surface"] == surface and any(variant["overrides"] for variant in one["variants"]):
             width = one["layer_range"][1] - one["layer_range"][0]
-            found[json.dumps(one, sort_keys=True)] = (one["audience"] or EVERYBODY, one["coverage"] * width)
+            share = one["coverage"] * width
+            found[json.dumps(one, sort_keys=True)] = (one["audience"] or EVERYBODY, share, ())
     return found

@@ -17,7 +17,7 @@ from django.db import connection
 from apps.common.clock import now
 from apps.common.errors import Conflict
 from apps.common.valkey import background_client
-from apps.delivery.comparison import exposure, gini
+from apps.delivery.comparison import exposure, ginis
 from apps.delivery.health import Health, health_of
 from apps.policies.governance import GUARDS
 from apps.releases.audit import PUBLISH
@@ -152,7 +152,7 @@ def _less_even(pointer: LiveRelease, surface: str) -> Iterator[tuple[str, str]]:
     both = min(len(candidates), len(stable))
     if both < ENOUGH:
         return
-    theirs, ours = (gini(exposure(lists[:both]).values()) for lists in (stable, candidates))
+    theirs, ours = ginis(*(exposure(lists[:both]) for lists in (stable, candidates)))
     if ours > theirs + LESS_EVEN:
         said = f"Gini {ours:.2f} against {theirs:.2f} over {both:,} lists each."
         yield f"gini {surface}", f"Exposure on {surface} is less even: {said}"

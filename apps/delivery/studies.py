@@ -21,7 +21,7 @@ from django.db.models import Q
 
 from apps.common.clock import now
 from apps.common.errors import Conflict, Problem
-from apps.delivery.comparison import exposure, gini, histogram, rank_biased_overlap
+from apps.delivery.comparison import exposure, ginis, histogram, rank_biased_overlap
 from apps.delivery.groups import groups_of
 from apps.delivery.models import DraftStudy
 from apps.delivery.preview import preview_list
@@ -159,7 +159,7 @@ def _of_surface(surface: str, content: Mapping[str, Any], pairs: list[dict[str, 
         "changed": sum(pair["before"] != pair["after"] for pair in pairs),
         "overlap": sum(overlaps) / n,
         "overlaps": histogram(overlaps),
-        "gini": [gini(before.values()), gini(after.values())],
+        "gini": list(ginis(before, after)),
         "shown": [len(before), len(after)],
         "fill": [sum(before.values()) / wanted, sum(after.values()) / wanted],
         "capped": [sum(pair[f"{side}_capped"] for pair in pairs) for side in ("before", "after")],

@@ -12,7 +12,7 @@ from django.conf import settings
 from apps.common.clock import now
 from apps.common.errors import Conflict
 from apps.delivery import studies
-from apps.delivery.comparison import gini, histogram, rank_biased_overlap
+from apps.delivery.comparison import exposure, gini, ginis, histogram, rank_biased_overlap
 from apps.delivery.models import DraftStudy
 from apps.delivery.preview import compared, lost, preview_list
 from apps.delivery.reach import measure_reach, reach
@@ -24,8 +24,10 @@ from apps.interactions.partitions import ensure_partitions
 from apps.policies.schema import validate_content
 from apps.releases import services
 from apps.releases.selectors import live_release
+from tests.delivery.conftest import number
 from tests.delivery.publishing import age_at_most, in_days, rule
 from tests.delivery.test_caps import men
+from tests.delivery.test_flags import a_flag
 from tests.policies import examples
 from tests.refresh.rows import make_market, make_member
 
@@ -100,6 +102,25 @@ def test_reach_is_everybody_for_a_knob_and_those_in_the_condition_for_a_rule(ser
     everybody = changed(rules=[rule("all")])
     assert reach(snapshot, base, everybody)["dating"] == (viewers, viewers)
     assert reach(None, live, knob) == {}
+
+
+def test_reach_counts_whom_a_flag_names_and_as_many_as_a_lot_may_deal_in(serving):
+    snapshot = serving.world.snapshot
+    everybody = len(snapshot.surfaces["dating"].viewers)
+
+    def touched_by(percentage: float, allow: list[int]) -> int:
+        named = a_flag("trial", allow=allow) | {"percentage": percentage}
+        turning = named | {"surface": "dating", "overrides": {"diversity": 0.5}}
+        return reach(snapshot, changed(), changed() | {"flags": [turning]})["dating"][0]
+
+    assert touched_by(0.0, []) == 0
+    assert touched_by(0.0, [number("adam"), number("bea")]) == 2
+    assert touched_by(50.0, []) == everybody  # so few may all be dealt in
+
+
+def test_gini_of_two_sides_counts_whom_one_of_them_leaves_out():
+    wide, narrow = exposure([["a", "b"], ["a", "c"], ["a", "d"]]), exposure([["a"], ["a"], ["a"]])
+    assert ginis(wide, narrow) == (pytest.approx(0.25), pytest.approx(0.75))
 
 
 def test_what_would_meet_nobody_is_named_in_the_checks_of_the_draft(serving):

@@ -115,7 +115,8 @@ def _audiences_that_differ(surface: str, before: Content, after: Content) -> Ite
 
 
 def _audiences(surface: str, content: Content) -> dict[str, Audience]:
-    content, found = with_segments_put_in(content), {}
+    content = with_segments_put_in(content)
+    found: dict[str, Audience] = {}
     for rule in content["surfaces"].get(surface, {}).get("rules", []):
         found[json.dumps(rule, sort_keys=True)] = (rule["viewers"] or EVERYBODY, 1.0, ())
     for flag in content.get("flags", []):

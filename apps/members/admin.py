@@ -13,7 +13,6 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 
 from apps.common.audit import checked_reason
-from apps.common.clock import today
 from apps.common.staff import (
     Button,
     Grid,
@@ -24,6 +23,7 @@ from apps.common.staff import (
     note_of,
 )
 from apps.members.models import Connection, Member
+from apps.members.selectors import age_of
 
 STATUS_COLOURS = {
     "active": "success",
@@ -139,7 +139,7 @@ def _shown(member: Member) -> str:
 def _profile(member: Member) -> Section:
     interests = sorted(member.interests.items(), key=lambda pair: -pair[1])
     facts = [
-        ("Age", _age(member)),
+        ("Age", age_of(member)),
         ("Gender", member.get_gender_display() if member.gender else None),
         ("Industries", member.industries),
         ("Crafts", member.crafts),
@@ -191,10 +191,3 @@ def _graph(member: Member) -> Section:
         grid=Grid(("With", "Kind", "Others may see it"), rows, "No connections."),
         note="The last 20.",
     )
-
-
-def _age(member: Member) -> int | None:
-    born, day = member.birth_date, today()
-    if born is None:
-        return None
-    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))

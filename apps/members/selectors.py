@@ -91,6 +91,14 @@ def contacts_of(number: int) -> set[int]:
     return {a if b == number else b for a, b in edges.values_list("a_id", "b_id")}
 
 
+def age_of(member: Member) -> int | None:
+    """In whole years, today."""
+    born, day = member.birth_date, clock.today()
+    if born is None:
+        return None
+    return day.year - born.year - ((day.month, day.day) < (born.month, born.day))
+
+
 def _home(member: Member) -> dict[str, Any] | None:
     if member.home_cell is None or member.home_market is None:
         return None

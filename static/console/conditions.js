@@ -120,7 +120,7 @@
     if (found.matched === null) return said.replaceChildren("There is no snapshot to count on yet.");
     const share = found.of ? ` (${((100 * found.matched) / found.of).toFixed(1)}%)` : "";
     said.replaceChildren(make("strong", { textContent: `${found.matched.toLocaleString()} of ${found.of.toLocaleString()}${share}` }),
-      ...found.examples.map((one) => make("span", { className: "rc-mark", textContent: one.name })));
+      ...found.examples.map((one) => make("span", { className: "rc-mark", textContent: one })));
     if (found.matched === 0) said.append(make("span", { className: "rc-refusal", textContent: "Nobody: it would do nothing." }));
   }
 

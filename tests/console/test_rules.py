@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.common.clock import now
+from apps.console.rules import match as matching
 from apps.interactions.models import RecentFigure
 from apps.members.models import Member
 from apps.releases import services
@@ -18,6 +19,7 @@ from apps.releases.models import Revision
 from tests.console.inputs import inputs_of
 from tests.console.test_waiting import dated
 from tests.policies.examples import experiment, flag, rule, segment
+from tests.refresh.rows import make_market, make_member
 
 pytestmark = pytest.mark.django_db
 GROWN = {"attribute": "age", "operator": "at_least", "value": 30}
@@ -259,8 +261,8 @@ def test_what_each_rule_and_flag_did_of_late_is_said_beside_it(editor, draft):
     )
     page = editor.get(reverse("admin:entries", args=["rules"])).content.decode()
     assert (
-        "in 2 lists it met 50.0% of who was ranked and 50.0% of the places (3 of 6); 4 stand at it now"
-        in page
+        "in 2 lists it met 50.0% of who was ranked there and 50.0% of their places (3 of 6); "
+        "4 stand at it now" in page
     )
     assert "kept 7 away from 1 list who could have been shown again" in page
     page = editor.get(reverse("admin:entries", args=["flags"])).content.decode()
@@ -290,6 +292,19 @@ def test_a_condition_is_counted_or_refused_with_its_path(editor):
 def test_a_condition_that_comes_as_a_form_is_refused_not_broken(editor):
     answer = editor.post(reverse("admin:match"), {"condition": "{}"})
     assert (answer.status_code, answer.json()["error"]) == (400, "This can't be read.")
+
+
+def test_examples_of_a_condition_name_no_member(editor, monkeypatch):
+    london = make_market()
+    someone = make_member("ann-17", london, birth_date=date(now().year - 30, 1, 1), crafts=["editing"])
+    found = {"matched": 1, "of": 1, "numbers": [someone.number]}
+    monkeypatch.setattr(matching, "_found", lambda *_: dict(found))
+    body = json.dumps({"condition": GROWN, "of": "member", "surface": "dating"})
+    answer = editor.post(reverse("admin:match"), body, content_type="application/json")
+    (example,) = answer.json()["examples"]
+    assert example.startswith(f"30, {london.name}, editing")
+    assert someone.display_name not in answer.content.decode()
+    assert "ann-17" not in answer.content.decode()
 
 
 def test_an_unknown_part_is_not_found(editor, draft):

@@ -1,18 +1,20 @@
 """How many viewers or candidates a condition matches on the snapshot that serves, and who, for example.
 
-Takes posted JSON, gives JSON: counts and examples, or the first mistake with its path. Names of members are
-given only to those who may look at members.
+Takes posted JSON, gives JSON: counts and examples, or the first mistake with its path. Places are named.
+Members are not, for nobody says here why they look: an age, a town and what somebody does is what one needs.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from apps.members.models import Member
+from apps.members.selectors import age_of
 from apps.pipeline.conditions import ATTRIBUTES, OPERATORS
 from apps.places.models import Place
 from apps.policies.conditions import (
@@ -94,11 +96,18 @@ def _found(surface: str, kind: str, tree: Any) -> dict[str, Any]:
     return {"matched": int(mask.sum()), "of": len(table), "numbers": numbers}
 
 
-def _examples(kind: str, numbers: list[int], user: Any) -> list[dict[str, str]]:
-    if kind == "member" and not user.has_perm("members.view_member"):
-        return []
-    model: Any = Member if kind == "member" else Place
-    rows = model.objects.filter(number__in=numbers)
+def _examples(kind: str, numbers: list[int], user: Any) -> list[str]:
     if kind == "place":
-        return [{"id": row.external_id, "name": row.name, "photo": ""} for row in rows]
-    return [{"id": row.external_id, "name": row.display_name, "photo": row.photo_url} for row in rows]
+        return list(Place.objects.filter(number__in=numbers).values_list("name", flat=True))
+    if not user.has_perm("members.view_member"):
+        return []
+    people = Member.objects.filter(number__in=numbers).select_related("home_market")
+    return [", ".join(_in_general(one)) for one in people]
+
+
+def _in_general(one: Member) -> Iterator[str]:
+    if (age := age_of(one)) is not None:
+        yield str(age)
+    if one.home_market:
+        yield one.home_market.name
+    yield from [*one.crafts, *one.industries][:2]

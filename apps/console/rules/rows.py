@@ -99,10 +99,10 @@ def _measured(rule: Entry, recent: RecentFigure | None) -> str:
     shown = did["shown"] / max(did["places"], 1)
     said = (
         f"in {_lists(did['deliveries'])} it met {did['touched'] / max(did['ranked'], 1):.1%} of who was "
-        f"ranked and {shown:.1%} of the places ({did['shown']:,} of {did['places']:,})"
+        f"ranked there and {shown:.1%} of their places ({did['shown']:,} of {did['places']:,})"
     )
-    if rule["type"] == "share_target":
-        said += f"; the target is {rule['effect']['share']:.0%}"
+    if rule["type"] in PACED:
+        said += "; over all lists the pacer counts: see How it is paced"
     if "standing" in did:
         said += f"; {did['standing']:,} stand at it now and are left out until their count falls"
     return said

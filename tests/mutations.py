@@ -18,6 +18,22 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "whoever erases again hears that there is nobody only once the guard knows it",
+        "apps/interactions/erasure.py",
+        "Now() - LATELY",
+        "Now() + LATELY",
+        "tests/interactions/test_erasure.py"
+        "::test_whoever_erases_again_is_not_told_that_there_is_nobody_before_the_guard_is",
+    ),
+    Mutation(
+        "whoever deletes a place again hears that there is none only once the guard knows it",
+        "apps/places/services.py",
+        "numbers = deleted_lately()",
+        "numbers = []",
+        "tests/places/test_places.py"
+        "::test_whoever_deletes_a_place_again_is_not_told_that_it_is_gone_before_the_guard_is",
+    ),
+    Mutation(
         "whoever changed is not shown as the snapshot knew them",
         "apps/pipeline/filters/eligibility.py",
         "return is_in(numbers, request.stale)",

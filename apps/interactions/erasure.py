@@ -15,8 +15,10 @@ from typing import Any
 from uuid import UUID
 
 from django.db import connection, transaction
+from django.db.models.functions import Now
 
 from apps.common import clock
+from apps.common.errors import NotFound
 from apps.interactions.bonds import ERASING
 from apps.interactions.models import Delivery
 from apps.interactions.served import NOBODY, without
@@ -59,16 +61,26 @@ UPDATE interactions_delivery SET candidates = array_replace(candidates, %(number
 WHERE (served_at, id) IN (SELECT * FROM unnest(%(moments)s::timestamptz[], %(ids)s::uuid[]))
 """
 MASKED_AT_ONCE = 500  # deliveries
+LATELY = timedelta(days=1)  # no answer that may be given again, and no last list, is kept for longer
 
 
 def erase_member(external_id: str) -> None:
     """Leaves nothing of this member but their number. Raises NotFound `unknown_member`.
 
-    When it returns, the member is shown nowhere. Snapshots follow by the change feed.
+    When it returns, or says that there is no such member, whoever was erased is shown nowhere. Snapshots
+    follow by the change feed.
     """
-    from apps.common.online import publish_gone
-    from apps.interactions import online
+    try:
+        number = _erase(external_id)
+    except NotFound:
+        # Perhaps erased by a call that ended, or still is, between its commit and what has to be told of it.
+        _tell(list(Erasure.objects.filter(erased_at__gt=Now() - LATELY).values_list("number", flat=True)))
+        raise
+    _tell([number])
 
+
+def _erase(external_id: str) -> int:
+    """The number of whom it erased, committed and not yet told. Raises NotFound."""
     number = numbers_of([external_id]).get(external_id)
     if number is None:
         raise unknown_member()
@@ -83,8 +95,17 @@ def erase_member(external_id: str) -> None:
         named = _naming(number, clock.now() - OVERLAP)
         number = remove_member(external_id)
         erase_interactions(number, named)
-    publish_gone("member", [number])
-    online.erase(number)
+    return number
+
+
+def _tell(numbers: Sequence[int]) -> None:
+    """The guard first, then what is kept for them as viewers. Safe to repeat."""
+    from apps.common.online import publish_gone
+    from apps.interactions import online
+
+    publish_gone("member", numbers)
+    for number in numbers:
+        online.erase(number)
 
 
 def erase_interactions(number: int, named: Sequence[Naming]) -> None:

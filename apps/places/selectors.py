@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import orjson
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from apps.common.errors import NotFound
 from apps.common.geo import centre_of
+from apps.common.models import Change
 from apps.common.prepared import rows_of
 from apps.places.models import CuratedList, Place
 
@@ -27,8 +30,18 @@ def place_by_id(external_id: str) -> Place:
     """Raises NotFound `unknown_place`."""
     place = Place.objects.select_related("market").filter(external_id=external_id).first()
     if place is None:
-        raise NotFound("There is no such place.", code="unknown_place")
+        raise unknown_place()
     return place
+
+
+def unknown_place() -> NotFound:
+    return NotFound("There is no such place.", code="unknown_place")
+
+
+def deleted_lately() -> list[int]:
+    """Numbers of what was deleted within a day: no answer that may be given again is kept for longer."""
+    deleted = Change.objects.filter(kind="place.deleted", created_at__gt=Now() - timedelta(days=1))
+    return list(deleted.values_list("number", flat=True))
 
 
 def shown_condition() -> Q:

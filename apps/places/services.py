@@ -20,7 +20,7 @@ from apps.common.changes import record_changes
 from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.places.bodies import ListBody, PlaceBody
 from apps.places.models import CuratedList, CuratedListItem, Place
-from apps.places.selectors import numbers_of, shown_condition
+from apps.places.selectors import deleted_lately, numbers_of, shown_condition, unknown_place
 from apps.surfaces.selectors import Whereabouts
 
 _COLUMNS = {
@@ -83,17 +83,23 @@ def unstop_place(external_id: str, *, actor: User | None = None, reason: str = "
 
 
 def delete_place(external_id: str) -> None:
-    """Raises NotFound. Events about the place keep its number."""
+    """Raises NotFound. Events about the place keep its number.
+
+    When it returns, or says that there is no such place, whatever was deleted is shown nowhere.
+    """
     from apps.common.online import publish_gone
 
     with transaction.atomic():
         place = Place.objects.select_for_update().filter(external_id=external_id).first()
-        if place is None:
-            raise NotFound("There is no such place.", code="unknown_place")
-        number = place.number
-        place.delete()
-        record_changes("place.deleted", [number])
-    publish_gone("place", [number])
+        if place is not None:
+            numbers = [place.number]
+            place.delete()
+            record_changes("place.deleted", numbers)
+    if place is None:  # perhaps deleted by a call that ended, or still is, before it told the guard
+        numbers = deleted_lately()
+    publish_gone("place", numbers)
+    if place is None:
+        raise unknown_place()
 
 
 def put_list(external_id: str, body: ListBody) -> bool:
@@ -135,7 +141,7 @@ def _stop(external_id: str, *, stopped: bool, actor: User | None, reason: str) -
     with transaction.atomic():
         place = Place.objects.select_for_update().filter(external_id=external_id).first()
         if place is None:
-            raise NotFound("There is no such place.", code="unknown_place")
+            raise unknown_place()
         place.stopped_at = (place.stopped_at or clock.now()) if stopped else None
         place.save(update_fields=["stopped_at", "updated_at"])
         record_changes("place.saved", [place.number])

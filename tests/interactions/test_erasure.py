@@ -1,16 +1,20 @@
 """An erasure leaves a number and a time, and nothing else."""
 
+from contextlib import nullcontext
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
 
-from apps.common.errors import NotFound
+from apps.common import online
+from apps.common.errors import NotFound, Unavailable
 from apps.common.models import Change
 from apps.common.online import GONE
+from apps.common.valkey import writing_client
+from apps.interactions import erasure
 from apps.interactions.copier import store
 from apps.interactions.delivery_ids import new_delivery_id
 from apps.interactions.models import Delivery, Event, EventKey, Relationship, Undone
@@ -133,3 +137,36 @@ def test_a_delivery_that_was_on_its_way_arrives_without_them() -> None:
     store([delivery(ann, "dating", [bob]), delivery(bob, "dating", [ann, bob]), places])
     found = Delivery.objects.values_list("viewer", "surface", "candidates").order_by("surface")
     assert list(found) == [(bob, "dating", [0, bob]), (bob, "travel", [ann])]
+
+
+def test_whoever_erases_again_is_not_told_that_there_is_nobody_before_the_guard_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ann = people("ann")["ann"]
+
+    def ends(*_: object) -> None:
+        raise Unavailable("the process ends after its commit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(online, "publish_gone", ends)
+        with pytest.raises(Unavailable):
+            erase_member("ann")
+    assert not writing_client().sismember(GONE["member"], str(ann))
+    with pytest.raises(NotFound):
+        erase_member("ann")
+    assert writing_client().sismember(GONE["member"], str(ann))
+
+
+def test_who_waited_for_the_same_erasure_tells_the_guard_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both found the member; the other one has committed and has told nobody yet."""
+    ann = people("ann")["ann"]
+
+    def remove(external_id: str) -> int:
+        Erasure.objects.create(number=ann)
+        raise NotFound("There is no such member.")
+
+    monkeypatch.setattr(erasure, "remove_member", remove)
+    monkeypatch.setattr(transaction, "atomic", nullcontext)  # the other one's commit stands
+    with pytest.raises(NotFound):
+        erase_member("ann")
+    assert writing_client().sismember(GONE["member"], str(ann))

@@ -6,8 +6,9 @@ import pytest
 import redis
 from django.conf import settings
 
+from apps.common import online
 from apps.common.bodies import parse
-from apps.common.errors import NotFound, Problem
+from apps.common.errors import NotFound, Problem, Unavailable
 from apps.common.online import GONE
 from apps.places import services
 from apps.places.bodies import ListBody, PlaceBody
@@ -63,6 +64,25 @@ def test_a_hidden_or_deleted_place_is_gone_at_once() -> None:
     assert gone() == {number}
     with pytest.raises(NotFound):
         services.delete_place("bar")
+
+
+def test_whoever_deletes_a_place_again_is_not_told_that_it_is_gone_before_the_guard_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put()
+    number = place_by_id("bar").number
+
+    def ends(*_: object) -> None:
+        raise Unavailable("the process ends after its commit")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(online, "publish_gone", ends)
+        with pytest.raises(Unavailable):
+            services.delete_place("bar")
+    assert gone() == set()
+    with pytest.raises(NotFound):
+        services.delete_place("bar")
+    assert gone() == {number}
 
 
 def test_a_list_keeps_its_order_and_is_replaced_as_a_whole() -> None:

@@ -18,6 +18,27 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "whoever was erased gets no list, as Valkey says",
+        "apps/delivery/preparation.py",
+        "if vouched and state is not None and state.erased:",
+        "if False:",
+        "tests/delivery/test_erased_viewers.py::test_as_valkey_says",
+    ),
+    Mutation(
+        "whoever was erased gets no list, as Postgres says",
+        "apps/delivery/truth.py",
+        "if (viewer, None) not in rows:",
+        "if False:",
+        "tests/delivery/test_erased_viewers.py::test_as_postgres_says_where_valkey_is_not_believed",
+    ),
+    Mutation(
+        "a rebuild remembers who was erased",
+        "apps/interactions/rebuild.py",
+        "    refill.write_erased(",
+        "    (lambda *_: None)(",
+        "tests/delivery/test_erased_viewers.py::test_after_a_rebuild",
+    ),
+    Mutation(
         "whoever erases again hears that there is nobody only once the guard knows it",
         "apps/interactions/erasure.py",
         "Now() - LATELY",

@@ -73,7 +73,7 @@ EXPOSURE = np.dtype(
 )
 
 # Slots of the key that holds what is true on every surface.
-BLOCKED_BY_VIEWER, BLOCKED_BY_OTHER, CONNECTED = 0, 1, 2
+BLOCKED_BY_VIEWER, BLOCKED_BY_OTHER, CONNECTED, ERASED = 0, 1, 2, 3
 
 # KEYS: one per viewer. ARGV, per key: most records to keep (0: all), packed records.
 # A record is found by its first 5 bytes (number, slot). The later `at` wins; on a tie the last writer.
@@ -138,7 +138,7 @@ class Belief:
 
 
 def global_key(viewer: int) -> str:
-    """Blocks both ways and connections of a viewer."""
+    """Blocks both ways and connections of a viewer; or that they were erased, and get no list any more."""
     return f"o:g:{viewer}"
 
 

@@ -18,7 +18,7 @@ import orjson
 import redis
 
 from apps.common import clock, online
-from apps.common.errors import NotFound, Problem
+from apps.common.errors import Problem
 from apps.common.metrics import market_label
 from apps.delivery import ledger, truth
 from apps.delivery.answers import base_payload, seed_of
@@ -119,7 +119,7 @@ def find_viewer(runtime: Runtime, surface: str, member: str) -> tuple[int | None
         world = runtime.world
         row = None if number is None else world.viewer_row(surface, number)
     if number is None:
-        raise NotFound("There is no such member.", code="unknown_member", field="member")
+        raise truth.unknown_viewer()
     if number in world.overlay.barred:
         return number, None, world
     return number, row if row is not None and _is_adult(row) else None, world
@@ -128,7 +128,10 @@ def find_viewer(runtime: Runtime, surface: str, member: str) -> tuple[int | None
 def prepare(
     runtime: Runtime, world: World, question: Question, number: int, row: Table, now: float
 ) -> Prepared | None:
-    """Release, parameters and the viewer's state; None when safety facts can't be had from either store."""
+    """Release, parameters and the viewer's state; None when safety facts can't be had from either store.
+
+    Raises NotFound.
+    """
     from apps.interactions.delivery_ids import new_delivery_id
     from apps.releases.params import compiled, release_for
 
@@ -301,7 +304,10 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
 def believed_state(
     world: World, question: Question, number: int, params: PipelineParams, now: float
 ) -> tuple[ViewerState, bool, list[str]] | None:
-    """The viewer's state, whether it is Valkey's, and what is degraded about it; None: from neither store."""
+    """The viewer's state, whether it is Valkey's, and what is degraded about it; None: from neither store.
+
+    Raises NotFound for whoever was erased, though this process may still know them.
+    """
     state = None
     with suppress(redis.RedisError):
         state = read_state(
@@ -313,6 +319,8 @@ def believed_state(
             request_key=question.request_key,
         )
     vouched = state is not None and world.vouches_for(state.generation)
+    if vouched and state is not None and state.erased:
+        raise truth.unknown_viewer()
     if vouched and state is not None and world.lease_is_fresh():
         return state, True, []
     try:

@@ -49,6 +49,7 @@ class ViewerState:
     """What is known of a viewer on one surface now. Numbers are sorted."""
 
     generation: int  # of the online state; -1: none
+    erased: bool = False
     blocked: I32 = field(default_factory=lambda: NOBODY)  # both ways
     related: I32 = field(default_factory=lambda: NOBODY)  # connections, and whom they acted on
     seen: I32 = field(default_factory=lambda: NOBODY)  # within the cool-down
@@ -83,6 +84,7 @@ def read_state(
         keys.append(request_key)
     values = trips.read(keys)
     everywhere, acted, seen, held, received = (online.read_records(value) for value in values[1:6])
+    erased = bool((everywhere["slot"] == online.ERASED).any())
     if kind != "member":  # blocks and connections are between members; a place may have the same number
         everywhere = everywhere[:0]
     stands, is_block = everywhere["state"] > 0, everywhere["slot"] != online.CONNECTED
@@ -95,6 +97,7 @@ def read_state(
     less = less_of(values[7], surface, kind)
     return ViewerState(
         generation=int(values[0]) if values[0] else -1,
+        erased=erased,
         blocked=blocked,
         related=related,
         seen=distinct(seen["number"][is_recent]),

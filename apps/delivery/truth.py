@@ -30,11 +30,15 @@ REST_SECONDS = 2.0  # between the trials of requests, which the background fores
 PROBE_SECONDS = 0.2
 THREADS = 8
 
-_PLACE_FACTS = """
+# Beside the facts, within one snapshot: that the viewer was not erased, and the facts with them.
+_IS_THERE = "SELECT number, NULL::boolean FROM members_member WHERE number = %(viewer)s UNION ALL"
+_PLACE_FACTS = f"""
+{_IS_THERE}
 SELECT target, false FROM interactions_relationship
 WHERE actor = %(viewer)s AND surface = %(surface)s AND target_kind = 'place'
 """
-_FACTS = """
+_FACTS = f"""
+{_IS_THERE}
 SELECT target, state IN ('blocked', 'reported') FROM interactions_relationship
 WHERE actor = %(viewer)s AND target_kind = 'member'
   AND (surface = %(surface)s OR state IN ('blocked', 'reported'))
@@ -125,10 +129,16 @@ def ask(question: Callable[[], T], *, seconds: float = SECONDS, rest: float = RE
 
 
 def facts(viewer: int, surface: str, kind: str) -> Mapping[str, I32]:
-    """`blocked` (both ways) and `related` (acted on here, connected) of a viewer. Raises TruthAway."""
+    """`blocked` (both ways) and `related` (acted on here, connected) of a viewer.
+
+    Raises NotFound, TruthAway.
+    """
     sql = _FACTS if kind == "member" else _PLACE_FACTS
     rows = ask(lambda: _rows(sql, {"viewer": viewer, "surface": surface}))
-    found = np.array([(number, is_block) for number, is_block in rows], "i4").reshape(-1, 2)
+    if (viewer, None) not in rows:
+        raise unknown_viewer()
+    known = [(number, is_block) for number, is_block in rows if is_block is not None]
+    found = np.array(known, "i4").reshape(-1, 2)
     return {
         "blocked": np.unique(found[found[:, 1] == 1, 0]),
         "related": np.unique(found[found[:, 1] == 0, 0]),
@@ -145,8 +155,12 @@ def viewer(member: str) -> tuple[int, bool]:
     """Number of a member by the app's id, and whether they may be given lists. Raises NotFound, TruthAway."""
     rows = ask(lambda: _rows(_VIEWER, [member]))
     if not rows:
-        raise NotFound("There is no such member.", code="unknown_member", field="member")
+        raise unknown_viewer()
     return rows[0][0], bool(rows[0][1])
+
+
+def unknown_viewer() -> NotFound:
+    return NotFound("There is no such member.", code="unknown_member", field="member")
 
 
 def ids(kind: str, numbers: I32) -> dict[int, str]:

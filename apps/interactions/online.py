@@ -93,14 +93,18 @@ def rebuild() -> bool:
 
 
 def erase(number: int) -> None:
-    """Forgets a viewer's own keys. Records about them in others' keys are harmless: they are gone."""
+    """Forgets a viewer's own keys. Records about them in others' keys are harmless: they are gone.
+
+    That they were erased stays: a process that still knows them must not think that nobody blocked them.
+    """
     from apps.surfaces.models import Surface
 
     surfaces = list(Surface.objects.values_list("key", flat=True))
-    keys = [online.global_key(number), *_keys_on_surfaces(number, surfaces)]
+    erased = online.packed([(0, online.ERASED, 1, 0.0)])
 
     def forget(client: redis.Redis) -> None:
-        client.unlink(*keys)
+        client.set(online.global_key(number), erased)
+        client.unlink(*_keys_on_surfaces(number, surfaces))
         signals.forget(client, number, surfaces)
 
     online.write_safely("erase", forget, safety=False)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, cast
 
+import numpy as np
 import redis
 from django.db import connection
 
@@ -180,6 +181,7 @@ def _write_all(client: redis.Redis) -> None:
     refill.write_seen(client, surfaces, impressions)
     del connections, impressions
     _write_gone(client)
+    refill.write_erased(client, np.array(rows_of("SELECT number FROM members_erasure"), "i4").reshape(-1))
     ((now,),) = rows_of(_BUILT)
     refill.write_held(client, surfaces)
     client.set(BUILT, now, xx=True)

@@ -182,6 +182,12 @@ def write_connections(client: redis.Redis, rows: Columns) -> None:
     _fill_both(client, rows, online.CONNECTED, online.CONNECTED, online.global_key)
 
 
+def write_erased(client: redis.Redis, numbers: I32) -> None:
+    """Who was erased gets no list, whichever process still knows them."""
+    nothing = np.zeros(len(numbers))
+    fill(client, online.global_key, numbers, _records(nothing, online.ERASED, 1, nothing))
+
+
 def write_held(client: redis.Redis, surfaces: Sequence[str], *, uncounted_since: float | None = None) -> None:
     """Who is held for whom. `uncounted_since`: only by lists that were answered without Valkey since then."""
     types = {"place": "int", "viewer": "int", "candidate": "int", "until": "float"}

@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from apps.common import online
 from apps.common.errors import NotFound, Unavailable
 from apps.common.models import Change
-from apps.common.online import GONE
+from apps.common.online import ERASED, GONE, global_key, read_records
 from apps.common.valkey import writing_client
 from apps.interactions import erasure
 from apps.interactions.copier import store
@@ -98,7 +98,9 @@ def test_nothing_is_left_of_an_erased_member() -> None:
     assert Change.objects.filter(kind="member.erased", number=ann).count() == 1
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         assert client.sismember(GONE["member"], str(ann))
-        assert not client.keys(f"o:*:{ann}")
+        assert client.keys(f"o:*:{ann}") == [global_key(ann).encode()]
+        (left,) = read_records(client.get(global_key(ann))).tolist()
+        assert left == (0, ERASED, 1, 0.0)
 
 
 def test_event_ids_stay_used_and_without_content() -> None:

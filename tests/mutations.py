@@ -111,6 +111,14 @@ MUTATIONS = (
         "tests/delivery/test_replay.py::test_whose_ties_were_lost_is_replayed_as_they_were",
     ),
     Mutation(
+        "whoever pauses is followed under a release or snapshot that can't be",
+        "apps/delivery/runtime.py",
+        "done = [self._tried(step) for step in steps]",
+        "done = [all(self._tried(step) for step in steps[1:] + steps[:1])]",
+        "tests/delivery/test_meanwhile.py::"
+        "test_whoever_pauses_is_followed_though_another_step_of_the_poll_fails",
+    ),
+    Mutation(
         "a trip begins and ends by the date alone",
         "apps/delivery/overlay.py",
         "if since != today:",

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ class Runtime:
         `patience`: seconds to wait for an online state that is being rebuilt; None: until it is whole.
         """
         self._poll_postgres(wait=True)
-        self._poll_valkey(wait=patience is None)
+        self._tried(partial(self._poll_valkey, patience is None))
         self._spawn("poll", lambda: self._keep(self.poll, POLL_SECONDS))
         # On a thread of its own: long work of a poll must not let the trust lease lapse.
         self._spawn("belief", lambda: self._keep(self._poll_belief, BELIEF_SECONDS))
@@ -93,10 +94,14 @@ class Runtime:
         grant_file().close()
 
     def poll(self, *, wait: bool = False) -> None:
-        """Renews the world. `wait`: long work (a new snapshot, healing) is done here."""
+        """Renews the world. `wait`: long work (a new snapshot, healing) is done here.
+
+        A step that fails stops none of the others: who paused, hid or was stopped is followed, whatever
+        comes of a new release or snapshot.
+        """
         self._poll_postgres(wait)
-        self._poll_valkey(wait)
-        grant_file().turn_over()
+        self._tried(partial(self._poll_valkey, wait))
+        self._tried(grant_file().turn_over)
 
     def adopt(self, numbers: set[int]) -> None:
         """Takes members into the overlay whom neither snapshot nor overlay knew. Raises DatabaseError."""
@@ -109,19 +114,36 @@ class Runtime:
     def _poll_postgres(self, wait: bool) -> None:
         if not truth.postgres.is_there and not wait:
             return  # whoever hangs would hold this thread up; _poll_belief tells when Postgres is back
-        try:
-            self._renew_belief()
-            self._follow_release(wait)
-            self._follow_snapshot(wait)
-            self._follow_changes()
-            self._set(pacing=newer_prices(self.world.pacing))
-        except DatabaseError as error:
-            self._set(truth_here=False)
-            self._say_once(f"Postgres is away, serving on: {error!r}")
-            if not connection.in_atomic_block:
-                connection.close()
-        else:
+        self._tried(self._renew_belief)
+        if not self.world.truth_here:
+            return
+        steps = (  # changes first: a release or a snapshot may take as long as Postgres lets it
+            self._follow_changes,
+            partial(self._follow_release, wait),
+            partial(self._follow_snapshot, wait),
+            self._follow_prices,
+        )
+        done = [self._tried(step) for step in steps]
+        if all(done):
             self._say_once("")
+
+    def _tried(self, step: Callable[[], None]) -> bool:
+        """Whether one step of a poll came to its end. What it meets stops none of the others."""
+        try:
+            step()
+        except DatabaseError as error:
+            self._without_postgres(error)
+        except Exception:
+            log.exception("A step of a poll failed; what it follows stays as it was")
+        else:
+            return True
+        return False
+
+    def _without_postgres(self, error: DatabaseError) -> None:
+        self._set(truth_here=False)
+        self._say_once(f"Postgres is away, serving on: {error!r}")
+        if not connection.in_atomic_block:
+            connection.close()
 
     def _poll_belief(self) -> None:
         """With a time-out of our own, and also while the breaker is open: so it is closed again.
@@ -266,6 +288,9 @@ class Runtime:
             if snapshot is None:
                 return
             self._set_overlay(snapshot, followed(overlay, snapshot))
+
+    def _follow_prices(self) -> None:
+        self._set(pacing=newer_prices(self.world.pacing))
 
     def _set_overlay(self, snapshot: Snapshot, overlay: Overlay) -> None:
         """Unless another snapshot came meanwhile, with an overlay of its own."""

@@ -11,9 +11,10 @@ from uuid import uuid4
 
 import pytest
 import redis
-from django.db import connection
+from django.db import DataError, connection
 
 from apps.common import online
+from apps.common.changes import record_changes
 from apps.common.valkey import background_client
 from apps.delivery import runtime as runtimes
 from apps.delivery import trips, truth
@@ -21,6 +22,8 @@ from apps.delivery.runtime import Runtime
 from apps.delivery.services import recommend
 from apps.interactions import erasure, rebuild
 from apps.interactions.copier import copy_all
+from apps.interactions.grants import GrantFile
+from apps.members.models import Member
 from apps.members.services import stop_member
 from apps.refresh import masks
 from apps.refresh.services import refresh
@@ -163,6 +166,42 @@ def test_whoever_is_barred_while_a_snapshot_loads_stays_barred(
     assert serving.world.snapshot is not before
     assert number("adam") in serving.world.overlay.barred
     assert names(recommend(surface="dating", member="adam", limit=5)) == []
+
+
+@pytest.mark.parametrize("broken", ["live_mark", "active_snapshot_id", "newer_prices", "read_capped"])
+@pytest.mark.parametrize("error", [KeyError("of a newer build"), DataError("of a newer build")])
+def test_whoever_pauses_is_followed_though_another_step_of_the_poll_fails(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch, broken: str, error: Exception
+) -> None:
+    serving.stop()
+    turned: list[bool] = []
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runtimes, broken, fail)
+    monkeypatch.setattr(GrantFile, "turn_over", lambda _: turned.append(True))
+    Member.objects.filter(external_id="bea").update(status="paused")
+    record_changes("member.saved", [number("bea")])
+    serving.poll()
+    assert number("bea") in serving.world.overlay.barred
+    assert turned
+
+
+@pytest.mark.parametrize("error", [KeyError("of a newer build"), DataError("of a newer build")])
+def test_a_kill_switch_is_followed_though_changes_are_not(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    serving.stop()
+
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(runtimes, "followed", fail)
+    publish(serving, with_rules(rule("push", "boost", effect={"factor": 2.0})))
+    services.switch_off("rule", "dating/push", actor=None, reason="odd lists")
+    serving.poll()
+    assert serving.world.killed == {"rule:dating/push"}
 
 
 def test_a_release_that_loads_late_takes_back_neither_a_roll_back_nor_a_switch(

@@ -16,8 +16,9 @@ from django.db import transaction
 from django.db.models import F
 
 from apps.common.errors import Problem
-from apps.policies.difference import difference, put_difference
-from apps.policies.schema import PARTS, carry_over, put, validate_content
+from apps.policies.difference import Difference, difference
+from apps.policies.rebase import rebased
+from apps.policies.schema import PARTS, PolicyInvalid, carry_over, put, validate_content
 from apps.releases.audit import record
 from apps.releases.locks import locked_draft
 from apps.releases.models import Comment, Revision
@@ -72,19 +73,26 @@ def changed_content(content: Mapping[str, Any], change: Change) -> dict[str, Any
     return validate_content(found)
 
 
-def bring_up_to_date(revision: Revision, version: int, *, actor: User | None = None) -> Revision:
-    """Puts the draft's own changes upon the live release; where both changed a value, the draft's stays."""
+def bring_up_to_date(
+    revision: Revision, version: int, *, actor: User | None = None
+) -> tuple[Revision, list[Difference]]:
+    """Puts the draft's own changes upon the live release. Where both changed the same differently the draft's
+    stays; those are given, from what is live to what stays."""
     with transaction.atomic():
         draft = locked_draft(revision, version)
         release = live_release()
         kinds = {key: surface.kind for key, surface in active_surfaces().items()}
-        content = carry_over(release.content, kinds)
-        for line in difference(draft.based_on.content if draft.based_on else {}, draft.content):
-            if line.key != "surface" and (not line.surface or line.surface in content["surfaces"]):
-                put_difference(content, line)
+        base = draft.based_on.content if draft.based_on else {}
+        live = carry_over(release.content, kinds)
+        content, clashes = rebased(base, draft.content, live)
+        try:
+            content = validate_content(content)
+        except PolicyInvalid:  # one's type with the other's effect, say
+            content, clashes = rebased(base, draft.content, live, whole=True)
+            content = validate_content(content)
         draft.based_on = release
-        _save(draft, validate_content(content), actor=actor, action="revision.brought_up_to_date")
-    return draft
+        _save(draft, content, actor=actor, action="revision.brought_up_to_date")
+    return draft, clashes
 
 
 def discard_revision(revision: Revision, version: int, *, actor: User | None) -> None:

@@ -125,6 +125,19 @@ def test_a_draft_overtaken_by_a_release_is_brought_up_to_date_and_then_published
     assert (policy["exploration"], policy["diversity"]) == (0.3, 0.7)
 
 
+def test_whoever_brings_a_draft_up_to_date_reads_what_both_changed(editor):
+    draft = start(editor)
+    save(editor, draft, diversity="0.4")
+    theirs = services.start_revision(actor=None)
+    theirs = services.edit_revision(theirs, 1, {"dating.diversity": 0.3, "dating.exploration": 0.2})
+    services.publish_revision(theirs, actor=None, note="")
+    draft.refresh_from_db()
+    update = reverse("admin:draft_update", args=[draft.pk])
+    page = editor.post(update, {"version": draft.version}, follow=True).content.decode()
+    assert "Both changed Dating, Order: Diversity. Live: 0.3. The draft keeps: 0.4." in page
+    assert page.count("Both changed") == 1
+
+
 def test_one_click_and_a_confirmation_roll_back(approver, editor):
     draft = start(editor)
     save(editor, draft, diversity="0.4")

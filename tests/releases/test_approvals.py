@@ -133,7 +133,7 @@ def test_without_a_reach_of_this_very_content_nothing_is_published():
 def test_a_reach_that_was_measured_against_another_release_is_worth_nothing():
     draft = a_draft(an_editor())
     publish_content(**{"dating.exploration": 0.3})
-    draft = services.bring_up_to_date(draft, draft.version)
+    draft, _ = services.bring_up_to_date(draft, draft.version)
     start = default_content()["surfaces"]["dating"]["exploration"]
     draft = services.edit_revision(draft, draft.version, {"dating.exploration": start})  # as it was measured
     with pytest.raises(Unprocessable) as refusal:

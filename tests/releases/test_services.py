@@ -118,7 +118,7 @@ def test_a_draft_started_before_another_release_must_be_brought_up_to_date_first
     with pytest.raises(Conflict) as conflict:
         services.publish_revision(draft, actor=None, note="")
     assert conflict.value.code == "release_changed"
-    draft = services.bring_up_to_date(draft, draft.version)
+    draft, _ = services.bring_up_to_date(draft, draft.version)
     release = services.publish_revision(draft, actor=None, note="")
     assert (dating(release)["exploration"], dating(release)["diversity"]) == (0.3, 0.7)
 
@@ -128,10 +128,57 @@ def test_bringing_up_to_date_keeps_the_rules_that_the_draft_changed():
     draft = services.start_revision(actor=None)
     draft = services.edit_revision(draft, 1, {"dating.rules": [rule(id="b", priority=7), rule(id="mine")]})
     publish(diversity=0.7, rules=[rule(id="a"), rule(id="b"), rule(id="theirs")])
-    draft = services.bring_up_to_date(draft, draft.version)
+    draft, _ = services.bring_up_to_date(draft, draft.version)
     policy = draft.content["surfaces"]["dating"]
     assert [one["id"] for one in policy["rules"]] == ["b", "mine", "theirs"]
     assert (policy["rules"][0]["priority"], policy["diversity"]) == (7, 0.7)
+
+
+def test_of_an_entry_that_both_changed_each_field_stays_and_a_clash_is_named():
+    """Putting the whole entry back would undo what the live release changed in it."""
+    publish(rules=[rule()], diversity=0.2)
+    draft = services.start_revision(actor=None)
+    mine = {"dating.rules": [rule(owner="me", name="Mine")], "dating.diversity": 0.3}
+    draft = services.edit_revision(draft, 1, mine)
+    publish(rules=[rule(effect={"factor": 1.1}, name="Theirs")], diversity=0.4)
+    draft, clashes = services.bring_up_to_date(draft, draft.version)
+    policy = draft.content["surfaces"]["dating"]
+    (one,) = policy["rules"]
+    assert (one["effect"], one["owner"], one["name"]) == ({"factor": 1.1}, "me", "Mine")
+    assert policy["diversity"] == 0.3
+    assert [(clash.path, clash.before, clash.after) for clash in clashes] == [
+        ("dating.diversity", 0.4, 0.3),
+        ("dating.rules.newcomers", {"name": "Theirs"}, {"name": "Mine"}),
+    ]
+
+
+def test_what_one_side_removed_and_the_other_changed_is_named():
+    publish(rules=[rule(id="a"), rule(id="b")])
+    draft = services.start_revision(actor=None)
+    draft = services.edit_revision(draft, 1, {"dating.rules": [rule(id="a", owner="me")]})
+    publish(rules=[rule(id="b", owner="them")])
+    draft, clashes = services.bring_up_to_date(draft, draft.version)
+    assert [one["id"] for one in draft.content["surfaces"]["dating"]["rules"]] == ["a"]
+    said = [(clash.path, clash.before is None, clash.after is None) for clash in clashes]
+    assert said == [("dating.rules.a", True, False), ("dating.rules.b", False, True)]
+
+
+def test_fields_of_both_sides_that_can_not_stand_together_leave_the_drafts_entry_whole():
+    publish(rules=[rule()])
+    draft = services.start_revision(actor=None)
+    draft = services.edit_revision(draft, 1, {"dating.rules": [rule(effect={"factor": 2.0})]})
+    publish(rules=[rule(type="cooldown", effect={"days": 30})])
+    draft, clashes = services.bring_up_to_date(draft, draft.version)
+    assert draft.content["surfaces"]["dating"]["rules"] == [rule(effect={"factor": 2.0})]
+    assert [sorted(clash.before) for clash in clashes] == [["effect", "type"]]
+
+
+def test_what_both_sides_changed_alike_is_no_clash():
+    publish(rules=[rule()])
+    draft = services.start_revision(actor=None)
+    draft = services.edit_revision(draft, 1, {"dating.rules": [rule(owner="us")], "dating.diversity": 0.4})
+    publish(rules=[rule(owner="us")], diversity=0.4)
+    assert services.bring_up_to_date(draft, draft.version)[1] == []
 
 
 def test_publishing_a_version_that_the_approver_did_not_see_is_a_conflict():

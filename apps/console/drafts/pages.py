@@ -27,6 +27,8 @@ from apps.releases.models import OPEN, Release, Revision
 from apps.releases.params import digest_of
 from apps.releases.selectors import live_release
 
+MOST_CLASHES = 10  # that are named one by one
+
 
 @needs("releases.view_release")
 def review(request: HttpRequest, pk: int) -> HttpResponse:
@@ -175,12 +177,20 @@ def update(request: HttpRequest, pk: int) -> HttpResponse:
     """Puts the draft upon the release that went live after it was started."""
     draft = get_object_or_404(Revision, pk=pk)
     try:
-        services.bring_up_to_date(draft, posted_number(request, "version") or 0, actor=actor(request))
+        version = posted_number(request, "version") or 0
+        _, clashes = services.bring_up_to_date(draft, version, actor=actor(request))
     except Problem as problem:
         return conflict_page(request, problem, draft)
     messages.success(
         request, f"The draft now builds on the live release and keeps its own changes. {saved(draft)}"
     )
+    for one in lines(clashes[:MOST_CLASHES]):
+        on = f"{one.surface.capitalize()}, " if one.surface else ""
+        messages.warning(
+            request, f"Both changed {on}{one.label}. Live: {one.before}. The draft keeps: {one.after}."
+        )
+    if more := len(clashes[MOST_CLASHES:]):
+        messages.warning(request, f"Both changed {more} more: look at the differences below.")
     return redirect("admin:draft_review", pk=pk)
 
 

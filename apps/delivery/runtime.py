@@ -49,7 +49,7 @@ BELIEF_SECONDS = 0.15
 BELIEF_WAIT = 0.4
 HEAL_SECONDS = 1.0  # between two tries; the first one is left to beat for as long
 SOON = masks.WORTH_FETCHING  # rows times conditions that a poll evaluates itself
-LONGEST_REST = 60.0  # seconds between two tries of a snapshot that is refused
+LONGEST_REST = 60.0  # seconds between two tries of a snapshot that can't be loaded
 
 
 class Runtime:
@@ -267,20 +267,22 @@ class Runtime:
             folder = snapshot_folder(snapshot_id)
             identifiers = {kind: open_identifiers(folder, kind) for kind in KINDS}
             warm(snapshot)
+            self._swap(snapshot=snapshot, identifiers=identifiers)
+            log.info("Serving snapshot %s", snapshot_id)
         except SnapshotRefused as error:
-            self._refuse(snapshot_id, error)
-            return
-        self._swap(snapshot=snapshot, identifiers=identifiers)
-        log.info("Serving snapshot %s", snapshot_id)
+            log.warning("The active snapshot is refused, the last good one serves: %s", str(error))
+            self._rest(snapshot_id)
+            store.discard(snapshot_id)
+        except Exception:  # nothing says that its files are harmed
+            log.exception("The active snapshot can't be loaded, the last good one serves")
+            self._rest(snapshot_id)
 
-    def _refuse(self, snapshot_id: str, error: SnapshotRefused) -> None:
+    def _rest(self, snapshot_id: str) -> None:
         """The last good one serves on; this one is tried again, more and more rarely."""
         before, times, _ = self._refused
         times = times + 1 if before == snapshot_id else 1
         self._refused = (snapshot_id, times, time.monotonic() + min(2.0 ** min(times, 10), LONGEST_REST))
         metrics.SNAPSHOTS_REFUSED.inc()
-        log.warning("The active snapshot is refused, the last good one serves: %s", str(error))
-        store.discard(snapshot_id)
 
     def _follow_changes(self) -> None:
         with self._overlay_lock:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from apps.common import metrics
+from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import Runtime
 from apps.pipeline.snapshot import MANIFEST, SCHEMA_VERSION, SCHEMAS, manifest_text, read_manifest
 from apps.refresh import services
@@ -165,6 +166,30 @@ def test_a_manifest_says_what_is_in_the_snapshot(here: Runtime) -> None:
     learnt_again = {key: surface["model_version"] for key, surface in again["surfaces"].items()}
     assert versions.keys() == learnt_again.keys()
     assert len(versions["dating"]) == 16
+
+
+@pytest.mark.parametrize("what", ["open_identifiers", "first_overlay"])
+def test_whatever_keeps_a_snapshot_from_loading_it_is_tried_again_more_rarely_and_its_files_stay(
+    here: Runtime, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("of a newer build")
+
+    monkeypatch.setattr(runtimes, what, fail)
+    active = active_snapshot_id()
+    assert active is not None
+    refused = metrics.SNAPSHOTS_REFUSED._value.get()
+    for times in (1, 2):
+        here._load(active)
+        assert here._refused[:2] == (active, times)
+    here._follow_snapshot(wait=False)
+    assert "snapshot" not in here._threads, "not yet"
+    assert metrics.SNAPSHOTS_REFUSED._value.get() - refused == 2
+    assert (snapshot_folder(active) / MANIFEST).exists()
+    monkeypatch.undo()
+    here._load(active)
+    assert here.world.snapshot is not None
+    assert here.world.snapshot.id == active
 
 
 def test_what_is_refused_is_tried_again_more_and_more_rarely(here: Runtime) -> None:

@@ -64,26 +64,27 @@ OPERATOR_WORDS = {
 
 # Orientation and gender are for mutual eligibility alone, and so is what stands in for them.
 SENSITIVE = frozenset({"gender", "seeking", "orientation", "sexuality", "sex", "pronouns", "taste", "looks"})
-SENSITIVE_WORDS = frozenset(
-    {
-        "gay", "lesbian", "bisexual", "bi", "queer", "lgbt", "lgbtq", "lgbtq+", "lgbtqia", "lgbtqia+",
-        "trans", "transgender", "nonbinary", "non-binary", "straight", "heterosexual", "homosexual",
-        "asexual", "pride", "drag", "woman", "women", "man", "men", "male", "female", "girls", "boys",
-        "ladies", "gentlemen", "feminism", "womens health", "women's health", "mens health",
-        "men's health", "motherhood", "fatherhood",
-    }
-)  # fmt: skip
+# Words that say it only when nothing else stands beside them: "straight", but "straight razor".
+SENSITIVE_ALONE = frozenset({"bi", "straight", "drag"})
 REFUSED_SENSITIVE = (
     "Orientation and gender, and what stands in for them, are for mutual eligibility alone: "
     "no rule, segment or experiment may use them."
 )
 
 
-# Words that say it wherever they stand: "queer cinema", "Lesbians in tech".
+# Words that say it wherever they stand, one or many: "queer cinema", "women in tech", "men's fashion". Each
+# only as a word of its own: management is for all.
 SENSITIVE_ANYWHERE = frozenset(
     {
         "gay", "lesbian", "bisexual", "queer", "lgbt", "lgbtq", "lgbtqia", "trans", "transgender",
         "nonbinary", "heterosexual", "homosexual", "asexual", "pride", "sapphic",
+        "woman", "women", "man", "men", "female", "male", "girl", "boy", "lady", "ladies", "gentleman",
+        "gentlemen", "gent", "lad", "feminine", "masculine", "feminism", "feminist",
+        "mother", "father", "mom", "mum", "mommy", "mummy", "mama", "dad", "daddy", "daddies", "papa",
+        "motherhood", "fatherhood", "maternity", "paternity",
+        "sister", "brother", "sisterhood", "brotherhood",
+        "wife", "wives", "husband", "housewife", "housewives",
+        "girlfriend", "boyfriend", "bride", "groom", "bachelorette", "womenswear", "menswear", "ladieswear",
     }
 )  # fmt: skip
 
@@ -91,8 +92,8 @@ SENSITIVE_ANYWHERE = frozenset(
 def is_sensitive(word: str) -> bool:
     """Whether a word stands in for orientation or gender."""
     plain = unicodedata.normalize("NFKC", word).casefold().replace("_", " ").strip()
-    parts = re.findall(r"[^\W_]+", plain)
-    return plain in SENSITIVE_WORDS or any({p, p.removesuffix("s")} & SENSITIVE_ANYWHERE for p in parts)
+    parts = re.findall(r"[^\W_]+", re.sub(r"\bnon[ -]binary\b", "nonbinary", plain))
+    return plain in SENSITIVE_ALONE or any({p, p.removesuffix("s")} & SENSITIVE_ANYWHERE for p in parts)
 
 
 def choices(kind: str, attribute: str, snapshot: Snapshot) -> tuple[str, ...]:

@@ -166,11 +166,31 @@ def test_what_is_for_mutual_eligibility_alone_is_no_attribute(name):
 
 
 @pytest.mark.parametrize(
-    "word", ["lesbian", "Queer", " LGBTQ ", "womens_health", "queer cinema", "lesbians-in-tech", "\uff27ay"]
-)
+    "word",
+    [
+        "lesbian", "Queer", " LGBTQ ", "womens_health", "queer cinema", "lesbians-in-tech", "\uff27ay",
+        "straight", "bi", "lgbtqia+", "non-binary", "non_binary film",
+        "women in tech", "Women founders", "womens football", "women\u2019s rugby", "fathers", "mothers",
+        "new-moms", "girl dad", "men's fashion", "mens health", "menswear", "womenswear", "wives", "husbands",
+        "gentlemen's club", "Ladies night", "bachelorettes", "female founders",
+    ],
+)  # fmt: skip
 def test_words_that_stand_in_for_orientation_or_gender_are_refused(word):
     with pytest.raises(ConditionInvalid, match="mutual eligibility alone"):
         parse_condition({"attribute": "interests", "operator": "has_any", "value": ["film", word]}, "member")
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "management", "documentary", "mental health", "menu design", "romance", "humanities", "performance",
+        "German", "ramen", "emerald", "ladder making", "straight razors", "drag racing", "momentum",
+        "Manhattan", "girasole", "boycott", "dadaism", "fatherland studies", "bridesmaids", "grooming",
+        "transport",
+    ],
+)  # fmt: skip
+def test_words_that_only_hold_such_letters_are_taken(word):
+    assert parse_condition({"attribute": "interests", "operator": "has_any", "value": [word]}, "member")
 
 
 def test_a_word_that_the_snapshot_does_not_know_matches_nobody():

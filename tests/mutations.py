@@ -1115,4 +1115,11 @@ MUTATIONS = (
         "tests/releases/test_switches.py"
         "::test_an_editor_of_one_surface_switches_nothing_of_another_off_or_on[flag-bolder]",
     ),
+    Mutation(
+        "a short hold does not end longer ones",
+        "apps/delivery/ledger.py",
+        "'EX', math.ceil(longest - now) + 60)",
+        "'EX', math.ceil(tonumber(ARGV[5])) + 60)",
+        "tests/delivery/test_ledger.py::test_a_list_with_a_short_hold_does_not_end_the_longer_ones",
+    ),
 )

@@ -50,10 +50,14 @@ local each = #ARGV[3] > 4
 local hour, n = math.floor(now / 3600), #ARGV[6] / 4
 local numbers = n > 0 and {struct.unpack('<' .. string.rep('i4', n), ARGV[6])} or {}
 local kept, gone_count, capped_count, held = {}, 0, 0, {}
-local before, ended = redis.call('GET', KEYS[4]) or '', {}
+local before, ended, longest = redis.call('GET', KEYS[4]) or '', {}, now + tonumber(ARGV[5])
 for at = 1, #before, 14 do
   local number, _, _, till = struct.unpack('<i4BBd', before, at)
-  if till > now then held[number] = true else ended[#ended + 1] = at end
+  if till > now then
+    held[number], longest = true, math.max(longest, till)
+  else
+    ended[#ended + 1] = at
+  end
 end
 for i = #ended, 1, -1 do before = string.sub(before, 1, ended[i] - 1) .. string.sub(before, ended[i] + 14) end
 local looked_at, changed = 0, {}
@@ -117,7 +121,7 @@ if #kept > 0 then
   end
   shown = struct.pack('<' .. string.rep('I2', #kept), unpack(positions))
   redis.call('HSET', KEYS[3], unpack(changed))
-  redis.call('SET', KEYS[4], before .. table.concat(holds), 'EX', math.ceil(tonumber(ARGV[5])) + 60)
+  redis.call('SET', KEYS[4], before .. table.concat(holds), 'EX', math.ceil(longest - now) + 60)
   redis.call('APPEND', KEYS[9], table.concat(waiting))
   redis.call('EXPIRE', KEYS[9], %(kept)d)
   redis.call('ZADD', KEYS[10], 'LT', due, ARGV[13])

@@ -139,6 +139,12 @@ def online_url() -> str:
     return str(settings.REDIS_URL)
 
 
+def test_a_list_with_a_short_hold_does_not_end_the_longer_ones() -> None:
+    reserve(replace(ORDER, hold_seconds=3600, candidates=np.array([11], "i4")))
+    reserve(replace(ORDER, hold_seconds=0, candidates=np.array([12], "i4")))
+    assert writing_client().ttl(online.held_key("dating", 1)) > 3600
+
+
 def test_who_was_shown_is_held_until_the_hold_ends() -> None:
     reserve(ORDER)
     assert held_by(1) == {11, 12}

@@ -27,7 +27,7 @@ MUTATIONS = (
     Mutation(
         "whoever was erased gets no list, as Postgres says",
         "apps/delivery/truth.py",
-        "if (viewer, None) not in rows:",
+        "if (viewer, None, None) not in rows:",
         "if False:",
         "tests/delivery/test_erased_viewers.py::test_as_postgres_says_where_valkey_is_not_believed",
     ),
@@ -1116,10 +1116,34 @@ MUTATIONS = (
         "::test_an_editor_of_one_surface_switches_nothing_of_another_off_or_on[flag-bolder]",
     ),
     Mutation(
+        "a list without a snapshot says for how long whom it shows is held",
+        "apps/delivery/ladder.py",
+        "**held_from(now, params),",
+        '"expires_at": now + params.hold_minutes * 60,',
+        "tests/delivery/test_ladder.py"
+        "::test_without_a_snapshot_a_list_is_held_and_counted_for_as_long_as_the_longest_hold",
+    ),
+    Mutation(
         "a short hold does not end longer ones",
         "apps/delivery/ledger.py",
         "'EX', math.ceil(longest - now) + 60)",
         "'EX', math.ceil(tonumber(ARGV[5])) + 60)",
         "tests/delivery/test_ledger.py::test_a_list_with_a_short_hold_does_not_end_the_longer_ones",
+    ),
+    Mutation(
+        "without a snapshot the longest cool-down of all is kept",
+        "apps/delivery/ladder.py",
+        "params = longest_away(surface, params, now=now, killed=world.killed)",
+        "pass",
+        "tests/delivery/test_ladder.py"
+        "::test_without_a_snapshot_the_longest_cool_down_that_anybody_has_is_kept",
+    ),
+    Mutation(
+        "without Valkey cool-downs are kept by what Postgres knows",
+        "apps/delivery/preparation.py",
+        "seen_since=now - cooled_for * DAY",
+        "seen_since=float('inf')",
+        "tests/delivery/test_stores_away.py"
+        "::test_without_valkey_whom_the_viewer_saw_is_kept_away_by_what_postgres_knows",
     ),
 )

@@ -16,13 +16,12 @@ import numpy as np
 from apps.common.errors import Problem
 from apps.delivery import truth
 from apps.delivery.answers import base_payload
+from apps.delivery.bounds import longest_away, tightest_caps
 from apps.delivery.last_lists import mark_of_caps, only_those, read_last, slate_of
-from apps.delivery.preparation import Prepared, Question, believed_state, rank_pool, request_of
+from apps.delivery.preparation import Prepared, Question, believed_state, held_from, rank_pool, request_of
 from apps.delivery.state import I32
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
-from apps.pipeline.ranking.caps import MOST
-from apps.pipeline.rules import DAILY, HOURLY
 from apps.pipeline.run import run
 from apps.pipeline.sets import is_in
 from apps.pipeline.table import empty_table
@@ -96,7 +95,8 @@ def without_snapshot(world: World, question: Question, now: float) -> Prepared |
     release, content = release_for(world.live, question.member)
     surface = compiled(content).surface(question.surface)
     params = surface.assign(viewer=question.member, number=number, now=now, killed=world.killed).params
-    found = believed_state(world, question, number, params, now) if may_look else None
+    params = longest_away(surface, params, now=now, killed=world.killed)
+    found = believed_state(world, question, number, surface, params, now) if may_look else None
     if found is None:
         return None
     state, believed, degraded = found
@@ -114,7 +114,7 @@ def without_snapshot(world: World, question: Question, now: float) -> Prepared |
         "release": release,
         "degraded": [*degraded, NO_SNAPSHOT],
         "exhausted": False,
-        "expires_at": now + params.hold_minutes * 60,
+        **held_from(now, params),
     }
     nobody = empty_table("member")
     return Prepared(question, world, now, delivery, number, nobody, params, payload, state, believed)
@@ -162,15 +162,4 @@ def _tightest(prepared: Prepared) -> I32:
     """[2] the tightest cap per day and per hour that anybody may have; 0: nobody has one."""
     assert prepared.world.live is not None
     content = release_for(prepared.world.live, prepared.question.member)[1]
-    params, surface = prepared.params, compiled(content).surface(prepared.question.surface)
-    markets = surface.by_market.values()
-    limits = (
-        [*surface.rules.book[row], of_params, *(said.get(knob, 0) for said in markets)]
-        for row, of_params, knob in (
-            (DAILY, params.daily_cap, "daily_cap"),
-            (HOURLY, params.hourly_cap, "hourly_cap"),
-        )
-    )
-    return np.array([min((int(cap) for cap in caps if cap > 0), default=0) for caps in limits], "i4").clip(
-        max=MOST
-    )
+    return tightest_caps(compiled(content).surface(prepared.question.surface), prepared.params)

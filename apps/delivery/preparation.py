@@ -22,6 +22,7 @@ from apps.common.errors import Problem
 from apps.common.metrics import market_label
 from apps.delivery import ledger, truth
 from apps.delivery.answers import base_payload, seed_of
+from apps.delivery.bounds import longest_cooldown
 from apps.delivery.rules import rules_for, words_of_viewer
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import DAY, I32, NOBODY, ViewerState, read_state, with_facts
@@ -37,6 +38,7 @@ from apps.pipeline.run import run
 from apps.pipeline.sets import is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.table import Table
+from apps.releases.params import CompiledSurface
 
 RESERVE = 40
 
@@ -166,7 +168,7 @@ def prepare(
         )
     if params.daily_cap or params.hourly_cap or (rules is not None and rules.have("cap")):
         runtime.caps.add(question.surface)
-    found = believed_state(world, question, number, params, now)
+    found = believed_state(world, question, number, surface, params, now)
     if found is None:
         return None
     state, believed, degraded = found
@@ -185,14 +187,19 @@ def prepare(
         "variants": assigned.variants,
         "random_order": params.random_order,
         "degraded": degraded,
-        "expires_at": now + params.hold_minutes * 60,
-        "hold_seconds": params.hold_minutes * 60,
+        **held_from(now, params),
         "price_version": paced.version if (paced := world.pacing.get(question.surface)) else 0,
     }
     if killed:  # a replay needs them
         payload["trace"] = [{"stage": "switched_off", "received": 0, "kept": 0, "keys": sorted(killed)}]
     known = Prepared(question, world, now, delivery, number, row, params, payload, state, believed, rules)
     return _cooled(known, moment) if rules is not None and rules.have("cooldown") else known
+
+
+def held_from(now: float, params: PipelineParams) -> dict[str, Any]:
+    """Of a payload: how long whoever is shown is held, and until when."""
+    seconds = params.hold_minutes * 60
+    return {"expires_at": now + seconds, "hold_seconds": seconds}
 
 
 def market_key(prepared: Prepared) -> str:
@@ -302,18 +309,24 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
 
 
 def believed_state(
-    world: World, question: Question, number: int, params: PipelineParams, now: float
+    world: World,
+    question: Question,
+    number: int,
+    surface: CompiledSurface,
+    params: PipelineParams,
+    now: float,
 ) -> tuple[ViewerState, bool, list[str]] | None:
     """The viewer's state, whether it is Valkey's, and what is degraded about it; None: from neither store.
 
     Raises NotFound for whoever was erased, though this process may still know them.
     """
+    kind = world.surfaces[question.surface].kind
     state = None
     with suppress(redis.RedisError):
         state = read_state(
             number,
             question.surface,
-            world.surfaces[question.surface].kind,
+            kind,
             now=now,
             params=params,
             request_key=question.request_key,
@@ -324,14 +337,14 @@ def believed_state(
     if vouched and state is not None and world.lease_is_fresh():
         return state, True, []
     try:
-        facts = truth.facts(number, question.surface, world.surfaces[question.surface].kind)
+        cooled_for = longest_cooldown(surface, now=now, killed=world.killed)
+        facts = truth.facts(number, question.surface, kind, seen_since=now - cooled_for * DAY)
     except truth.TruthAway:
         # Postgres is away, so nothing is committed now that Valkey could miss. Who missed a write before that
         # acknowledged it only after Postgres was there for longer than a lease: this process would know.
         return (state, True, ["truth_unavailable"]) if vouched and state is not None else None
-    if vouched and state is not None:
-        return with_facts(state, facts), True, []
-    return with_facts(state, facts), False, ["valkey_unavailable"]
+    whole = with_facts(state, facts, cooled_since=now - params.cooldown_days * DAY)
+    return (whole, True, []) if vouched else (whole, False, ["valkey_unavailable"])
 
 
 def _adopt(runtime: Runtime, member: str) -> int | None:

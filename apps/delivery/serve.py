@@ -182,7 +182,7 @@ def _guarded(prepared: Prepared, slate: Slate) -> Slate:
 def _reserved(
     runtime: Runtime, prepared: Prepared, slate: Slate, payload: dict[str, Any], told: bytes
 ) -> dict[str, Any]:
-    question, params = prepared.question, prepared.params
+    question = prepared.question
     order = Order(
         surface=question.surface,
         kind=payload["kind"],
@@ -190,7 +190,7 @@ def _reserved(
         generation=prepared.world.belief.generation,
         limit=question.limit,
         now=prepared.now,
-        hold_seconds=params.hold_minutes * 60,
+        hold_seconds=payload["hold_seconds"],
         candidates=slate.numbers,
         payload=orjson.dumps(payload),
         viewer_state=told,

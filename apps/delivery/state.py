@@ -6,9 +6,9 @@ generation the state stands; whether that is believed is decided by whoever asks
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from apps.common import online
 from apps.delivery import trips
 from apps.delivery.ledger import Answered, read_answered
+from apps.delivery.truth import Facts
 from apps.pipeline.features.taste import faded
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.sets import distinct, is_in
@@ -152,13 +153,21 @@ def _deeds(number: Any, what: Any, at: Any) -> Deeds:
     return deeds
 
 
-def with_facts(state: ViewerState | None, facts: Mapping[str, I32]) -> ViewerState:
-    """The state with blocks and relations as Postgres has them; seen and held as far as they are known."""
+def with_facts(state: ViewerState | None, facts: Facts, *, cooled_since: float = inf) -> ViewerState:
+    """The state with what Postgres has; held as far as it is known. `cooled_since`: whom the viewer saw later
+    is within the policy's cool-down."""
     known = state or ViewerState(generation=-1)
-    related = distinct(np.concatenate([facts["related"], known.related]))
-    blocked = distinct(facts["blocked"])
-    liked_by = _unanswered(known.liked_by, related, blocked)
-    return replace(known, blocked=blocked, related=related, liked_by=liked_by)
+    related = distinct(np.concatenate([facts.related, known.related]))
+    blocked = distinct(facts.blocked)
+    cooled = facts.saw["number"][facts.saw["at"] > cooled_since]
+    return replace(
+        known,
+        blocked=blocked,
+        related=related,
+        seen=distinct(np.concatenate([known.seen, cooled])),
+        saw=facts.saw if len(facts.saw) else known.saw,
+        liked_by=_unanswered(known.liked_by, related, blocked),
+    )
 
 
 def _unanswered(liked: I32, related: I32, blocked: I32) -> I32:

@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import suppress
+from dataclasses import dataclass
+from math import inf
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +24,7 @@ from django.db import DatabaseError, connection
 
 from apps.common.breaker import Friend
 from apps.common.errors import NotFound
+from apps.common.online import RECORD, Records
 
 I32 = npt.NDArray[np.int32]
 T = TypeVar("T")
@@ -31,24 +34,33 @@ PROBE_SECONDS = 0.2
 THREADS = 8
 
 # Beside the facts, within one snapshot: that the viewer was not erased, and the facts with them.
-_IS_THERE = "SELECT number, NULL::boolean FROM members_member WHERE number = %(viewer)s UNION ALL"
+_IS_THERE = (
+    "SELECT number, NULL::boolean, NULL::float8 FROM members_member WHERE number = %(viewer)s UNION ALL"
+)
+_SEEN = """
+UNION ALL
+SELECT target, NULL, extract(epoch FROM max(occurred_at))::float8 FROM interactions_event
+WHERE actor = %(viewer)s AND occurred_at > to_timestamp(%(since)s)
+  AND type = 'impression' AND surface = %(surface)s AND target IS NOT NULL
+GROUP BY target
+"""
 _PLACE_FACTS = f"""
 {_IS_THERE}
-SELECT target, false FROM interactions_relationship
+SELECT target, false, NULL FROM interactions_relationship
 WHERE actor = %(viewer)s AND surface = %(surface)s AND target_kind = 'place'
-"""
+{_SEEN}"""
 _FACTS = f"""
 {_IS_THERE}
-SELECT target, state IN ('blocked', 'reported') FROM interactions_relationship
+SELECT target, state IN ('blocked', 'reported'), NULL FROM interactions_relationship
 WHERE actor = %(viewer)s AND target_kind = 'member'
   AND (surface = %(surface)s OR state IN ('blocked', 'reported'))
 UNION ALL
-SELECT actor, state <> 'unmatched' FROM interactions_relationship
+SELECT actor, state <> 'unmatched', NULL FROM interactions_relationship
 WHERE target = %(viewer)s AND target_kind = 'member'
   AND (state IN ('blocked', 'reported') OR (state = 'unmatched' AND surface = %(surface)s))
-UNION ALL SELECT b_id, false FROM members_connection WHERE a_id = %(viewer)s
-UNION ALL SELECT a_id, false FROM members_connection WHERE b_id = %(viewer)s
-"""
+UNION ALL SELECT b_id, false, NULL FROM members_connection WHERE a_id = %(viewer)s
+UNION ALL SELECT a_id, false, NULL FROM members_connection WHERE b_id = %(viewer)s
+{_SEEN}"""
 _SHOWN = {
     "member": """SELECT number FROM members_member WHERE number = ANY(%s)
         AND status = 'active' AND visibility = 'visible' AND stopped_at IS NULL
@@ -62,6 +74,15 @@ _IDS = {
     "member": "SELECT number, external_id FROM members_member WHERE number = ANY(%s)",
     "place": "SELECT number, external_id FROM places_place WHERE number = ANY(%s)",
 }
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What Postgres says of a viewer on one surface. Numbers are sorted."""
+
+    blocked: I32  # both ways
+    related: I32  # acted on here, connected
+    saw: Records  # and when last
 
 
 class TruthAway(Exception):
@@ -128,21 +149,20 @@ def ask(question: Callable[[], T], *, seconds: float = SECONDS, rest: float = RE
     return answer
 
 
-def facts(viewer: int, surface: str, kind: str) -> Mapping[str, I32]:
-    """`blocked` (both ways) and `related` (acted on here, connected) of a viewer.
-
-    Raises NotFound, TruthAway.
-    """
+def facts(viewer: int, surface: str, kind: str, *, seen_since: float = inf) -> Facts:
+    """Blocks and relations of a viewer, and whom they saw since then. Raises NotFound, TruthAway."""
     sql = _FACTS if kind == "member" else _PLACE_FACTS
-    rows = ask(lambda: _rows(sql, {"viewer": viewer, "surface": surface}))
-    if (viewer, None) not in rows:
+    rows = ask(lambda: _rows(sql, {"viewer": viewer, "surface": surface, "since": seen_since}))
+    if (viewer, None, None) not in rows:
         raise unknown_viewer()
-    known = [(number, is_block) for number, is_block in rows if is_block is not None]
-    found = np.array(known, "i4").reshape(-1, 2)
-    return {
-        "blocked": np.unique(found[found[:, 1] == 1, 0]),
-        "related": np.unique(found[found[:, 1] == 0, 0]),
-    }
+    pairs = np.array([(number, is_block) for number, is_block, _ in rows if is_block is not None], "i4")
+    pairs = pairs.reshape(-1, 2)
+    saw = [(number, 0, 1, at) for number, _, at in rows if at is not None]
+    return Facts(
+        blocked=np.unique(pairs[pairs[:, 1] == 1, 0]),
+        related=np.unique(pairs[pairs[:, 1] == 0, 0]),
+        saw=np.array(sorted(saw), RECORD),
+    )
 
 
 def gone_among(kind: str, numbers: I32) -> npt.NDArray[np.bool_]:

@@ -21,12 +21,15 @@ from apps.delivery.last_lists import LAST_SECONDS, MOST_KEPT, LastList, packed, 
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.services import rank, recommend
 from apps.interactions.copier import copy_all
+from apps.interactions.ledger_check import ledger_differences
 from apps.interactions.models import Delivery
 from apps.pipeline.lineup import LINEUPS
 from tests.delivery.conftest import number
 from tests.delivery.publishing import publish, rule, with_rules
 from tests.delivery.test_services import WOMEN, happens, names
 from tests.delivery.test_stores_away import uncapped, within
+from tests.interactions.world import event, send
+from tests.policies import examples
 
 NO_CAP = np.zeros(2, "i4")
 
@@ -185,6 +188,51 @@ def test_a_process_without_a_snapshot_shows_last_lists(serving: Runtime) -> None
     assert names(asked(request_id=request_id)) == names(answer)
     assert "adam" not in names(asked(viewer="bea"))
     assert asked(viewer="minor")["items"] == []
+
+
+def without_snapshot(viewer: str = "adam", limit: int = 10) -> dict[str, Any]:
+    """What a process answers that finds none: the viewer's last list."""
+    runtimes.stop()
+    shutil.rmtree(settings.SNAPSHOT_DIR)
+    answer = asked(viewer, limit)
+    assert answer["degraded"] == ["snapshot_unavailable"]
+    return answer
+
+
+def test_without_a_snapshot_a_list_is_held_and_counted_for_as_long_as_the_longest_hold(
+    serving: Runtime,
+) -> None:
+    london = {"london": {"hold_minutes": 90}}
+    publish(serving, with_rules(daily_cap=2, hourly_cap=0, hold_minutes=60, markets=london))
+    asked(limit=1)
+    release_holds("adam")
+    answer = without_snapshot()
+    assert names(answer)
+    copy_all()
+    assert Delivery.objects.get(id=answer["delivery"]).hold_seconds == 90 * 60
+    assert ledger_differences(clock.now() + timedelta(minutes=75)) == []
+
+
+@pytest.mark.parametrize("said_by", ["rule", "market", "flag"])
+def test_without_a_snapshot_the_longest_cool_down_that_anybody_has_is_kept(
+    serving: Runtime, said_by: str
+) -> None:
+    three = {"cooldown_days": 3}
+    rules = [rule("rest", "cooldown", effect={"days": 3})] if said_by == "rule" else []
+    said: dict[str, Any] = {"markets": {"london": three}} if said_by == "market" else {}
+
+    def change(content: dict[str, Any]) -> None:
+        with_rules(*rules, daily_cap=0, hourly_cap=0, cooldown_days=0, **said)(content)
+        if said_by == "flag":
+            content["flags"] = [examples.flag(percentage=0.0, overrides=three)]
+
+    publish(serving, change)
+    asked(limit=1)
+    release_holds("adam")
+    for who, days in (("bea", 1), ("cleo", 4)):
+        seen = event("impression", "adam", who, occurred_at=clock.now() - timedelta(days=days))
+        assert send(seen, now=clock.now())[0].status == "accepted"
+    assert set(names(without_snapshot())) == WOMEN - {"bea"}
 
 
 def test_a_last_list_is_bounded_in_size_and_time(serving: Runtime) -> None:

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -24,7 +24,9 @@ from apps.places.models import Place
 from apps.places.services import delete_place
 from raya_recs.embedded import EmbeddedServers
 from tests.delivery.conftest import number
+from tests.delivery.publishing import publish, rule, with_rules
 from tests.delivery.test_services import WOMEN, names
+from tests.interactions.world import event, send
 
 
 @pytest.fixture
@@ -163,6 +165,24 @@ def test_without_valkey_whoever_has_a_cap_is_not_shown(without_valkey: Runtime) 
     assert answer["items"] == []
     assert answer["degraded"] == ["valkey_unavailable"]
     assert "capped" in answer["shortfall"]["reasons"]
+
+
+@pytest.mark.parametrize(("cooldown_days", "by_rule"), [(3, 0), (0, 3)])
+def test_without_valkey_whom_the_viewer_saw_is_kept_away_by_what_postgres_knows(
+    serving: Runtime, servers: EmbeddedServers, cooldown_days: int, by_rule: int
+) -> None:
+    rules = [rule("rest", "cooldown", effect={"days": by_rule})] if by_rule else []
+    publish(serving, with_rules(*rules, daily_cap=0, hourly_cap=0, cooldown_days=cooldown_days))
+    for who, days in (("bea", 1), ("cleo", 4)):
+        seen = event("impression", "adam", who, occurred_at=clock.now() - timedelta(days=days))
+        assert send(seen, now=clock.now())[0].status == "accepted"
+    servers.stop_valkey()
+    try:
+        answer = recommend(surface="dating", member="adam", limit=10)
+    finally:
+        servers.start_valkey()
+    assert answer["degraded"] == ["valkey_unavailable"]
+    assert set(names(answer)) == WOMEN - {"bea"}
 
 
 def test_a_block_while_valkey_is_away_is_acknowledged_only_when_all_guards_know(

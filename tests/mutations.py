@@ -119,6 +119,14 @@ MUTATIONS = (
         "test_whoever_pauses_is_followed_though_another_step_of_the_poll_fails",
     ),
     Mutation(
+        "a viewer who changed is given no list by their old profile, however many changed",
+        "apps/delivery/world.py",
+        "if self.overlay.waits(surface, number):",
+        "if False:",
+        "tests/delivery/test_overlay.py::"
+        "test_beyond_what_fits_whoever_changed_is_given_a_list_by_their_profile_of_now",
+    ),
+    Mutation(
         "a trip begins and ends by the date alone",
         "apps/delivery/overlay.py",
         "if since != today:",

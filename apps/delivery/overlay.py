@@ -30,7 +30,7 @@ from apps.refresh.whereabouts import moved_by_the_date, placed, travellers
 log = logging.getLogger(__name__)
 
 I32 = npt.NDArray[np.int32]
-MOST_ROWS = 20_000  # of a table; beyond, the oldest members wait for the next refresh, unseen
+MOST_ROWS = 20_000  # of a table; beyond, the oldest members are not shown until the next refresh
 OVERLAP = timedelta(minutes=10)  # a transaction that began before the data cut-off may have ended after it
 
 
@@ -43,6 +43,9 @@ class Overlay:
     # By surface, by number: candidates, and viewers, whom the snapshot doesn't know or knows otherwise.
     newcomers: Mapping[str, Table] = field(default_factory=dict)
     viewers: Mapping[str, Table] = field(default_factory=dict)
+    waiting: Mapping[str, I32] = field(
+        default_factory=dict
+    )  # by surface, sorted: not in `viewers` for lack of room
     stale: Mapping[str, I32] = field(default_factory=dict)  # by surface, sorted: known otherwise
     gone: Mapping[str, frozenset[int]] = field(default_factory=dict)  # by kind
     gone_sorted: Mapping[str, I32] = field(default_factory=dict)
@@ -62,6 +65,10 @@ class Overlay:
         """The one-row table of a viewer whom the snapshot doesn't know, or knows otherwise."""
         at = self.viewer_at(surface, number)
         return self.viewers[surface].gather(np.array([at])) if at >= 0 else None
+
+    def waits(self, surface: str, number: int) -> bool:
+        """Whether the viewer changed but has no row here: the snapshot's is not theirs any more."""
+        return bool(is_in(np.array([number]), self.waiting.get(surface, NOBODY))[0])
 
     def viewer_at(self, surface: str, number: int) -> int:
         """Their row in `viewers`; -1: they have none."""
@@ -123,9 +130,9 @@ def _reread(overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int]) 
     overlay = _with_candidates(overlay, snapshot, kind, numbers, shown)
     if kind == "place":
         return overlay
+    overlay = _with_viewers(overlay, snapshot, numbers, table)
     return replace(
         overlay,
-        viewers=_viewers(overlay, snapshot, numbers, table),
         barred=(overlay.barred - numbers) | (numbers - _numbers_of(table)),
         erased=(overlay.erased - numbers) | (numbers - ids.keys()),
     )
@@ -146,22 +153,32 @@ def _with_lost_ties(overlay: Overlay, snapshot: Snapshot, connected: set[int], r
 def _with_candidates(
     overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int], shown: Table
 ) -> Overlay:
+    """Of too many the highest numbers stay: who joined last is in no snapshot."""
     newcomers, stale = dict(overlay.newcomers), dict(overlay.stale)
     for key, data in snapshot.surfaces.items():
         if data.kind == kind:
             fresh = _fresh(snapshot, key, data.candidates, data.row_of, shown)
             known = fresh["number"][rows_in(data.row_of, fresh["number"]) >= 0]
-            newcomers[key] = _merged(newcomers.get(key), numbers, fresh)
+            merged = _merged(newcomers.get(key), numbers, fresh)
+            if len(merged) > MOST_ROWS:
+                log.warning("%d of the changed wait for the next refresh", len(merged) - MOST_ROWS)
+            newcomers[key] = merged.gather(np.arange(len(merged))[-MOST_ROWS:])
             stale[key] = np.union1d(_others(stale.get(key), numbers), known).astype("i4")
     return replace(overlay, newcomers=newcomers, stale=stale)
 
 
-def _viewers(overlay: Overlay, snapshot: Snapshot, numbers: set[int], active: Table) -> dict[str, Table]:
-    result = dict(overlay.viewers)
+def _with_viewers(overlay: Overlay, snapshot: Snapshot, numbers: set[int], active: Table) -> Overlay:
+    """Of too many the latest stay: a viewer who waits is read again when they ask (see World.viewer_row)."""
+    viewers, waiting = dict(overlay.viewers), dict(overlay.waiting)
     for key, data in snapshot.surfaces.items():
-        fresh = _fresh(snapshot, key, data.viewers, data.viewer_row_of, active)
-        result[key] = _merged(result.get(key), numbers, fresh)
-    return result
+        merged = _merged(
+            viewers.get(key), numbers, _fresh(snapshot, key, data.viewers, data.viewer_row_of, active)
+        )
+        kept = np.sort(np.argsort(np.isin(merged["number"], list(numbers)), kind="stable")[-MOST_ROWS:])
+        viewers[key] = merged.gather(kept)
+        known = np.append(_others(waiting.get(key), numbers), merged["number"])
+        waiting[key] = np.setdiff1d(known, viewers[key]["number"]).astype("i4")
+    return replace(overlay, viewers=viewers, waiting=waiting)
 
 
 def _fresh(snapshot: Snapshot, surface: str, known: Table, row_of: I32, table: Table) -> Table:
@@ -181,13 +198,10 @@ def _fresh(snapshot: Snapshot, surface: str, known: Table, row_of: I32, table: T
 
 
 def _merged(before: Table | None, changed: set[int], fresh: Table) -> Table:
-    """By number. Of too many the highest numbers stay: who joined last is in no snapshot."""
+    """By number."""
     if before is not None and len(before):
         fresh = before.gather(np.flatnonzero(~np.isin(before["number"], list(changed)))).concat(fresh)
-    order = np.argsort(fresh["number"], kind="stable")
-    if len(order) > MOST_ROWS:
-        log.warning("%d of the changed wait for the next refresh", len(order) - MOST_ROWS)
-    return fresh.gather(order[-MOST_ROWS:])
+    return fresh.gather(np.argsort(fresh["number"], kind="stable"))
 
 
 def _others(before: I32 | None, changed: set[int]) -> I32:

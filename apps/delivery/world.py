@@ -73,11 +73,14 @@ class World:
         return [known.get(number, given) for number, given in zip(wanted, found, strict=True)]
 
     def viewer_row(self, surface: str, number: int) -> Table | None:
-        """The viewer as a one-row table, from the overlay or the snapshot; None when neither has them."""
+        """The viewer as a one-row table, from the overlay or the snapshot; None when neither has them as they
+        are now."""
         assert self.snapshot is not None
         fresh = self.overlay.viewer_row(surface, number)
         if fresh is not None:
             return fresh
+        if self.overlay.waits(surface, number):
+            return None
         data = self.snapshot.surfaces[surface]
         row = data.viewer_row_of[number] if 0 <= number < len(data.viewer_row_of) else -1
         return data.viewers.pick(np.array([row])) if row >= 0 else None

@@ -10,7 +10,7 @@ from apps.common import clock
 from apps.common.changes import latest_position, record_changes
 from apps.common.geo import cell_of
 from apps.common.models import Change
-from apps.delivery import overlay
+from apps.delivery import overlay, truth
 from apps.delivery.overlay import Overlay, first_overlay, followed
 from apps.delivery.runtime import Runtime
 from apps.delivery.services import recommend
@@ -173,6 +173,40 @@ def test_beyond_what_fits_whoever_changed_is_not_shown(
         changed(name, age_max=80)
     serving.poll()
     assert shown_to("adam") == {"cleo", "dora", "ella", "fay"}
+
+
+def test_beyond_what_fits_whoever_changed_is_given_a_list_by_their_profile_of_now(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "MOST_ROWS", 2)
+    changed("adam", age_min=90, age_max=99)
+    for name in ("bea", "cleo", "dora"):
+        changed(name, age_min=90, age_max=99)
+    serving.poll()
+    for name in ("adam", "bea", "cleo", "dora", "adam"):
+        assert shown_to(name) == set(), name
+    changed("adam", age_min=18, age_max=99)
+    changed("bea", status="paused")
+    serving.poll()
+    assert shown_to("adam") == {"ella", "fay"}
+    answer = recommend(surface="dating", member="bea", limit=5)
+    assert answer["shortfall"]["reasons"] == ["viewer_not_eligible"]
+    assert len(serving.world.overlay.viewers["dating"]) == 2
+
+
+def test_beyond_what_fits_whoever_changed_waits_while_postgres_is_away(
+    serving: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overlay, "MOST_ROWS", 1)
+    changed("adam", age_min=90, age_max=99)
+    changed("bea", age_max=80)
+    serving.poll()
+
+    def away(*_: object) -> None:
+        raise truth.TruthAway
+
+    monkeypatch.setattr(truth, "ask", away)
+    assert shown_to("adam") == set()
 
 
 KINDS = 9  # of changes below

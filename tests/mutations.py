@@ -416,8 +416,8 @@ MUTATIONS = (
     Mutation(
         "an approval by somebody who wrote in it later is worth nothing",
         "apps/releases/approvals.py",
-        "one.approver_id not in writers",
-        "True",
+        "elif one.approver_id in writers:",
+        "elif False:",
         "tests/releases/test_approvals.py::test_an_approval_by_who_wrote_in_it_afterwards_is_worth_nothing",
     ),
     Mutation(

@@ -120,6 +120,23 @@ def second_person_missing(revision: Revision, live: Release) -> str | None:
     return "Somebody who did not write in this draft must approve it."
 
 
+def approvals_of(revision: Revision) -> list[tuple[Approval, str]]:
+    """Every approval, and why it does not count. Empty: it does. One of the content as it is, by an approver
+    of today who wrote nothing in it, counts."""
+    digest, writers = digest_of(revision.content), set(revision.contributors.values_list("pk", flat=True))
+    found = []
+    for one in revision.approvals.select_related("approver").order_by("at"):
+        why = ""
+        if one.digest != digest:
+            why = "of an earlier content"
+        elif one.approver_id in writers:
+            why = "wrote in it since"
+        elif not (one.approver.is_active and one.approver.has_perm(PUBLISH)):
+            why = "no approver any more"
+        found.append((one, why))
+    return found
+
+
 def refusals(revision: Revision, live: Release) -> list[str]:
     """What keeps the content itself from being published, as sentences."""
     at = now().timestamp()
@@ -180,10 +197,4 @@ def _invalid(revision: Revision) -> list[str]:
 
 
 def _is_approved(revision: Revision) -> bool:
-    """By somebody who is an approver still, and wrote nothing in it."""
-    given = Approval.objects.filter(revision=revision, digest=digest_of(revision.content))
-    writers = set(revision.contributors.values_list("pk", flat=True))
-    return any(
-        one.approver.is_active and one.approver_id not in writers and one.approver.has_perm(PUBLISH)
-        for one in given.select_related("approver")
-    )
+    return any(not why for _, why in approvals_of(revision))

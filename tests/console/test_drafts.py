@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -55,6 +56,17 @@ def test_asked_measured_commented_approved_and_published(editor, approver, draft
     assert "Nothing in the way" in page(editor, draft)
     press(approver, "draft_publish", draft, note="More spread", how="now")
     assert live().stable_number == 2
+
+
+def test_an_approval_whose_approver_is_disabled_counts_on_no_page(editor, approver, draft):
+    press(editor, "draft_measure", draft)
+    press(approver, "draft_approve", draft)
+    assert ">counts<" in page(editor, draft)
+    User.objects.filter(pk=approver.user.pk).update(is_active=False)
+    said = page(editor, draft)
+    assert ">no approver any more<" in said
+    assert ">counts<" not in said
+    assert "Somebody who did not write in this draft must approve it." in said
 
 
 def test_an_editor_can_neither_approve_nor_publish(editor, draft):

@@ -22,9 +22,8 @@ from apps.console.policies.cards import lines
 from apps.delivery.reach import measure_reach, ready_to_serve
 from apps.policies.difference import difference
 from apps.releases import services
-from apps.releases.approvals import fresh_reach
+from apps.releases.approvals import approvals_of, fresh_reach
 from apps.releases.models import OPEN, Release, Revision
-from apps.releases.params import digest_of
 from apps.releases.selectors import live_release
 
 MOST_CLASHES = 10  # that are named one by one
@@ -45,7 +44,7 @@ def review(request: HttpRequest, pk: int) -> HttpResponse:
         "is_open": draft.status in OPEN,
         "stale": draft.based_on_id != release.number,
         "comments": draft.comments.select_related("author"),
-        "approvals": _approvals(draft),
+        "approvals": approvals_of(draft),
         "reach": fresh_reach(draft, release),
         "checks": services.checks(draft) if draft.status in OPEN else [],
         "wrote": draft.contributors.filter(pk=actor(request).pk).exists(),
@@ -146,11 +145,6 @@ def _draft(pk: int) -> Revision:
     return get_object_or_404(
         Revision.objects.select_related("based_on", "author", "release", "scheduled_by"), pk=pk
     )
-
-
-def _approvals(draft: Revision) -> list[Any]:
-    digest = digest_of(draft.content)
-    return [(one, one.digest == digest) for one in draft.approvals.select_related("approver").order_by("at")]
 
 
 def _published(release: Release, how: str) -> str:

@@ -10,9 +10,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import reverse
 
+from apps.common.models import AuditEntry
 from apps.releases import services
 from apps.releases.models import Revision
 from tests.console.inputs import inputs_of
+from tests.console.people import staff
 from tests.delivery.publishing import in_days
 from tests.policies.examples import flag, rule, segment
 
@@ -100,6 +102,19 @@ def test_what_is_handed_out_is_taken_in_again_and_replaces_by_name(editor: Clien
     assert import_file(editor, draft, "rules", json.dumps(file)).status_code == 302
     assert rules_of(draft)["newcomers"]["name"] == "Taken in"
     assert list(rules_of(draft, "networking")) == ["other"]
+
+
+def test_a_file_names_members_so_editors_alone_take_it_and_are_named(editor: Client, draft: Revision):
+    address = reverse("admin:draft_entries_export", args=[draft.pk, "rules"])
+    viewer = staff("viewer")
+    assert viewer.get(address).status_code == 403
+    page = viewer.get(reverse("admin:draft_entries", args=[draft.pk, "rules"])).content.decode()
+    assert address not in page
+    editor.get(address)
+    entry = AuditEntry.objects.get(action="revision.exported")
+    assert (entry.actor_name, entry.subject, entry.after) == (
+        "editor", f"draft {draft.pk}", {"part": "rules"}
+    )  # fmt: skip
 
 
 def test_the_second_of_two_who_import_a_file_meets_the_conflict_page(editor: Client, draft: Revision):

@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
+from apps.common.audit import record
 from apps.common.errors import Conflict, Problem
 from apps.console.drafts.pages import conflict_page
 from apps.console.drafts.remarks import before_saving
@@ -75,13 +76,14 @@ def import_file(request: HttpRequest, pk: int, part: str) -> HttpResponse:
     return render(request, "rules/import", f"{draft.title}: import {found.title.lower()}", status, **context)
 
 
-@needs("releases.view_release")
+@needs(EDIT)
 def export_file(request: HttpRequest, pk: int, part: str) -> HttpResponse:
-    """The entries of a draft as a file that can be imported again."""
+    """The entries of a draft as a file that can be imported again. It names members: pins and allow-lists."""
     found, draft = _part(part), get_object_or_404(Revision, pk=pk)
     said: Any = found.entries(draft.content, "") if not found.of_surface else {}
     if found.of_surface:
         said = {surface: found.entries(draft.content, surface) for surface in draft.content["surfaces"]}
+    record(actor(request), "revision.exported", f"draft {draft.pk}", None, {"part": found.key})
     response = HttpResponse(json.dumps({found.key: said}, indent=1), content_type="application/json")
     response["Content-Disposition"] = f'attachment; filename="{found.key}-draft-{draft.pk}.json"'
     return response

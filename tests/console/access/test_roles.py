@@ -65,8 +65,9 @@ MAY_SEE = table(
     (STAFF, of(SHOWN, "changelist", "history", "change")),
     (STAFF, "search index app_list jsi18n second_step password_change password_change_done"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment pacer paced_rule why_not delivery_replay draft_entries_export"),
+    (STAFF, "experiment pacer paced_rule why_not delivery_replay"),
     ("ela", "draft_edit draft_market draft_governance draft_entry draft_entries_import"),
+    ("ela", "draft_entries_export"),
     ("ea", "places_curatedlist_add places_curatedlist_delete"),
     ("s", "safety member_data"),
     ("d", of(ADMINISTRATORS, "changelist", "history", "change")),
@@ -79,10 +80,11 @@ MAY_DO = table(
     (STAFF, of(SHOWN, "changelist", "history")),  # a post there only reads
     (STAFF, "search index app_list second_step password_change"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment pacer paced_rule why_not delivery_replay draft_entries_export match draft_comment"),
+    (STAFF, "experiment pacer paced_rule why_not delivery_replay match draft_comment"),
     (STAFF, of(ABOUT_A_MEMBER, "change")),  # says why one looks
     ("ela", "draft_start draft_edit draft_market draft_governance draft_entry draft_entry_remove"),
     ("ela", "draft_entries_change draft_entries_import entries_begin draft_ask draft_measure"),
+    ("ela", "draft_entries_export"),
     ("ela", "draft_discard draft_update switch study_begin study_cancel"),
     ("ea", "places_curatedlist_add places_curatedlist_change places_curatedlist_delete"),
     ("a", "draft_publish draft_approve draft_unschedule rollout_step rollout_back release_roll_back"),

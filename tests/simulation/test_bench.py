@@ -252,6 +252,9 @@ def test_a_refresh_is_measured_by_step_whole_and_after_a_few_changes(
     assert all((found[name] or 0) > 0 for name in named)
     columns = 338  # bytes of a member's columns and of who stands where; each file adds a header
     assert columns <= (found["bytes_per_member"] or 0) < columns + 24 * 128 / MEMBERS + 1
+    masks = 2 * (16 + 8)  # a bit per condition on candidates and on viewers, in whole words; two surfaces
+    assert masks <= (found["bytes_of_masks_per_member"] or 0) < masks + 10
+    assert (found["bytes_beside_per_member"] or 0) > (found["bytes_of_masks_per_member"] or 0)
     assert found["bytes_per_member_float32"] == found["bytes_per_member"]
     assert found["bytes_per_member_bfloat16"] == pytest.approx((found["bytes_per_member"] or 0) - 128)
 

@@ -1,8 +1,8 @@
 """A refresh from Postgres to the active snapshot, learning included, in a process of its own.
 
 Gives time, CPU, memory and size: once of everything, and once with the models kept after a member in a
-hundred changed. Peak
-memory is the most that the process ever had in RAM, with the file pages that it mapped.
+hundred changed. A release with many rules is live, so that the snapshot comes with their masks. Peak memory
+is the most that the process ever had in RAM, with the file pages that it mapped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ from apps.pipeline.table import DIMENSIONS
 from apps.pipeline.vectors import DTYPES, VECTORS
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import snapshot_folder
+from apps.releases.services import start_revision
 from apps.simulation.bench.market import ensure_market_of
+from apps.simulation.bench.rulebook import with_rules
+from apps.simulation.bench.serving import SURFACES, publish
 
 CHANGED_EVERY = 100  # members
 _CHANGE = """
@@ -44,11 +47,13 @@ class Plan:
 
     members: int = 1_000_000
     repeat: int = 1
+    rules: int = 100  # live on each surface of members
 
 
 def bench_refresh(plan: Plan, say: Say) -> dict[str, float | None]:
     """Figures by name, medians of the repeats."""
     ensure_market_of(plan.members, say)
+    publish_rules(plan.rules)
     rounds = []
     for _ in range(plan.repeat):
         figures = {f"{name}_full": value for name, value in _refreshed(say).items()}
@@ -58,6 +63,12 @@ def bench_refresh(plan: Plan, say: Say) -> dict[str, float | None]:
     medians = {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     peak = max(medians["peak_gib_full"], medians["peak_gib_incremental"])
     return {**medians, "peak_gib": peak, **_sizes(), **_counts()}
+
+
+def publish_rules(rules: int) -> None:
+    draft = start_revision(actor=None, title="Benchmark")
+    draft.content = with_rules(draft.content, *SURFACES, rules=rules, flags=0, experiments=0)
+    publish(draft)
 
 
 def _refreshed(say: Say, *options: str) -> dict[str, float]:
@@ -92,19 +103,23 @@ def _change() -> int:
 
 
 def _sizes() -> dict[str, float]:
-    """Bytes on disk per member: of one surface of members, and of what all surfaces share."""
+    """Bytes on disk per member: of one surface of members; of what lies beside the surfaces, and of it the
+    masks of rules; of who looks at places. What is of places alone is only in the sum."""
     row = _active()
     snapshot = open_snapshot(snapshot_folder(row.id), verify=False)
     surfaces = snapshot.surfaces.values()
     of_members = [data for data in surfaces if data.kind == "member"]
     surface_bytes = sum(_bytes(f"{data.key}.*", row.id) for data in of_members)
-    place_bytes = sum(_bytes(f"{data.key}.*", row.id) for data in surfaces if data.kind != "member")
-    rows = sum(len(data.candidates) for data in of_members)
+    of_places = [data.key for data in surfaces if data.kind != "member"]
+    place_bytes = sum(_bytes(f"{key}.*", row.id) for key in of_places)
+    rows, members = (each(len(data.candidates) for data in of_members) for each in (sum, max))
     beside = _bytes("**/*", row.id) - surface_bytes - place_bytes
     return {
         "bytes_per_member": surface_bytes / rows,
         **_as_if_stored(surface_bytes / rows, snapshot.manifest["vectors"]),
-        "bytes_beside_per_member": beside / max(len(data.candidates) for data in of_members),
+        "bytes_beside_per_member": beside / members,
+        "bytes_of_masks_per_member": _bytes("rules/**/*", row.id) / members,
+        "bytes_of_viewers_per_member": sum(_bytes(f"{key}.viewer*", row.id) for key in of_places) / members,
         "snapshot_gib": row.bytes / 2**30,
     }
 

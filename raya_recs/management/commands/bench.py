@@ -65,12 +65,12 @@ OPTIONS: Mapping[str, Mapping[str, tuple[type, str]]] = {
         "batch": (int, "events in a request (100)"),
         "effects": (int, "passes to time until the next list (100)"),
     },
+    "serving and refresh": {"rules": (int, "live rules (100)")},
     "serving": {
         "limit": (int, "items asked for (20)"),
         "seen": (int, "people each viewer has seen (500)"),
         "held": (int, "people held back from each viewer (50)"),
         "workers": (int, "of the server (2)"),
-        "rules": (int, "live rules (100)"),
         "flags": (int, "live flags (20)"),
         "experiments": (int, "running experiments (5)"),
     },

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from apps.interactions.bodies import EventBody
-from apps.simulation.bench import conditions
+from apps.simulation.bench import conditions, serving
 from apps.simulation.bench.conditions import bench_conditions
 from apps.simulation.bench.day import day_of
 from apps.simulation.bench.day import figures_of as of_day
@@ -29,6 +29,7 @@ from apps.simulation.bench.retrieval import Plan, bench_retrieval
 from apps.simulation.bench.servers import for_requests
 from apps.simulation.cities import CITIES
 from raya_recs.env import BASE_DIR
+from raya_recs.management.commands.bench import plan_for
 
 FROM_ELSEWHERE = {"DATABASE_URL", "REDIS_URL", "DJANGO_SETTINGS_MODULE"}
 MEMBERS = 600
@@ -178,6 +179,15 @@ def test_a_quiet_hour_owes_less_of_a_floor() -> None:
     found = figures([*quiet, *busy], PacedDay(lists=5), floor=1440, newcomers=10)
     assert (found["floor_within"], found["floor_of_the_day"]) == (1.0, 1440.0)
     assert found["floor_within_evenly"] == pytest.approx(720 / 1321, abs=0.03)
+
+
+def test_few_members_are_measured_in_fewer_and_shorter_rounds_unless_those_are_said() -> None:
+    whole = plan_for("serving", {})
+    assert whole == plan_for("serving", {"members": 1_000_000}) == serving.Plan()
+    small = plan_for("serving", {"members": 50_000})
+    assert (small.repeat, small.seconds) < (whole.repeat, whole.seconds)
+    assert plan_for("serving", {"members": 50_000, "repeat": 5, "seconds": 2.5}).repeat == 5
+    assert plan_for("events", {}).repeat == 5, "50,000 without being asked"
 
 
 @pytest.fixture(scope="module")

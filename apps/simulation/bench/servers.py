@@ -30,18 +30,26 @@ _STATEMENT = re.compile(r"\[(\d+)\] LOG: +(?:statement|execute [^:]*): (.*)")
 Said = list[tuple[str, str]]  # who (a connection), and the beginning of what
 
 
-def asked_of_stores(send: Callable[[], int]) -> dict[str, float]:
-    """Postgres queries and Valkey round trips per request, of the requests that `send` makes and counts."""
+@contextmanager
+def stores_watched() -> Iterator[Callable[[Callable[[], int]], dict[str, float]]]:
+    """Gives what tells the Postgres queries and Valkey round trips per request, of requests that a function
+    makes and counts. What the background says is heard first, once; nobody may ask for anything meanwhile."""
     with _statements_logged() as statements, _commands_watched() as commands:
         time.sleep(IDLE_SECONDS)
         idle = statements(), commands()
-        requests = send()
-        time.sleep(SETTLE_SECONDS)
-        queries, round_trips = (
-            len(for_requests(before, every))
-            for before, every in zip(idle, (statements(), commands()), strict=True)
-        )
-    return {"postgres_queries": queries / requests, "valkey_round_trips": round_trips / requests}
+
+        def asked_by(send: Callable[[], int]) -> dict[str, float]:
+            time.sleep(SETTLE_SECONDS)
+            before = statements(), commands()
+            requests = send()
+            time.sleep(SETTLE_SECONDS)
+            queries, round_trips = (
+                len(for_requests(quiet, [*quiet, *every[len(begun) :]]))
+                for quiet, begun, every in zip(idle, before, (statements(), commands()), strict=True)
+            )
+            return {"postgres_queries": queries / requests, "valkey_round_trips": round_trips / requests}
+
+        yield asked_by
 
 
 def for_requests(idle: Said, every: Said) -> Said:

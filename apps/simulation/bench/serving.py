@@ -43,12 +43,11 @@ from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, ser
 from apps.simulation.bench.paired import paired_cost
 from apps.simulation.bench.processes import Cpu, cpu_of, drive, granian, private_mb
 from apps.simulation.bench.rulebook import with_rules
-from apps.simulation.bench.servers import asked_of_stores, valkey_cpu
+from apps.simulation.bench.servers import stores_watched, valkey_cpu
 
 LIGHT = "dating"  # the surface of the figures that name none
 SURFACES = (LIGHT, "networking")
 HEAVY = "heavy"  # the rounds on LIGHT with a second look
-PAIRED = 600
 WARM_SECONDS = 3.0
 FOLLOW_SECONDS = 20.0
 EASE = 0.6  # of the throughput, in the open loop
@@ -97,6 +96,7 @@ class Plan:
     rules: int = 100
     flags: int = 20
     experiments: int = 5
+    paired: int = 600  # viewers who are served in turn without rules and with them
 
 
 @dataclass(frozen=True)
@@ -203,7 +203,7 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         figures |= _day(serving, paths, figures["rps_light"])
         figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
     fill(snapshot, asked[0], seen=plan.seen, held=plan.held)
-    added = paired_cost((releases.plain, releases.light), asked[0].ids[:PAIRED], LIGHT, plan.limit)
+    added = paired_cost((releases.plain, releases.light), asked[0].ids[: plan.paired], LIGHT, plan.limit)
     say(f"rules, flags and experiments, in one thread, request by request in turn: {added}")
     runtimes.stop()
     figures |= {f"rules_{name}": value for name, value in added.items()}
@@ -227,9 +227,10 @@ def _rounds(
     )
     rounds: dict[str, list[dict[str, Any]]] = {name: [] for name in ("empty", *SURFACES, HEAVY)}
     path = light.paths(plan.limit)[0]
+    warm = min(WARM_SECONDS, 2 * plan.seconds)
     for one in asked:
-        serving.drive(WARM_SECONDS / len(asked), one.paths(plan.limit))
-    empty.drive(WARM_SECONDS / 2, ["/"])
+        serving.drive(warm / len(asked), one.paths(plan.limit))
+    empty.drive(warm / 2, ["/"])
     for i in range(plan.repeat):
         rounds["empty"].append(empty.measure(["/"]))
         for name, one, release in cases:
@@ -290,13 +291,14 @@ def _stores(serving: Server, asked: Asked) -> dict[str, float | None]:
         seen.update(drive(serving.port, 1.0, 1, paths, serving.headers))
         return int(seen["requests"])
 
-    for _ in range(COUNTING_TRIES):
-        serving.drive(0.5, paths)  # every thread of the server has its connection
-        found = asked_of_stores(send)
-        if not seen["degraded"] + seen["failed"]:
-            counts.append(found)
-        if len(counts) == COUNTS:
-            break
+    with stores_watched() as asked_by:
+        for _ in range(COUNTING_TRIES):
+            serving.drive(0.5, paths)  # every thread of the server has its connection
+            found = asked_by(send)
+            if not seen["degraded"] + seen["failed"]:
+                counts.append(found)
+            if len(counts) == COUNTS:
+                break
     names = ("postgres_queries", "valkey_round_trips")
     return {name: min((one[name] for one in counts), default=None) for name in names}
 

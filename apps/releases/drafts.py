@@ -1,4 +1,4 @@
-"""Drafts: started, edited, talked about, brought up to date, put aside.
+"""Drafts: started, edited, talked about, brought up to date, put aside and brought back.
 
 Every edit names the version that the editor saw; the second of two gets a Conflict. An edit takes a draft
 back from review, approval and schedule: approvals are of one content (approvals.py). Where it was approved,
@@ -20,10 +20,10 @@ from apps.policies.difference import Difference, difference
 from apps.policies.rebase import rebased
 from apps.policies.schema import PARTS, PolicyInvalid, carry_over, put, validate_content
 from apps.releases.audit import record
-from apps.releases.locks import locked_draft
+from apps.releases.locks import locked_discarded, locked_draft
 from apps.releases.models import Comment, Revision
 from apps.releases.notices import notify
-from apps.releases.rights import EDIT, must_be_theirs, surfaces_touched
+from apps.releases.rights import EDIT, must_be_editor, must_be_theirs, surfaces_touched
 from apps.releases.selectors import live_release
 from apps.surfaces.selectors import active_surfaces
 
@@ -96,18 +96,33 @@ def bring_up_to_date(
 
 
 def discard_revision(revision: Revision, version: int, *, actor: User | None) -> None:
-    """Puts a draft aside. It can't be edited or published any more. `version` is the one somebody saw.
+    """Puts a draft aside: it can't be edited or published until it is brought back. `version` is the one
+    somebody saw.
 
     Raises Conflict on another version, Denied where it changes another surface than the editor's.
     """
     with transaction.atomic():
         draft = locked_draft(revision, version)
-        before = draft.based_on.content if draft.based_on else draft.content
-        must_be_theirs(actor, surfaces_touched(difference(before, draft.content)))
+        _must_change_theirs_alone(draft, actor)
         draft.status = Revision.Status.DISCARDED
         draft.publish_at = draft.ends_at = None
         draft.save(update_fields=["status", "publish_at", "ends_at", "updated_at"])
         record(actor, "revision.discarded", f"draft {draft.pk}", {"title": draft.title}, None)
+
+
+def bring_back(revision: Revision, *, actor: User | None) -> Revision:
+    """Makes a discarded draft a draft again, as it was.
+
+    Raises Conflict where it is not discarded, Denied where it changes another surface than the editor's.
+    """
+    must_be_editor(actor, "Only editors may bring a draft back.")
+    with transaction.atomic():
+        draft = locked_discarded(revision)
+        _must_change_theirs_alone(draft, actor)
+        draft.status = Revision.Status.DRAFT
+        draft.save(update_fields=["status", "updated_at"])
+        record(actor, "revision.brought_back", f"draft {draft.pk}", None, {"title": draft.title})
+    return draft
 
 
 def comment_on(revision: Revision, text: str, *, actor: User) -> Comment:
@@ -119,6 +134,11 @@ def comment_on(revision: Revision, text: str, *, actor: User) -> Comment:
         comment = Comment.objects.create(revision=revision, author=actor, text=text)
         record(actor, "revision.commented", f"draft {revision.pk}", None, {"text": text})
     return comment
+
+
+def _must_change_theirs_alone(draft: Revision, actor: User | None) -> None:
+    before = draft.based_on.content if draft.based_on else draft.content
+    must_be_theirs(actor, surfaces_touched(difference(before, draft.content)))
 
 
 def _put(content: dict[str, Any], path: str, value: Any) -> None:

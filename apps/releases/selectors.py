@@ -12,6 +12,7 @@ from django.db.models.functions import Concat
 from apps.releases.models import OPEN, Emergency, LiveRelease, Release, ReleaseEnd, Revision, Switch
 
 LOOKED_BACK = 100
+MOST_DISCARDED = 10
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,12 @@ def open_drafts() -> list[Revision]:
     """Drafts that are neither published nor discarded, the last edited first."""
     drafts = Revision.objects.filter(status__in=OPEN)
     return list(drafts.select_related("author", "based_on").order_by("-updated_at"))
+
+
+def discarded_drafts() -> list[Revision]:
+    """Those discarded last, which can be brought back."""
+    drafts = Revision.objects.filter(status=Revision.Status.DISCARDED)
+    return list(drafts.select_related("author").order_by("-updated_at")[:MOST_DISCARDED])
 
 
 def draft_to_continue() -> Revision | None:

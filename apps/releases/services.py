@@ -14,6 +14,7 @@ from apps.policies.schema import default_content
 from apps.releases.approvals import approve, ask_for_approval, checks, record_reach
 from apps.releases.audit import PUBLISH
 from apps.releases.drafts import (
+    bring_back,
     bring_up_to_date,
     comment_on,
     discard_revision,
@@ -38,6 +39,7 @@ __all__ = [
     "PUBLISH",
     "approve",
     "ask_for_approval",
+    "bring_back",
     "bring_up_to_date",
     "cancel_end",
     "checks",

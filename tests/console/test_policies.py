@@ -14,6 +14,7 @@ from apps.common.models import AuditEntry
 from apps.releases import services
 from apps.releases.models import Release, Revision
 from apps.releases.selectors import live
+from tests.console.people import staff
 
 pytestmark = pytest.mark.django_db
 
@@ -157,6 +158,23 @@ def test_a_discarded_draft_is_gone_from_the_page_and_edit_starts_another(editor)
     draft = start(editor)
     editor.post(reverse("admin:draft_discard", args=[draft.pk]), {"version": draft.version})
     assert start(editor).pk != draft.pk
+
+
+def test_a_discarded_draft_is_brought_back_as_it_was(editor):
+    draft = start(editor)
+    save(editor, draft, diversity="0.4")
+    draft.refresh_from_db()
+    editor.post(reverse("admin:draft_discard", args=[draft.pk]), {"version": draft.version})
+    back = reverse("admin:draft_bring_back", args=[draft.pk])
+    for page in (reverse("admin:policies"), reverse("admin:draft_review", args=[draft.pk])):
+        assert back in editor.get(page).content.decode()
+        assert back not in staff("viewer").get(page).content.decode()
+    assert editor.post(back).status_code == 302
+    found = start(editor)
+    assert (found.pk, found.content["surfaces"]["dating"]["diversity"]) == (draft.pk, 0.4)
+    assert AuditEntry.objects.filter(action="revision.brought_back", actor_name="editor").exists()
+    assert editor.post(back).status_code == 409
+    assert back not in editor.get(reverse("admin:policies")).content.decode()
 
 
 def test_edit_continues_the_draft_that_is_open(editor):

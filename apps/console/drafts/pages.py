@@ -161,8 +161,20 @@ def discard(request: HttpRequest, pk: int) -> HttpResponse:
         services.discard_revision(draft, posted_number(request, "version") or 0, actor=actor(request))
     except Problem as problem:
         return conflict_page(request, problem, draft)
-    messages.success(request, "The draft was discarded. The live release stays as it is.")
+    messages.success(request, "The draft was discarded; it can be brought back. The live release stays.")
     return redirect("admin:policies")
+
+
+@needs(EDIT)
+@require_POST
+def bring_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """Makes a discarded draft a draft again."""
+    return _act(
+        request,
+        pk,
+        lambda draft, _: services.bring_back(draft, actor=actor(request)),
+        "It is a draft again, as it was.",
+    )
 
 
 @needs(EDIT)
@@ -211,5 +223,6 @@ PAGES: Pages = [
     ("policies/drafts/<int:pk>/measure/", "draft_measure", measure),
     ("policies/drafts/<int:pk>/comment/", "draft_comment", comment),
     ("policies/drafts/<int:pk>/discard/", "draft_discard", discard),
+    ("policies/drafts/<int:pk>/bring-back/", "draft_bring_back", bring_back),
     ("policies/drafts/<int:pk>/update/", "draft_update", update),
 ]

@@ -32,7 +32,7 @@ from apps.policies.schema import PolicyInvalid
 from apps.refresh.selectors import learnt_predictions
 from apps.releases import services
 from apps.releases.models import OPEN, Revision
-from apps.releases.selectors import draft_to_continue, live_release, open_drafts
+from apps.releases.selectors import discarded_drafts, draft_to_continue, live_release, open_drafts
 from apps.surfaces.models import Market
 
 
@@ -42,6 +42,7 @@ def policies(request: HttpRequest) -> HttpResponse:
     release = live_release()
     drafts = [(draft, len(_changes(draft))) for draft in open_drafts()]
     context: dict[str, Any] = {"release": release, "cards": cards(release.content), "drafts": drafts}
+    context["discarded"] = discarded_drafts()
     context["to_continue"] = draft_to_continue()
     return render(request, "policies", "Policies", **context)
 

@@ -21,7 +21,7 @@ from apps.delivery.models import DraftStudy
 from apps.interactions.models import Delivery
 from apps.releases.models import Emergency, Revision, SurfaceLimit
 from apps.releases.selectors import live_release
-from apps.releases.services import discard_revision, edit_revision, start_revision
+from apps.releases.services import bring_back, discard_revision, edit_revision, start_revision
 from apps.surfaces.models import Market
 from tests.console.inputs import inputs_of
 from tests.console.people import staff
@@ -85,7 +85,7 @@ MAY_DO = table(
     ("ela", "draft_start draft_edit draft_market draft_governance draft_entry draft_entry_remove"),
     ("ela", "draft_entries_change draft_entries_import entries_begin draft_ask draft_measure"),
     ("ela", "draft_entries_export"),
-    ("ela", "draft_discard draft_update switch study_begin study_cancel"),
+    ("ela", "draft_discard draft_bring_back draft_update switch study_begin study_cancel"),
     ("ea", "places_curatedlist_add places_curatedlist_change places_curatedlist_delete"),
     ("a", "draft_publish draft_approve draft_unschedule rollout_step rollout_back release_roll_back"),
     ("a", "emergency_review release_end_move release_end_cancel"),
@@ -205,6 +205,11 @@ def test_an_editor_of_one_surface_changes_nothing_of_another(db):
     draft.refresh_from_db()
     with pytest.raises(Denied, match="the surface networking"):
         discard_revision(draft, draft.version, actor=editor.user)
+    discard_revision(draft, draft.version, actor=None)
+    with pytest.raises(Denied, match="the surface networking"):
+        bring_back(draft, actor=editor.user)
+    draft.refresh_from_db()
+    assert draft.status == "discarded"
 
 
 def foreign_forms(draft: Revision) -> list[tuple[str, dict[str, str]]]:

@@ -127,6 +127,14 @@ MUTATIONS = (
         "test_beyond_what_fits_whoever_changed_is_given_a_list_by_their_profile_of_now",
     ),
     Mutation(
+        "a write that ended after a refresh is followed, however early it began",
+        "apps/delivery/overlay.py",
+        "if read is not None and read <= position.transaction:",
+        "if False:",
+        "tests/delivery/test_overlay.py::"
+        "test_a_write_that_began_long_before_a_refresh_and_ended_after_it_is_known_at_the_start",
+    ),
+    Mutation(
         "a trip begins and ends by the date alone",
         "apps/delivery/overlay.py",
         "if since != today:",

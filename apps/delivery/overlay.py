@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 I32 = npt.NDArray[np.int32]
 MOST_ROWS = 20_000  # of a table; beyond, the oldest members are not shown until the next refresh
-OVERLAP = timedelta(minutes=10)  # a transaction that began before the data cut-off may have ended after it
+OVERLAP = timedelta(minutes=10)  # how long before the data cut-off a write may have begun that ended after it
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,16 @@ class Overlay:
 
 
 def first_overlay(snapshot: Snapshot) -> Overlay:
-    """Everything that changed since the snapshot's data cut-off, by the feed and by the date."""
+    """Everything that changed since the snapshot was read, by the feed and by the date."""
     position, today = latest_position(), clock.today()
     cut_off = datetime.fromtimestamp(snapshot.created_at, UTC)
-    sql = "SELECT DISTINCT split_part(kind, '.', 1), number FROM common_change WHERE created_at > %s"
-    changed = _with_moved(_by_kind(_rows(sql, [cut_off - OVERLAP])), cut_off.date(), today)
+    read = snapshot.manifest.get("position")
+    if read is not None and read <= position.transaction:
+        since, value = "transaction > %s", read
+    else:  # of a snapshot from before, or of another server's transactions
+        since, value = "created_at > %s", cut_off - OVERLAP
+    sql = f"SELECT DISTINCT split_part(kind, '.', 1), number FROM common_change WHERE {since}"
+    changed = _with_moved(_by_kind(_rows(sql, [value])), cut_off.date(), today)
     return replace(with_changes(Overlay(), snapshot, changed), position=position, day=today)
 
 

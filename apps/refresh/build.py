@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from apps.common.changes import latest_position
 from apps.learning.as_of import Earlier, ServedPairs
 from apps.learning.decisions import Decisions, decisions_of
 from apps.learning.graphs import connections_graph, friends_places_graph
@@ -60,6 +61,7 @@ class Source:
     """Everything that one refresh read, at one point of time."""
 
     until: datetime
+    position: int  # of the change feed: what writes up to it did was read
     surfaces: Mapping[str, Surface]
     markets: Sequence[Mapping[str, Any]]
     vocabulary: Mapping[str, tuple[str, ...]]
@@ -87,6 +89,7 @@ def read_source(until: datetime, previous: columns.Vocabulary | None, kept: Snap
     """
     today = until.date()
     with reading.consistent_reading():
+        position = latest_position().transaction  # first: in a transaction of somebody else's the view moves
         surfaces = active_surfaces()
         markets = columns.market_entries()
         words = kept.vocabulary if kept else columns.vocabulary(previous, today=today)
@@ -95,6 +98,7 @@ def read_source(until: datetime, previous: columns.Vocabulary | None, kept: Snap
         shown = np.isin(active["number"], columns.numbers_of("shown", today))
         return Source(
             until=until,
+            position=position,
             surfaces=surfaces,
             markets=markets,
             vocabulary=words,
@@ -151,6 +155,7 @@ def build(
         content={
             f"{key}.{name}": array for key, one in learnt.items() for name, array in one.content.items()
         },
+        manifest={"position": source.position},
     )
     return snapshot, {key: dict(one.report) for key, one in learnt.items() if one.report}
 

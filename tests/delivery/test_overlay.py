@@ -1,10 +1,12 @@
 """Who joined, left or changed since the snapshot, as this process sees it after its next poll."""
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import numpy as np
 import pytest
+from django.db import connections
 
 from apps.common import clock
 from apps.common.changes import latest_position, record_changes
@@ -207,6 +209,33 @@ def test_beyond_what_fits_whoever_changed_waits_while_postgres_is_away(
 
     monkeypatch.setattr(truth, "ask", away)
     assert shown_to("adam") == set()
+
+
+def test_a_write_that_began_long_before_a_refresh_and_ended_after_it_is_known_at_the_start(
+    market: Market,
+) -> None:
+    other = connections.create_connection("default")
+    other.set_autocommit(False)
+    with other.cursor() as cursor:
+        cursor.execute("UPDATE members_member SET status = 'paused' WHERE number = %s", [number("bea")])
+        cursor.execute(
+            "INSERT INTO common_change (kind, payload, number, created_at)"
+            " VALUES ('member.saved', '{}', %s, now() - interval '1 hour')",
+            [number("bea")],
+        )
+    refresh()
+    other.commit()
+    other.close()
+    assert first_overlay(active()).barred == {number("bea")}
+
+
+@pytest.mark.parametrize("said", [{}, {"position": 2**62}], ids=["from before", "of another server"])
+def test_a_snapshot_that_says_no_position_of_this_feed_is_followed_by_the_clock(
+    market: Market, said: dict[str, int]
+) -> None:
+    refresh()
+    changed("bea", status="paused")
+    assert number("bea") in first_overlay(replace(active(), manifest=said)).barred
 
 
 KINDS = 9  # of changes below

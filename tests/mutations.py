@@ -1028,6 +1028,13 @@ MUTATIONS = (
         "::test_a_clock_two_hours_ahead_forgets_nothing_that_the_others_still_count",
     ),
     Mutation(
+        "rights that one person gave count once a second one confirmed them",
+        "apps/console/access/backend.py",
+        'return theirs.filter(Q(codename__startswith="view_") | ~waits)',
+        "return theirs",
+        "tests/console/access/test_staff_changes.py::test_a_role_counts_once_a_second_person_confirmed_it",
+    ),
+    Mutation(
         "blocks, passes and reports are listed for trust and safety alone",
         "apps/interactions/admin.py",
         'return rows.exclude(**{f"{self.said_in}__in": hidden}) if hidden else rows',

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as StockUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db import transaction
 from django.db.models import DateTimeField, Q, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -36,6 +38,8 @@ from apps.interactions.admin import as_uuid, id_of_member, link_to, names_of, nu
 from apps.interactions.models import Delivery
 from apps.places.models import CuratedList, Place
 from apps.releases.models import SurfaceLimit
+from apps.releases.rights import surfaces_of
+from apps.releases.staffing import note_change
 from apps.surfaces.selectors import active_surfaces
 
 admin.site.register(CuratedList, CuratedListAdmin)
@@ -157,6 +161,35 @@ class SurfaceLimitInline(StackedInline):
     has_change_permission = has_delete_permission = has_add_permission
 
 
+@dataclass(frozen=True)
+class Rights:
+    """What somebody may do, as far as people give it."""
+
+    roles: frozenset[str]
+    surfaces: frozenset[str] | None  # None: all
+    may_enter: bool
+
+
+NO_RIGHTS = Rights(frozenset(), frozenset(), may_enter=False)
+
+
+def _rights(user: User) -> Rights:
+    roles = frozenset(user.groups.values_list("name", flat=True))
+    return Rights(roles, surfaces_of(user), user.is_active and user.is_staff)
+
+
+def _gained(before: Rights, after: Rights) -> str:
+    """What a change gave somebody, as in "Ann ... of Ben"; "": nothing."""
+    said = []
+    if new := sorted(after.roles - before.roles):
+        said.append(f"gave the role {', '.join(new)} to the account")
+    if before.surfaces is not None and (after.surfaces is None or after.surfaces - before.surfaces):
+        said.append("widened the surfaces")
+    if after.may_enter and not before.may_enter and after.roles:
+        said.append("opened the account")
+    return " and ".join(said)
+
+
 @admin.register(User)
 class UserAdmin(StockUserAdmin, ModelAdmin):
     """Staff. Nobody changes their own roles or limit, and only a superuser makes superusers."""
@@ -194,6 +227,24 @@ class UserAdmin(StockUserAdmin, ModelAdmin):
         above = obj is not None and obj.is_superuser and not request.user.is_superuser
         return may and not above
 
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        form.before = _rights(User.objects.get(pk=obj.pk)) if change else NO_RIGHTS
+        super().save_model(request, obj, form, change)
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        super().save_related(request, form, formsets, change)
+        if gained := _gained(form.before, _rights(form.instance)):
+            note_change(form.instance, gained, by=acting_user(request))
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:
+        before = User.objects.filter(pk=id).first() if id.isdecimal() else None
+        with transaction.atomic():
+            answer = super().user_change_password(request, id, form_url)
+            after = User.objects.filter(pk=before.pk).first() if before is not None else None
+            if before and after and before.password != after.password and after.pk != request.user.pk:
+                note_change(after, "set the password", by=acting_user(request))
+        return answer
+
     @action(description="Reset two-factor login", permissions=["change"])
     def reset_second_step(self, request: HttpRequest, queryset: QuerySet[User]) -> None:
         from apps.console.access.second_step import reset_second_step
@@ -203,6 +254,7 @@ class UserAdmin(StockUserAdmin, ModelAdmin):
                 messages.error(request, f"You may not change {user}.")
                 continue
             reset_second_step(user, actor=acting_user(request))
+            note_change(user, "reset the two-factor login", by=acting_user(request))
             messages.success(request, f"{user} sets up two-factor login anew at the next login.")
 
     @display(description="Roles")

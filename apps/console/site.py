@@ -19,6 +19,7 @@ class ConsoleSite(UnfoldAdminSite):
 
     def extra_urls(self) -> list[URLPattern]:
         from apps.console.access.second_step import second_step
+        from apps.console.access.staff_changes import PAGES as STAFF
         from apps.console.drafts.pages import PAGES as DRAFTS
         from apps.console.experiments.pages import PAGES as EXPERIMENTS
         from apps.console.inspect.replay_page import PAGES as REPLAY
@@ -33,7 +34,7 @@ class ConsoleSite(UnfoldAdminSite):
 
         pages = [
             *DRAFTS, *RELEASES, *TOGETHER, *RULES, *EXPERIMENTS, *INSPECT, *REPLAY, *PREVIEW, *SAFETY,
-            *PACING, *POLICIES,
+            *PACING, *POLICIES, *STAFF,
         ]  # fmt: skip
         inside = [path(route, self.admin_view(view), name=name) for route, name, view in pages]
         return [path("second-step/", second_step, name="second_step"), *inside]

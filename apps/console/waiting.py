@@ -18,6 +18,7 @@ from apps.releases.ending import endings
 from apps.releases.models import Notice, Revision
 from apps.releases.notices import unsent
 from apps.releases.selectors import rollout, switched_off, unreviewed_emergencies
+from apps.releases.staffing import unconfirmed
 
 LATELY = timedelta(days=3)
 ASKING = {
@@ -51,6 +52,7 @@ def waiting() -> list[Waiting]:
     """Everything, the most urgent first."""
     return [
         *_emergencies(),
+        *_staff(),
         *_by_itself(),
         *_rolled_out(),
         *_drafts(),
@@ -65,6 +67,13 @@ def _emergencies() -> Iterator[Waiting]:
         said = f"{one.by or 'Somebody'} published it alone: {one.reason} Somebody else must review it."
         title = f"Emergency: release {one.release_id}"
         yield Waiting("not reviewed", "bad", title, said, reverse("admin:releases"), one.at)
+
+
+def _staff() -> Iterator[Waiting]:
+    for one in unconfirmed():
+        said = f"{one.by} {one.said}. A second person must confirm it; until then {one.user} may only look."
+        title = f"Staff: {one.user}"
+        yield Waiting("not confirmed", "warn", title, said, reverse("admin:staff_changes"), one.at)
 
 
 def _by_itself() -> Iterator[Waiting]:

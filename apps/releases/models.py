@@ -285,3 +285,26 @@ class SurfaceLimit(models.Model):
 
     def __str__(self) -> str:
         return ", ".join(self.surfaces) or "none"
+
+
+class StaffChange(models.Model):
+    """Rights that somebody gave to somebody else, or a login of theirs that was reset: until a second person
+    confirms it, they may only look."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    said = models.CharField(max_length=200)
+    at = models.DateTimeField(db_default=Now(), editable=False)
+    confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    confirmed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-at"]
+        indexes = [
+            models.Index(fields=["user"], name="staffchange_waits", condition=models.Q(confirmed_at=None))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.said}"

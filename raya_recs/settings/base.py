@@ -154,7 +154,7 @@ LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 12 * 3600
 AUTHENTICATION_BACKENDS = [
     *(["axes.backends.AxesStandaloneBackend"] if SERVES_ADMIN else []),
-    "django.contrib.auth.backends.ModelBackend",
+    "apps.console.access.backend.StaffBackend",
 ]
 
 # Staff sign in with a password and a code. Off only in the demo.

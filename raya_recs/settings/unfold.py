@@ -103,6 +103,7 @@ UNFOLD = {
                     _item("Schedule", "schedule", "django_celery_beat_periodictask_changelist"),
                     _item("Service keys", "key", "api_servicekey_changelist", "api.view_servicekey"),
                     _item("Staff", "badge", "auth_user_changelist", "auth.view_user"),
+                    _item("Staff changes", "how_to_reg", "staff_changes", "auth.view_user"),
                 ],
             },
         ],

@@ -137,6 +137,7 @@ def _of_the_work(draft: Revision) -> dict[str, str]:
         "study": reverse("admin:study", args=[draft.pk]),
         "why-not": reverse("admin:why_not"),
         "safety": reverse("admin:safety"),
+        "staff-changes": reverse("admin:staff_changes"),
         "member-data": reverse("admin:member_data", args=[member]),
         "experiment": reverse("admin:experiment", args=["spread"]),
         "pacer": reverse("admin:pacer"),

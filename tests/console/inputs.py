@@ -22,7 +22,7 @@ class _Inputs(HTMLParser):
             return
         name, kind = given.get("name", ""), given.get("type", "text")
         if tag == "input" and name and (kind not in ("checkbox", "radio") or "checked" in given):
-            self._put(name, given.get("value", ""))
+            self._put(name, given.get("value", "on" if kind in ("checkbox", "radio") else ""))
         elif tag == "textarea":
             self._area = name
             self._put(name, "")

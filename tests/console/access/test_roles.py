@@ -65,7 +65,7 @@ MAY_SEE = table(
     (STAFF, of(SHOWN, "changelist", "history", "change")),
     (STAFF, "search index app_list jsi18n second_step password_change password_change_done"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
-    (STAFF, "experiment pacer paced_rule why_not delivery_replay"),
+    (STAFF, "experiment pacer paced_rule why_not delivery_replay staff_changes"),
     ("ela", "draft_edit draft_market draft_governance draft_entry draft_entries_import"),
     ("ela", "draft_entries_export"),
     ("ea", "places_curatedlist_add places_curatedlist_delete"),
@@ -81,6 +81,7 @@ MAY_DO = table(
     (STAFF, "search index app_list second_step password_change"),
     (STAFF, "policies draft_review releases release entries draft_entries preview study study_progress"),
     (STAFF, "experiment pacer paced_rule why_not delivery_replay match draft_comment"),
+    (STAFF, "staff_changes staff_change"),  # the service says who may
     (STAFF, of(ABOUT_A_MEMBER, "change")),  # says why one looks
     ("ela", "draft_start draft_edit draft_market draft_governance draft_entry draft_entry_remove"),
     ("ela", "draft_entries_change draft_entries_import entries_begin draft_ask draft_measure"),

@@ -58,8 +58,9 @@ class Overlay:
 
     def untied_for(self, viewer: int) -> I32:
         """With a viewer whose walks may go over a match to one of the untied."""
-        also = np.array([viewer], "i4")
-        return np.union1d(self.untied, also) if is_in(also, self.matched)[0] else self.untied
+        if not len(self.matched) or not is_in(also := np.array([viewer], "i4"), self.matched)[0]:
+            return self.untied
+        return np.union1d(self.untied, also)
 
     def viewer_row(self, surface: str, number: int) -> Table | None:
         """The one-row table of a viewer whom the snapshot doesn't know, or knows otherwise."""

@@ -187,5 +187,5 @@ def test_what_a_live_rule_did_stands_beside_it_once_a_worker_counted(editor: Cli
     listed([{"stage": "rules", "received": 40, "kept": 40, "rules": did}], release=release)
     assert "nothing yet: no list met it" in page()
     count_recent()
-    assert "in 1 list it met 25.0% of who was ranked and 75.0% of the places (3 of 4)" in page()
+    assert "in 1 list it met 25.0% of who was ranked there and 75.0% of their places (3 of 4)" in page()
     assert "What they did was counted" in page()

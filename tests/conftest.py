@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection
 from hypothesis import settings as hypothesis_settings
 
-from apps.common import valkey
+from apps.common import clock, valkey
 from apps.delivery import truth
 from raya_recs.embedded import EmbeddedServers
 from tests.servers import stop_runtime
@@ -69,6 +69,12 @@ def no_runtime_meets_a_flush() -> Iterator[None]:
     yield
     if not connection.in_atomic_block:
         stop_runtime()
+
+
+@pytest.fixture(autouse=True)
+def clocks_stay_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that moves this process's clock means it: nobody puts it right by Postgres's."""
+    monkeypatch.setattr(clock, "behind", lambda *_, **__: clock.NOTHING)
 
 
 @pytest.fixture

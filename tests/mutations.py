@@ -1169,4 +1169,27 @@ MUTATIONS = (
         "tests/delivery/test_stores_away.py"
         "::test_without_valkey_whom_the_viewer_saw_is_kept_away_by_what_postgres_knows",
     ),
+    Mutation(
+        "a list is counted by Postgres's clock",
+        "apps/delivery/serve.py",
+        "now = world.belief.now().timestamp()",
+        "now = online.clock.now().timestamp()",
+        "tests/delivery/test_clocks.py"
+        "::test_what_a_web_process_grants_by_a_clock_that_is_off_waits_as_long_as_any",
+    ),
+    Mutation(
+        "exposures are given back by Postgres's clock",
+        "apps/interactions/exposures.py",
+        "(now or belief.now()).timestamp()",
+        "(now or clock.now()).timestamp()",
+        "tests/delivery/test_clocks.py::test_a_worker_whose_clock_is_off_gives_nothing_back_before_its_time",
+    ),
+    Mutation(
+        "what was seen is received by Postgres's clock",
+        "apps/interactions/services.py",
+        "now += clock.behind(theirs, asked_at=asked_at, answered_at=clock.now())",
+        "pass",
+        "tests/delivery/test_clocks.py"
+        "::test_what_was_seen_counts_as_received_after_its_grant_whichever_process_takes_it",
+    ),
 )

@@ -12,8 +12,8 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, cast
 
@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import redis
 from django.db import DatabaseError, connection
+from django.db.models.functions import Now
 from redis.commands.core import Script
 
 from apps.common import clock
@@ -135,6 +136,11 @@ class Belief:
     trusted: bool
     reason: str
     lost_at: int = 0  # the generation that began when something was lost which nobody tells again
+    behind: timedelta = field(default=clock.NOTHING, compare=False)  # this process's clock behind Postgres's
+
+    def now(self) -> datetime:
+        """By Postgres's clock: holds, exposures and caps are counted by one, whichever machine counts."""
+        return clock.now() + self.behind
 
 
 def global_key(viewer: int) -> str:
@@ -330,10 +336,15 @@ def wait_for_leases() -> None:
 
 
 def current_belief() -> Belief:
-    """What Postgres says of Valkey now; not trusted before the first rebuild."""
+    """What Postgres says of Valkey now, and what the time is; not trusted before the first rebuild."""
     fields = ("run_id", "generation", "trusted", "reason", "lost_at")
-    row = OnlineState.objects.filter(id=1).values_list(*fields).first()
-    return Belief(*row) if row else Belief("", 0, False, "never built")
+    asked_at = clock.now()
+    row = OnlineState.objects.filter(id=1).values_list(*fields, Now()).first()
+    if row is None:
+        return Belief("", 0, False, "never built")
+    run_id, generation, trusted, reason, lost_at, theirs = row
+    behind = clock.behind(theirs, asked_at=asked_at, answered_at=clock.now())
+    return Belief(run_id, generation, trusted, reason, lost_at, behind)
 
 
 @cache

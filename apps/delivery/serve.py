@@ -18,7 +18,7 @@ import numpy.typing as npt
 import orjson
 import redis
 
-from apps.common import clock, metrics, online
+from apps.common import metrics, online
 from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.common.spans import span
 from apps.common.valkey import reached_run_id
@@ -69,7 +69,7 @@ def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]
     world = runtime.world
     if question.surface not in world.surfaces:
         raise NotFound(f"There is no surface {question.surface}.", code="unknown_surface", field="surface")
-    now = clock.now().timestamp()
+    now = world.belief.now().timestamp()
     if world.live is None:
         return _empty(world, question, now, degraded=["release_unavailable"])
     if world.snapshot is None or question.surface not in world.snapshot.surfaces:

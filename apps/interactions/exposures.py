@@ -178,14 +178,15 @@ def confirm(client: redis.Redis, impressions: Iterable[Impression]) -> int:
 
 
 def release_due(surfaces: Iterable[str], *, now: datetime | None = None) -> int:
-    """Takes back what ran out without an impression; how many. Raises RedisError, DatabaseError.
+    """Takes back what ran out without an impression, by Postgres's clock; how many. Raises RedisError,
+    DatabaseError.
 
     Only while Postgres vouches for the online state: else an impression may be missing that was committed.
     """
     belief = online.current_belief()
     if not belief.trusted:
         return 0
-    client, moment = background_client(), (now or clock.now()).timestamp()
+    client, moment = background_client(), (now or belief.now()).timestamp()
     return sum(_release(client, surface, belief.generation, moment) for surface in surfaces)
 
 

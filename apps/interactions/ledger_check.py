@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
-from apps.common import clock, online
+from apps.common import online
 from apps.common.valkey import background_client
 from apps.interactions.copier import copy_all
 from apps.interactions.exposure_counts import COUNTED_HOURS, HOUR, counters_of, read_exposures
@@ -34,7 +34,7 @@ class Difference(NamedTuple):
 def ledger_differences(now: datetime | None = None) -> list[Difference]:
     """Brings everything to Postgres, releases what is due, compares. Raises RedisError, DatabaseError."""
     surfaces = list(Surface.objects.order_by("key").values_list("key", flat=True))
-    moment = now or clock.now()
+    moment = now or online.current_belief().now()
     copy_all()
     settle_grants(everything=True)
     release_due(surfaces, now=moment)

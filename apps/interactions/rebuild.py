@@ -17,7 +17,7 @@ import numpy as np
 import redis
 from django.db import connection
 
-from apps.common import clock, online
+from apps.common import online
 from apps.common.prepared import rows_of
 from apps.common.valkey import background_client
 from apps.interactions import refill, refill_signals
@@ -169,7 +169,7 @@ def _write_all(client: redis.Redis) -> None:
         lambda: (refill.read_relationships(surfaces), refill.read_reads(surfaces)),
         lambda: (refill.read_connections(), refill.read_impressions(surfaces)),
         refill_signals.read_active,
-        lambda: read_exposures(surfaces, clock.now().timestamp()),
+        lambda: read_exposures(surfaces, online.current_belief().now().timestamp()),
     )
     pairs, reads = next(parts)
     refill.write_relationships(client, surfaces, pairs)

@@ -7,11 +7,12 @@ before it returns. Relationships never depend on the order in which events arriv
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence, Set
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.db import transaction
 
+from apps.common import clock
 from apps.common.bodies import Rejected
 from apps.common.metrics import STORED
 from apps.common.prepared import rows_of
@@ -30,7 +31,10 @@ from apps.interactions.windows import Window, window_of
 
 __all__ = ["EventResult", "erase_member", "record_events"]
 
-_BEGIN = "SELECT set_config('synchronous_commit', 'on', true), pg_advisory_xact_lock_shared(%s)"
+_BEGIN = """
+SELECT statement_timestamp(), set_config('synchronous_commit', 'on', true), pg_advisory_xact_lock_shared(%s)
+"""
+CLOCKS_DIFFER = timedelta(days=1)  # months are made before it is known what the time is
 Rows = dict[int, Row]  # by their place in the batch
 
 
@@ -39,16 +43,19 @@ def record_events(
 ) -> list[EventResult]:
     """Stores each event once; a result per event, in order. `backfill` also takes what is over 30 days old.
 
-    When it returns, all accepted events are durable and nobody is shown whom they exclude.
+    When it returns, all accepted events are durable and nobody is shown whom they exclude. `now` is put right
+    by Postgres's clock: what was seen after a grant was also received after it, whichever machines did what.
     """
     events = [body for body in bodies if isinstance(body, EventBody)]
-    window = window_of(now, backfill=backfill)
+    near = Window(window_of(now - CLOCKS_DIFFER, backfill=backfill).first, now + CLOCKS_DIFFER)
     ensure_partitions(
-        "interactions_event", {body.occurred_at for body in events if window.holds(body.occurred_at)}
+        "interactions_event", {body.occurred_at for body in events if near.holds(body.occurred_at)}
     )
     with transaction.atomic():
         # Durable when committed, and never beside the erasure of a member that was just looked up.
-        rows_of(_BEGIN, [ERASING])
+        asked_at = clock.now()
+        ((theirs, *_),) = rows_of(_BEGIN, [ERASING])
+        now += clock.behind(theirs, asked_at=asked_at, answered_at=clock.now())
         results, rows = _judge_all(bodies, look_up(events), window_of(now, backfill=backfill))
         new, untold = store(list(rows.values()), now)
         kept = [row for row in rows.values() if len(new) == len(rows) or row.body.id in new]

@@ -1192,4 +1192,12 @@ MUTATIONS = (
         "tests/delivery/test_clocks.py"
         "::test_what_was_seen_counts_as_received_after_its_grant_whichever_process_takes_it",
     ),
+    Mutation(
+        "how old a call is, Postgres's clock says",
+        "apps/api/idempotency.py",
+        "from django.db.models.functions import Now",
+        "from apps.common.clock import now as Now",
+        "tests/api/test_idempotency.py"
+        "::test_a_process_whose_clock_is_off_takes_over_no_call_in_flight_and_no_answer",
+    ),
 )

@@ -2,7 +2,7 @@
 
 Wraps a view. A row per service key and idempotency key says what was asked and, once it is known, what was
 answered. Answers that mean "try again" (409, 429, 5xx) or "who are you" (401, 403) are not kept. Events and
-rankings are left out: they carry ids of their own.
+rankings are left out: they carry ids of their own. All times are Postgres's.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from uuid import uuid4
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError
-from django.db.models import Q, QuerySet
+from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
 
 from apps.api.authentication import key_of
 from apps.api.models import KeptAnswer
 from apps.api.problems import HttpProblem, problem_response
-from apps.common.clock import now
 from apps.common.errors import Problem, Unprocessable
 
 HEADER, REPLAYED = "Idempotency-Key", "Idempotency-Replayed"
@@ -60,7 +60,7 @@ def idempotent(view: View) -> View:
 
 def drop_old_answers() -> int:
     """How many were older than 72 hours: their keys may be used anew."""
-    return KeptAnswer.objects.filter(started_at__lt=now() - KEPT).delete()[0]
+    return KeptAnswer.objects.filter(started_at__lt=Now() - KEPT).delete()[0]
 
 
 def _call(request: HttpRequest, key: str) -> KeptAnswer | None:
@@ -81,7 +81,7 @@ def _call(request: HttpRequest, key: str) -> KeptAnswer | None:
             path=request.path,
             digest=digest,
             attempt=uuid4(),
-            started_at=now(),
+            started_at=Now(),
         )
     return None
 
@@ -89,10 +89,9 @@ def _call(request: HttpRequest, key: str) -> KeptAnswer | None:
 def _begin(call: KeptAnswer) -> HttpResponse | None:
     """The kept answer, or None when the work is this caller's to do. Raises Problem."""
     KeptAnswer.objects.bulk_create([call], ignore_conflicts=True)
-    found = _rows(call).get()
+    found, age = _found(call)
     if found.attempt == call.attempt:
         return None
-    age = call.started_at - found.started_at
     if age > KEPT and _take_over(call, found):
         return None
     if bytes(found.digest) != call.digest:
@@ -105,6 +104,13 @@ def _begin(call: KeptAnswer) -> HttpResponse | None:
         return None
     detail = f"The first call with this {HEADER} has not ended yet."
     raise HttpProblem(409, detail, code="in_flight", field=HEADER, headers={"Retry-After": "1"})
+
+
+def _found(call: KeptAnswer) -> tuple[KeptAnswer, timedelta]:
+    """The row under this key, and how long ago its call began."""
+    began = ExpressionWrapper(Now() - F("started_at"), output_field=DurationField())
+    found = _rows(call).annotate(age=began).get()
+    return found, found.age
 
 
 def _take_over(call: KeptAnswer, found: KeptAnswer) -> bool:

@@ -51,7 +51,7 @@ class KeptAnswer(models.Model):
     path = models.TextField(blank=True, db_index=True)
     digest = models.BinaryField(max_length=16)  # of method, address and body
     attempt = models.UUIDField()  # whose work it is
-    started_at = models.DateTimeField(db_index=True)
+    started_at = models.DateTimeField(db_index=True)  # by Postgres's clock
     status = models.SmallIntegerField(null=True)
     content_type = models.CharField(max_length=100, blank=True)
     body = models.BinaryField(default=bytes)

@@ -1,8 +1,9 @@
 """`Idempotency-Key`: a write that is sent again gets its first answer, byte for byte, and is not done again.
 
 Wraps a view. A row per service key and idempotency key says what was asked and, once it is known, what was
-answered. Answers that mean "try again" (409, 429, 5xx) or "who are you" (401, 403) are not kept. Events and
-rankings are left out: they carry ids of their own. All times are Postgres's.
+answered. Answers that mean "try again" (409, 429, 5xx) or "who are you" (401, 403) are not kept. With a
+member or place go the answers about them (migrations/0006_forget_answers.py); their keys stay used. Events
+and rankings are left out: they carry ids of their own. All times are Postgres's.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from uuid import uuid4
 
 from django.core.exceptions import RequestDataTooBig
 from django.db import DatabaseError
-from django.db.models import DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import DurationField, ExpressionWrapper, F, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.http.request import UnreadablePostError
@@ -32,6 +33,7 @@ KEPT = timedelta(hours=72)
 IN_FLIGHT = timedelta(seconds=60)  # longer than any call: whoever wrote the row has died
 METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 NOT_KEPT = frozenset({401, 403, 409, 429})
+ERASED = 404  # with no body: the answer went with whom it was about
 PLAIN = re.compile(r"[\x21-\x7e]{1,255}")
 
 View = Any  # what as_view() gives: a callable with `cls`
@@ -78,7 +80,7 @@ def _call(request: HttpRequest, key: str) -> KeptAnswer | None:
         return KeptAnswer(
             key_prefix=caller.prefix,
             key=key,
-            path=request.path,
+            path="" if request.method == "DELETE" else request.path,  # what it answers names nobody
             digest=digest,
             attempt=uuid4(),
             started_at=Now(),
@@ -130,12 +132,12 @@ def _answer(call: KeptAnswer, view: View, request: HttpRequest, *args: Any, **kw
             _rows(call).filter(attempt=call.attempt).delete()
         raise
     with suppress(DatabaseError):  # the row ends by itself: the work is done, and safe to repeat
-        _keep(call, response, erases=request.method == "DELETE")
+        _keep(call, response)
     return response
 
 
-def _keep(call: KeptAnswer, response: HttpResponse, *, erases: bool) -> None:
-    """The answer beside its key. What other calls were told of something erased is erased with it."""
+def _keep(call: KeptAnswer, response: HttpResponse) -> None:
+    """The answer beside its key, while that is still this call's."""
     row = _rows(call).filter(attempt=call.attempt)
     if response.status_code >= 500 or response.status_code in NOT_KEPT:
         row.delete()
@@ -144,14 +146,14 @@ def _keep(call: KeptAnswer, response: HttpResponse, *, erases: bool) -> None:
         status=response.status_code,
         content_type=response.get("Content-Type", ""),
         body=response.content,
-        path="" if erases else call.path,
     )
-    if erases:
-        KeptAnswer.objects.filter(Q(path=call.path) | Q(path__startswith=f"{call.path}/")).delete()
 
 
 def _replayed(found: KeptAnswer) -> HttpResponse:
     assert found.status is not None
+    if found.status == ERASED and not found.body:
+        detail = "What this call was about has been erased."
+        return problem_response(HttpProblem(404, detail, code="erased", headers={REPLAYED: "true"}))
     response = HttpResponse(bytes(found.body), status=found.status)
     del response["Content-Type"]
     if found.content_type:

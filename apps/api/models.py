@@ -48,7 +48,7 @@ class KeptAnswer(models.Model):
 
     key_prefix = models.CharField(max_length=16)  # of the service key
     key = models.CharField(max_length=255)
-    path = models.TextField(blank=True, db_index=True)
+    path = models.TextField(blank=True, db_index=True)  # by which the answer is found when it has to go
     digest = models.BinaryField(max_length=16)  # of method, address and body
     attempt = models.UUIDField()  # whose work it is
     started_at = models.DateTimeField(db_index=True)  # by Postgres's clock

@@ -14,7 +14,9 @@ from apps.api import idempotency
 from apps.api.models import KeptAnswer
 from apps.common.clock import now
 from apps.common.models import Change
+from apps.interactions.services import erase_member
 from apps.members.models import Member
+from tests.interactions.world import london, place
 
 pytestmark = pytest.mark.django_db
 KEY = {"Idempotency-Key": "a1"}
@@ -140,16 +142,78 @@ def test_after_72_hours_a_key_is_new(call):
     assert idempotency.drop_old_answers() == 1
 
 
-def test_erasing_a_member_erases_what_calls_about_them_were_answered(call):
-    call("PUT /members/ada", ADA, **KEY)
-    call("PUT /members/adam", ADA, **{"Idempotency-Key": "a2"})
-    assert call("DELETE /members/ada", **{"Idempotency-Key": "a3"}).status_code == 204
-    assert sorted(KeptAnswer.objects.values_list("key", "path")) == [
-        ("a2", "/api/v1/members/adam"),
-        ("a3", ""),
-    ]
-    again = call("DELETE /members/ada", **{"Idempotency-Key": "a3"})
-    assert (again.status_code, again.content, again["Idempotency-Replayed"]) == (204, b"", "true")
+SECRET = {**ADA, "bio": "a secret"}
+
+
+def erase_over_the_api(call):
+    assert call("DELETE /members/ada").status_code == 204
+
+
+def erase_with_a_key(call):
+    assert call("DELETE /members/ada", **{"Idempotency-Key": "a9"}).status_code == 204
+
+
+def erase_elsewhere(call):
+    erase_member("ada")
+
+
+@pytest.mark.parametrize("erase", [erase_over_the_api, erase_with_a_key, erase_elsewhere])
+def test_with_a_member_goes_what_calls_about_them_were_answered(call, erase):
+    call("PUT /members/ada", SECRET, **KEY)
+    call("PUT /members/ada/trips", {"trips": []}, **{"Idempotency-Key": "a2"})
+    call("PUT /members/adam", ADA, **{"Idempotency-Key": "a3"})
+    call("PUT /connections/adam/ada", {"kind": "contact"}, **{"Idempotency-Key": "a4"})
+    assert len(KeptAnswer.objects.exclude(path="")) == 4
+    erase(call)
+    assert [row.path for row in KeptAnswer.objects.exclude(path="")] == ["/api/v1/members/adam"]
+    assert not any(b"secret" in bytes(row.body) for row in KeptAnswer.objects.all())
+
+
+def test_a_late_copy_of_a_call_does_not_bring_back_whoever_was_erased(call):
+    call("PUT /members/ada", SECRET, **KEY)
+    call("DELETE /members/ada")
+    for _ in range(2):
+        late = call("PUT /members/ada", SECRET, **KEY)
+        assert (late.status_code, late.json()["code"], late["Idempotency-Replayed"]) == (
+            404,
+            "erased",
+            "true",
+        )
+    assert call("PUT /members/ada", ADA, **KEY).json()["code"] == "idempotency_key_reused"
+    assert not Member.objects.exists()
+    assert call("PUT /members/ada", ADA, **{"Idempotency-Key": "a2"}).status_code == 201
+
+
+def test_a_call_that_runs_while_its_member_is_erased_keeps_no_answer(call, monkeypatch):
+    from apps.members import services
+
+    put = services.put_member
+
+    def erased_after(*args):
+        made = put(*args)
+        erase_member("ada")
+        return made
+
+    call("PUT /members/ada", ADA)
+    monkeypatch.setattr(services, "put_member", erased_after)
+    call("PUT /members/ada", SECRET, **KEY)
+    assert [(row.status, bytes(row.body)) for row in KeptAnswer.objects.all()] == [(404, b"")]
+
+
+def test_a_repeated_erasure_is_answered_as_the_first_one(call):
+    call("PUT /members/ada", ADA)
+    for replayed in (None, "true"):
+        answer = call("DELETE /members/ada", **KEY)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert answer.get("Idempotency-Replayed") == replayed
+
+
+def test_with_a_place_goes_what_calls_about_it_were_answered(call):
+    london()
+    assert call("PUT /places/bar", place(), **KEY).status_code == 201
+    assert call("DELETE /places/bar").status_code == 204
+    assert not any(row.body for row in KeptAnswer.objects.all())
+    assert call("PUT /places/bar", place(), **KEY).json()["code"] == "erased"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1228,4 +1228,18 @@ MUTATIONS = (
         "tests/api/test_idempotency.py"
         "::test_a_process_whose_clock_is_off_takes_over_no_call_in_flight_and_no_answer",
     ),
+    Mutation(
+        "whoever can't mend the online state quotes no row",
+        "apps/interactions/healing.py",
+        "said = name_of(error)",
+        "said = repr(error)",
+        "tests/delivery/test_healing.py::test_beat_says_what_failed_and_quotes_no_row",
+    ),
+    Mutation(
+        "a web process that lacks a store quotes no row",
+        "apps/delivery/runtime.py",
+        "serving on: {name_of(error)}",
+        "serving on: {error!r}",
+        "tests/delivery/test_healing.py::test_a_web_process_says_what_failed_and_quotes_no_row",
+    ),
 )

@@ -23,6 +23,7 @@ from django.db import DatabaseError, connection
 
 from apps.common import metrics, online, valkey
 from apps.common.errors import Unavailable
+from apps.common.logs import name_of
 from apps.common.online import Belief
 from apps.common.valkey import polling_client
 from apps.delivery import truth
@@ -141,7 +142,7 @@ class Runtime:
 
     def _without_postgres(self, error: DatabaseError) -> None:
         self._set(truth_here=False)
-        self._say_once(f"Postgres is away, serving on: {error!r}")
+        self._say_once(f"Postgres is away, serving on: {name_of(error)}")
         if not connection.in_atomic_block:
             connection.close()
 
@@ -313,7 +314,7 @@ class Runtime:
             self._set(crowd=followed_crowd(client, self.world.crowd, people, marker))
         except redis.RedisError as error:
             self._set(valkey_here=False)
-            self._say_once(f"Valkey is away: {error!r}")
+            self._say_once(f"Valkey is away: {name_of(error)}")
             return
         if evicted:
             self._distrust("keys were evicted")
@@ -366,7 +367,7 @@ class Runtime:
             rebuild_when_needed(wait=wait)
             self._renew_belief()
         except (redis.RedisError, DatabaseError) as error:
-            self._say_once(f"The online state can't be rebuilt yet: {error!r}")
+            self._say_once(f"The online state can't be rebuilt yet: {name_of(error)}")
 
     def _set(self, **values: Any) -> None:
         with self._lock:

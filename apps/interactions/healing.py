@@ -13,6 +13,7 @@ from django.db import DatabaseError, connection
 from redis import RedisError
 
 from apps.common.errors import Unavailable
+from apps.common.logs import name_of
 from apps.interactions.rebuild import rebuild_when_needed
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ def keep_whole(stop: threading.Event) -> None:
             rebuild_when_needed()
             said = ""
         except (RedisError, DatabaseError, Unavailable) as error:
-            if repr(error) != said:
-                said = repr(error)
+            if name_of(error) != said:
+                said = name_of(error)
                 log.warning("The online state can't be mended yet: %s", said)
             connection.close()
         except Exception:  # the thread must outlive whatever one look meets

@@ -2,14 +2,18 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import redis
 from celery.signals import beat_init
-from django.db import OperationalError, connection
+from django.db import DatabaseError, IntegrityError, OperationalError, connection
 
 from apps.common import online
+from apps.common.logs import JsonFormatter
 from apps.common.valkey import background_client
 from apps.delivery import runtime as runtimes
 from apps.delivery.runtime import HEAL_SECONDS, Runtime
@@ -90,3 +94,44 @@ def test_a_web_process_leaves_the_first_second_to_beat(
     assert began[0] - noticed > HEAL_SECONDS
     monkeypatch.undo()
     wait_until(is_whole, "a whole online state")  # by the same process: beat did nothing
+
+
+SECRET = "Zephyrine, 12 Canary Row"
+
+
+def fails_with(error: Exception) -> Callable[..., Any]:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    return fail
+
+
+def told(caplog: pytest.LogCaptureFixture) -> str:
+    return "".join(JsonFormatter().format(record) for record in caplog.records)
+
+
+def test_beat_says_what_failed_and_quotes_no_row(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    stop = threading.Event()
+    monkeypatch.setattr(healing, "LOOK_SECONDS", 0.0)
+    fail = fails_with(IntegrityError(f"Failing row contains ({SECRET})"))
+    monkeypatch.setattr(healing, "rebuild_when_needed", lambda: (stop.set(), fail()))
+    monkeypatch.setattr(healing, "connection", SimpleNamespace(close=lambda: None))
+    healing.keep_whole(stop)
+    assert "IntegrityError" in told(caplog)
+    assert SECRET not in told(caplog)
+
+
+@pytest.mark.parametrize("poll", ["_poll_postgres", "_poll_valkey", "_rebuild"])
+def test_a_web_process_says_what_failed_and_quotes_no_row(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, poll: str
+) -> None:
+    runtime, error = Runtime(), redis.ResponseError(SECRET)
+    monkeypatch.setattr(runtime, "_renew_belief", fails_with(DatabaseError(SECRET)))
+    monkeypatch.setattr(runtimes, "connection", SimpleNamespace(close=lambda: None, in_atomic_block=False))
+    monkeypatch.setattr(runtimes.valkey, "probe", fails_with(error))
+    monkeypatch.setattr(rebuild, "rebuild_when_needed", fails_with(error))
+    getattr(runtime, poll)(wait=True)
+    assert "Error" in told(caplog)
+    assert SECRET not in told(caplog)

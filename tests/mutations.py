@@ -223,8 +223,7 @@ MUTATIONS = (
     Mutation(
         "a block is acknowledged once every list knows of it",
         "apps/interactions/services.py",
-        "    tell(effects, [_deed(row, now) for row in kept], untold)\n",
-        "    deeds = [_deed(row, now) for row in kept]\n"
+        "    tell(effects, deeds, untold)\n",
         '    __import__("threading").Timer(0.3, tell, (effects, deeds, untold)).start()\n',
         "tests/faults/test_blocks.py"
         "::test_whoever_is_blocked_is_in_no_list_that_is_asked_after_the_acknowledgement[ranked]",
@@ -1227,6 +1226,13 @@ MUTATIONS = (
         "from apps.common.clock import now as Now",
         "tests/api/test_idempotency.py"
         "::test_a_process_whose_clock_is_off_takes_over_no_call_in_flight_and_no_answer",
+    ),
+    Mutation(
+        "an impression that is sent again is told again",
+        "apps/interactions/services.py",
+        " + deeds_of({body.id for body in repeated} - new)",
+        "",
+        "tests/interactions/test_telling.py::test_a_duplicate_impression_is_told_as_it_was_first_received",
     ),
     Mutation(
         "whoever can't mend the online state quotes no row",

@@ -26,7 +26,7 @@ from apps.interactions.partitions import ensure_partitions
 from apps.interactions.relationships import DECISIVE, UNDOABLE, Bond, bond_of
 from apps.interactions.signals import Deed
 from apps.interactions.storing import store
-from apps.interactions.telling import tell
+from apps.interactions.telling import deeds_of, tell
 from apps.interactions.windows import Window, window_of
 
 __all__ = ["EventResult", "erase_member", "record_events"]
@@ -59,9 +59,11 @@ def record_events(
         results, rows = _judge_all(bodies, look_up(events), window_of(now, backfill=backfill))
         new, untold = store(list(rows.values()), now)
         kept = [row for row in rows.values() if len(new) == len(rows) or row.body.id in new]
-        effects = _settle(kept, _answer_repeats(results, bodies, rows, new))
+        repeated = _answer_repeats(results, bodies, rows, new)
+        effects = _settle(kept, repeated)
+        deeds = [_deed(row, now) for row in kept] + deeds_of({body.id for body in repeated} - new)
     STORED.inc(len(kept))
-    tell(effects, [_deed(row, now) for row in kept], untold)
+    tell(effects, deeds, untold)
     return results
 
 

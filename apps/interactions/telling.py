@@ -7,7 +7,7 @@ effects. What is left (a process that died, a Valkey that was away) is told agai
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import timedelta
 from uuid import UUID
 
@@ -70,6 +70,11 @@ def seen_of(deeds: Iterable[Deed]) -> list[Effect]:
     ]  # fmt: skip
 
 
+def deeds_of(ids: Collection[UUID]) -> list[Deed]:
+    """What stored events say, as they were received."""
+    return [Deed(*row) for row in rows_of(_DEEDS, [literal(ids)])] if ids else []
+
+
 def tell_untold(*, all_rows: bool = False) -> int:
     """Tells what was left; how many batches. Stops when Valkey does not take it. Raises DatabaseError.
 
@@ -93,7 +98,7 @@ def forget_all() -> None:
 
 def _again(ids: Sequence[UUID]) -> tuple[list[Effect], list[Deed]]:
     """As they are now: bonds may have been decided anew since."""
-    deeds = [Deed(*row) for row in rows_of(_DEEDS, [literal(ids)])]
+    deeds = deeds_of(ids)
     with transaction.atomic():
         bonds = bonds_of_events([*ids, *(deed.of for deed in deeds if deed.of is not None)])
         return settle(bonds, bonds), deeds

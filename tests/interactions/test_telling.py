@@ -1,12 +1,19 @@
 """What events change is in Valkey when they are acknowledged, and sending them again heals what was lost."""
 
+from datetime import timedelta
+
 import pytest
 import redis
 from django.conf import settings
 
 from apps.common import online
+from apps.common.valkey import background_client
+from apps.interactions import services
+from apps.interactions.exposures import release_due
 from apps.interactions.online import BY_OTHER, CODES
-from tests.interactions.world import event, people, send, undo
+from apps.surfaces.services import ensure_first_surfaces
+from tests.interactions.grants import believe, counted, grant, order
+from tests.interactions.world import NOW, event, people, send, undo
 
 pytestmark = pytest.mark.django_db
 
@@ -64,6 +71,25 @@ def test_a_duplicate_heals_what_valkey_lost() -> None:
     (result,) = send(block)
     assert result.status == "duplicate"
     assert records(online.global_key(n["bob"]))[n["ann"], online.BLOCKED_BY_OTHER] == 1
+
+
+def test_a_duplicate_impression_is_told_as_it_was_first_received(monkeypatch: pytest.MonkeyPatch) -> None:
+    n = people("ann", "bob")
+    ensure_first_surfaces()
+    believe()
+    seen = event("impression", "ann", "bob", occurred_at=NOW)
+    with monkeypatch.context() as patch:
+        patch.setattr(services, "tell", lambda *_: 1 / 0)  # the process dies after the commit
+        with pytest.raises(ZeroDivisionError):
+            send(seen)
+    earlier, later = (order(n["ann"], [n["bob"]], NOW + timedelta(minutes=by)) for by in (-5, 5))
+    assert grant(earlier)
+    background_client().delete(online.held_key("dating", n["ann"]))
+    assert grant(later)
+    assert [result.status for result in send(seen, now=NOW + timedelta(minutes=10))] == ["duplicate"]
+    assert n["bob"] in {number for number, _ in records(online.seen_key("dating", n["ann"]))}
+    release_due(["dating"], now=NOW + timedelta(hours=1))
+    assert counted(n["bob"]) == 1  # what was granted before it came, and nothing else
 
 
 def test_an_old_duplicate_block_does_not_come_back_after_the_unblock() -> None:

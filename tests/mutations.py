@@ -1248,4 +1248,70 @@ MUTATIONS = (
         "serving on: {error!r}",
         "tests/delivery/test_healing.py::test_a_web_process_says_what_failed_and_quotes_no_row",
     ),
+    Mutation(
+        "members and markets are never dealt side by side in one layer",
+        "apps/policies/experiments.py",
+        'if one["unit"] != other["unit"]:',
+        "if False:",
+        "tests/policies/test_guards.py"
+        "::test_experiments_of_one_layer_are_dealt_by_one_unit_or_one_after_the_other",
+    ),
+    Mutation(
+        "no two experiments at once deal by one salt",
+        "apps/policies/experiments.py",
+        "if salt_of(one) == salt_of(other):",
+        "if False:",
+        "tests/policies/test_guards.py::test_two_experiments_at_once_have_salts_of_their_own",
+    ),
+    Mutation(
+        "Edit leaves alone what others look at or agreed on",
+        "apps/releases/selectors.py",
+        "if one.status == Revision.Status.DRAFT",
+        "if True",
+        "tests/console/test_policies.py::test_edit_leaves_alone_what_others_look_at_or_agreed_on",
+    ),
+    Mutation(
+        "whoever agreed to a draft hears that a save took it back",
+        "apps/releases/drafts.py",
+        "stood = _agreed(draft)",
+        'stood = ""',
+        "tests/releases/test_approvals.py"
+        "::test_whoever_asked_approved_or_scheduled_hears_that_a_save_took_it_back",
+    ),
+    Mutation(
+        "an editor of other surfaces hides no place",
+        "apps/console/places.py",
+        "(may_stop or places_are_theirs(request))",
+        "True",
+        "tests/console/test_inspection.py::test_an_editor_of_other_surfaces_hides_no_place",
+    ),
+    Mutation(
+        "nobody takes away their own limit",
+        "apps/console/admin.py",
+        "return self.has_view_permission(request, obj) and not own",
+        "return self.has_view_permission(request, obj)",
+        "tests/console/access/test_roles.py::test_nobody_takes_away_their_own_limit",
+    ),
+    Mutation(
+        "editors alone take a file that names members",
+        "apps/console/rules/together.py",
+        "@needs(EDIT)\ndef export_file",
+        '@needs("releases.view_release")\ndef export_file',
+        "tests/console/test_together.py::test_a_file_names_members_so_editors_alone_take_it_and_are_named",
+    ),
+    Mutation(
+        "bringing a draft up to date undoes nothing that it did not change",
+        "apps/policies/rebase.py",
+        "ours = wanted if whole else theirs |",
+        "ours = wanted if True else theirs |",
+        "tests/releases/test_services.py"
+        "::test_of_an_entry_that_both_changed_each_field_stays_and_a_clash_is_named",
+    ),
+    Mutation(
+        "a discarded draft of another surface is not brought back",
+        "apps/releases/drafts.py",
+        "draft = locked_discarded(revision)\n        _must_change_theirs_alone(draft, actor)",
+        "draft = locked_discarded(revision)",
+        "tests/console/access/test_roles.py::test_an_editor_of_one_surface_changes_nothing_of_another",
+    ),
 )

@@ -6,7 +6,6 @@ minute is its key: woken twice, it is done once. How each rule moves is apps.del
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,6 +31,7 @@ from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters.eligibility import rows_of
 from apps.pipeline.rules import RuleMasks, SurfaceRules
 from apps.pipeline.snapshot import Snapshot, SurfaceData
+from apps.policies.uses import is_used
 from apps.refresh.masks import ensure_masks
 from apps.refresh.selectors import active_snapshot_id
 from apps.refresh.store import open_here
@@ -72,7 +72,7 @@ def pace(now: datetime | None = None) -> int:
     wanted = {
         key: one.rules
         for key, one in surfaces.items()
-        if _is_paced(one.rules) or _subsidises_newcomers(content, key)
+        if _is_paced(one.rules) or is_used(content, key, "newcomer_subsidy")
     }
     if not wanted:
         return 0
@@ -87,17 +87,6 @@ def pace(now: datetime | None = None) -> int:
 
 def _is_paced(rules: SurfaceRules) -> bool:
     return any(spec.kind in PACED for spec in rules.specs)
-
-
-def _subsidises_newcomers(content: Mapping[str, Any], surface: str) -> bool:
-    """Whether the policy does, for anybody: by itself, in a market, by a flag or in an experiment."""
-    policy = content["surfaces"][surface]
-    said = [policy, *policy["markets"].values()]
-    said += [flag["overrides"] for flag in content["flags"] if flag["surface"] == surface]
-    for experiment in content["experiments"]:
-        if experiment["surface"] == surface:
-            said += [variant["overrides"] for variant in experiment["variants"]]
-    return policy["kind"] == "member" and any(one.get("newcomer_subsidy", 0) > 0 for one in said)
 
 
 def _pace_surface(

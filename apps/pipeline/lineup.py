@@ -77,7 +77,8 @@ PEOPLE = LineUp(
         PINNED_SOURCE,
         Source(
             "pagerank",
-            "Members whom a walk over connections and matches reaches most often.",
+            "Members whom a walk over connections and matches reaches most often; from the refresh on that "
+            "comes after a draft or a release asks for it.",
             0,
             people.pagerank,
         ),

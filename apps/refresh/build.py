@@ -6,7 +6,7 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,14 +32,19 @@ from apps.pipeline.layout import in_order
 from apps.pipeline.snapshot import Snapshot, SurfaceData, surface_data
 from apps.pipeline.table import Table
 from apps.pipeline.vocabulary import partner_masks
+from apps.policies.older import brought_up
+from apps.policies.uses import is_used
 from apps.refresh import columns, reading
+from apps.refresh.masks import contents_of
 from apps.refresh.whereabouts import placed, travellers
+from apps.releases.selectors import live, live_mark, open_drafts
 from apps.surfaces.models import Surface
 from apps.surfaces.selectors import active_surfaces
 
 Say = Callable[[str], None]
 Found = Mapping[str, npt.NDArray[Any]]
 POPULAR_SECONDS = 90 * 86400
+PAGERANK = ("quotas.pagerank", "weights.pagerank")
 OVERLAP = timedelta(minutes=10)  # events may have happened earlier than they were stored
 
 
@@ -72,7 +77,7 @@ class Source:
     behaviour: Behaviour | None  # None: the models of an earlier snapshot are kept
     saves: tuple[I32, I32]  # who, and which place
     connections: tuple[I32, I32]
-    matches: Mapping[str, tuple[I32, I32]]  # by surface of members
+    matches: Mapping[str, tuple[I32, I32]]  # by surface whose ties are walked
     blocks: tuple[I32, I32]
     ids: Mapping[str, tuple[Sequence[int], Sequence[str]]]
     may_be_shown: Mapping[str, I32]  # asked in other words, for the checks
@@ -109,13 +114,22 @@ def read_source(until: datetime, previous: columns.Vocabulary | None, kept: Snap
             behaviour=None if kept else _behaviour(surfaces, until, markets, words),
             saves=reading.saves(until),
             connections=reading.visible_connections(),
-            matches={
-                key: reading.matches_on(key, until) for key, s in surfaces.items() if s.kind == "member"
-            },
+            matches={key: reading.matches_on(key, until) for key in _walked(surfaces)},
             blocks=reading.blocks(),
             ids={kind: reading.ids_of(kind) for kind in ("member", "place")},
             may_be_shown={kind: reading.shown_numbers(kind, today) for kind in ("member", "place")},
         )
+
+
+def _walked(surfaces: Mapping[str, Surface]) -> Iterator[str]:
+    """Surfaces of members on which PageRank is asked for: by what is live, or by an open draft, whose preview
+    shall have it. Where nobody asks it is not worth its minute and its memory."""
+    contents = [brought_up(content) for content in contents_of(live())] if live_mark() is not None else []
+    contents += [brought_up(draft.content) for draft in open_drafts()]
+    for key, surface in surfaces.items():
+        said = [content for content in contents if key in content["surfaces"]]
+        if surface.kind == "member" and any(is_used(content, key, *PAGERANK) for content in said):
+            yield key
 
 
 def may_keep(before: Snapshot, surfaces: Mapping[str, Surface]) -> bool:

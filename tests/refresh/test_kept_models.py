@@ -14,6 +14,7 @@ from apps.pipeline.table import LEARNT, Table
 from apps.refresh import reading, services, tasks
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, learnt_predictions, snapshot_folder
+from apps.releases.services import edit_revision, publish_revision, start_revision
 from apps.surfaces.models import Surface
 from tests.refresh.rows import decide, make_market, make_member, make_place
 
@@ -79,6 +80,8 @@ def test_walks_go_over_the_ties_of_today(people: dict[str, Member]) -> None:
     Connection.objects.create(a=w0, b=m0)
     lost = Connection.objects.create(a=w1, b=m0)
     Relationship.objects.filter(state="liked", actor__in=[w1.number, m1.number]).update(state="passed")
+    draft = edit_revision(start_revision(actor=None), 1, {"networking.weights.pagerank": 0.5})
+    publish_revision(draft, actor=None, note="")
     services.refresh()
     assert w1.number in opened().pagerank["networking"].neighbours(w0.number)
     lost.delete()

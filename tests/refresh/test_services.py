@@ -17,6 +17,7 @@ from apps.refresh import jobs, services
 from apps.refresh.identifiers import open_identifiers
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
+from apps.releases.services import edit_revision, start_revision
 from tests.refresh.rows import decide, make_market, make_member, make_place
 
 pytestmark = pytest.mark.usefixtures("market")
@@ -124,6 +125,10 @@ def test_a_match_is_walked_on_its_own_surface_over_nobody_hidden_or_blocked() ->
         decide(other, one, "matched")
     decide(dee, ada, "blocked", surface="")
 
+    services.refresh()
+    assert not any(len(graph.targets) for graph in opened().pagerank.values()), "nobody asks for it"
+    asked = {f"{surface}.quotas.pagerank": 50 for surface in ("dating", "networking")}
+    edit_revision(start_revision(actor=None), 1, asked)
     services.refresh()
 
     found = opened().pagerank

@@ -82,7 +82,7 @@ def bars_of(waterfall: dict[str, Any]) -> list[tuple[str, str, float]]:
             said = name.replace("_", " ").capitalize()
             steps.append((f"{said} (weight {feature['weight']:g})", float(feature["contribution"])))
     if isinstance(waterfall.get("price"), float):
-        steps.append(("Price", -waterfall["price"]))
+        steps.append(("Price", 0.0 - waterfall["price"]))  # it is subtracted; not -0.0
     if isinstance(waterfall.get("score"), float):
         steps.append(("Score", waterfall["score"]))
     most = max([abs(value) for _, value in steps] or [1.0]) or 1.0

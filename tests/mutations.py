@@ -18,6 +18,34 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "a rebuild that another one overtook writes nothing",
+        "apps/interactions/turns.py",
+        "if together.get(TURN) != self._name:",
+        "if False:",
+        "tests/interactions/test_turns.py::test_it_empties_nothing",
+    ),
+    Mutation(
+        "a rebuild that another one overtook sets no counter back",
+        "apps/interactions/rebuild.py",
+        "refill.write_exposures(turn, next(parts))",
+        "refill.write_exposures(client, next(parts))",
+        "tests/interactions/test_turns.py::test_it_sets_no_counter_back",
+    ),
+    Mutation(
+        "what a rebuild sent before another one began is refused when it arrives",
+        "apps/interactions/turns.py",
+        "            together.watch(TURN)\n",
+        "            together.immediate_execute_command('PING')\n            together.watching = True\n",
+        "tests/interactions/test_turns.py::test_what_was_on_its_way_when_the_turn_ended_is_refused",
+    ),
+    Mutation(
+        "whoever takes a rebuild's turn ends the belief",
+        "apps/interactions/turns.py",
+        "            together.delete(MARKER)\n",
+        "",
+        "tests/interactions/test_turns.py::test_nothing_is_believed_when_somebody_takes_the_turn_late",
+    ),
+    Mutation(
         "whoever was erased gets no list, as Valkey says",
         "apps/delivery/preparation.py",
         "if vouched and state is not None and state.erased:",

@@ -1,7 +1,8 @@
 """The online state, rebuilt from Postgres: after a flush, a restart of Valkey, or a write that it missed.
 
-One process at a time, under a lock. From its first step until it is believed again, the reserve script
-refuses. Whatever is written meanwhile is merged, not overwritten: the later fact wins.
+One process at a time, under a lock; should the lock be lost, in its turn (turns.py). From its first step
+until it is believed again, the reserve script refuses. Whatever is written meanwhile is merged, not
+overwritten: the later fact wins.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from apps.interactions.copier import copy_all
 from apps.interactions.exposure_counts import read_exposures
 from apps.interactions.grants import settle_grants
 from apps.interactions.telling import forget_all, tell_untold
+from apps.interactions.turns import Turn, TurnIsOver
 from apps.surfaces.models import Surface
 
 log = logging.getLogger(__name__)
@@ -107,21 +109,29 @@ def _catch_up(client: redis.Redis) -> bool:
 
 
 def _rebuild(client: redis.Redis) -> bool:
+    try:
+        return _rebuild_in(Turn(client), client)
+    except TurnIsOver:
+        log.warning("Another rebuild began, or Valkey was emptied: this one stops")
+        return False
+
+
+def _rebuild_in(turn: Turn, client: redis.Redis) -> bool:
     generation = _start()
     started = time.monotonic()
-    client.delete(online.MARKER)  # the reserve script refuses from here on; only a rebuild ends this
+    turn.begin()  # the reserve script refuses from here on; only a rebuild ends this
     run_id = _run_id(client)
     forget_all()
-    _clear(client)
-    client.set(online.EVICTIONS, online.evictions(client))
-    client.set(BUILT, 0)
+    _clear(turn)
+    turn.set(online.EVICTIONS, online.evictions(client))
+    turn.set(BUILT, 0)
     # Then no process answers any more with what it was granted before: grants are in the stream or in files.
     time.sleep(max(online.LEASE_SECONDS + online.MARGIN_SECONDS - (time.monotonic() - started), 0))
     copy_all()
     settle_grants(everything=True)
-    _write_all(client)
+    _write_all(client, turn)
     # What ended while it was being written is not brought back by it: all that was told since is told again.
-    believed = _tell_until_believed(client, generation, run_id)
+    believed = _tell_until_believed(turn, generation, run_id)
     log.info(
         "Online state rebuilt in %.1f s as generation %d: %s",
         time.monotonic() - started, generation, _said(believed),
@@ -162,8 +172,11 @@ def _said(believed: bool) -> str:
     return "believed" if believed else "again"
 
 
-def _write_all(client: redis.Redis) -> None:
-    """Part after part, and while one is written the next one is read."""
+def _write_all(client: redis.Redis, turn: redis.Redis) -> None:
+    """Part after part, and while one is written the next one is read.
+
+    What waits and counts overwrites, so that it needs the turn; all else is merged, and the later fact wins.
+    """
     surfaces = _surfaces()
     parts = _read_ahead(
         lambda: (refill.read_relationships(surfaces), refill.read_reads(surfaces)),
@@ -187,7 +200,7 @@ def _write_all(client: redis.Redis) -> None:
     client.set(BUILT, now, xx=True)
     refill_signals.write_feedback(client)
     refill_signals.write_active(client, next(parts))
-    refill.write_exposures(client, next(parts))
+    refill.write_exposures(turn, next(parts))
 
 
 def _read_ahead(*reads: Callable[[], Any]) -> Iterator[Any]:
@@ -228,11 +241,11 @@ def _batches(sql: str) -> Iterator[Sequence[Any]]:
             yield rows
 
 
-def _clear(client: redis.Redis) -> None:
+def _clear(turn: redis.Redis) -> None:
     """One walk over the keys, whatever they are."""
-    keys = [key for key in client.scan_iter("o:*", count=10_000) if key.startswith(DERIVED)]
+    keys = [key for key in turn.scan_iter("o:*", count=10_000) if key.startswith(DERIVED)]
     for start in range(0, len(keys), 5000):
-        client.unlink(*keys[start : start + 5000])
+        turn.unlink(*keys[start : start + 5000])
 
 
 def _start() -> int:

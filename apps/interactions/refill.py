@@ -17,6 +17,7 @@ from redis.commands.core import Script
 
 from apps.common import online
 from apps.common.copy_out import Columns, columns_of, many_columns_of
+from apps.common.valkey import background_client
 from apps.interactions.exposure_counts import Exposures, counters_of, records_of
 from apps.interactions.online import (
     ANSWERED,
@@ -234,7 +235,7 @@ def fill(
     for there in write_in_turn(client, key, owners, records, seconds):
         online.merge(client, there, keep)
         if seconds:
-            _script(client, _EXPIRE)(keys=list(there), args=[seconds])
+            _script(_EXPIRE)(keys=list(there), args=[seconds], client=client)
 
 
 def newest(owners: I32, records: npt.NDArray[Any], keep: int = 0) -> tuple[I32, npt.NDArray[Any]]:
@@ -272,9 +273,10 @@ def write_in_turn(
         values = {keys[i]: data[bounds[i] * size : bounds[i + 1] * size] for i in part}
         if client.msetnx(cast("dict[Any, Any]", values)):
             if seconds:
-                _script(client, _EXPIRE)(keys=list(values), args=[seconds])
+                _script(_EXPIRE)(keys=list(values), args=[seconds], client=client)
             continue
-        found = cast("list[int]", _script(client, _FILL)(keys=list(values), args=[seconds, *values.values()]))
+        args: list[int | bytes] = [seconds, *values.values()]
+        found = cast("list[int]", _script(_FILL)(keys=list(values), args=args, client=client))
         if found:
             there.append(
                 {keys[start + i]: records[bounds[start + i] : bounds[start + i + 1]].tolist() for i in found}
@@ -290,7 +292,7 @@ def fill_array(client: redis.Redis, key: str, values: npt.NDArray[Any]) -> None:
         merged = np.zeros(max(len(found), len(values)), values.dtype)
         merged[: len(values)] = values
         merged[: len(found)] = np.maximum(merged[: len(found)], found)
-        if _script(client, _REPLACE)(keys=[key], args=[there, merged.tobytes()]):
+        if _script(_REPLACE)(keys=[key], args=[there, merged.tobytes()], client=client):
             return
 
 
@@ -340,5 +342,5 @@ def _states() -> list[tuple[str, int]]:
 
 
 @cache
-def _script(client: redis.Redis, text: str) -> Script:
-    return client.register_script(text)
+def _script(text: str) -> Script:
+    return background_client().register_script(text)

@@ -62,7 +62,7 @@ def test_the_online_state_is_what_a_rebuild_writes(batches: Batches) -> None:
             send(*batch, now=clock.now(), backfill=True)
         told = _held()
         rebuild._clear(client)
-        rebuild._write_all(client)
+        rebuild._write_all(client, client)
         rebuilt = _held()
         transaction.set_rollback(True)
     assert told == rebuilt

@@ -52,15 +52,15 @@ DERIVED = (
 BUILT = "o:built"
 MOST_TRIES = 10  # to be believed, while writes go on being missed
 
-_GONE = {
-    "member": """
-        SELECT number FROM members_member
-        WHERE (status = 'active' AND visibility = 'visible' AND stopped_at IS NULL
-            AND birth_date <= current_date - interval '18 years') IS NOT TRUE
-        UNION ALL SELECT number FROM members_erasure""",
-    "place": """
-        SELECT number FROM places_place WHERE visibility <> 'visible' OR stopped_at IS NOT NULL
-        UNION ALL SELECT number FROM common_change WHERE kind = 'place.deleted'""",
+_TABLES = {"member": "members_member", "place": "places_place"}
+_MAY_BE_SHOWN = {
+    "member": """status = 'active' AND visibility = 'visible' AND stopped_at IS NULL
+        AND birth_date <= current_date - interval '18 years'""",
+    "place": "visibility = 'visible' AND stopped_at IS NULL",
+}
+_LEFT = {
+    "member": "SELECT number FROM members_erasure",
+    "place": "SELECT number FROM common_change WHERE kind = 'place.deleted'",
 }
 # No commit takes longer than that minute.
 _BUILT = "SELECT extract(epoch FROM clock_timestamp() - interval '1 minute')::float8"
@@ -229,9 +229,15 @@ def _surfaces() -> list[str]:
 
 
 def _write_gone(client: redis.Redis) -> None:
-    for kind, sql in _GONE.items():
-        for rows in _batches(sql):
-            client.sadd(online.GONE[kind], *(number for (number,) in rows))
+    """Who may not be shown; and back is whoever may since, whose "back" may have come before this "gone"."""
+    for kind, table in _TABLES.items():
+        may = _MAY_BE_SHOWN[kind]
+        for rows in _batches(f"SELECT number, version FROM {table} WHERE ({may}) IS NOT TRUE"):
+            online.say_gone(client, kind, dict(rows))
+            since = f"SELECT number, version FROM {table} WHERE number = ANY(%s) AND {may}"
+            online.say_back(client, kind, dict(rows_of(since, [[number for number, _ in rows]])))
+        for rows in _batches(_LEFT[kind]):
+            online.say_gone(client, kind, dict.fromkeys((number for (number,) in rows), online.FOR_GOOD))
 
 
 def _batches(sql: str) -> Iterator[Sequence[Any]]:

@@ -49,6 +49,8 @@ class Member(models.Model):
     photo_url = models.URLField(max_length=500, blank=True)
     status = models.CharField(max_length=10, choices=Status, default=Status.APPLICANT)
     visibility = models.CharField(max_length=8, choices=Visibility, default=Visibility.VISIBLE)
+    # of who may be shown: a trigger raises it
+    version = models.BigIntegerField(db_default=0, editable=False)
     stopped_at = models.DateTimeField(null=True, blank=True)  # by trust and safety: shown nowhere
 
     birth_date = models.DateField(null=True, blank=True)

@@ -7,7 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 import orjson
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 
 from apps.common import clock
 from apps.common.errors import NotFound
@@ -56,6 +56,13 @@ def shown_condition(today: date | None = None) -> Q:
         stopped_at__isnull=True,
         birth_date__lte=latest_adult_birth_date(today or clock.today()),
     )
+
+
+def shown_states(numbers: Iterable[int]) -> dict[int, tuple[int, bool]]:
+    """By number: the version of who may be shown, and whether they may."""
+    may = ExpressionWrapper(shown_condition(), output_field=BooleanField())
+    rows = Member.objects.filter(number__in=list(numbers)).annotate(may=may)
+    return {n: (version, bool(may)) for n, version, may in rows.values_list("number", "version", "may")}
 
 
 def member_body(member: Member) -> dict[str, Any]:

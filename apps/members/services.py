@@ -22,7 +22,7 @@ from apps.common.errors import Problem, Unprocessable
 from apps.members.bodies import MemberBody, TripBody
 from apps.members.graph import delete_connection, put_connection, save_connections
 from apps.members.models import Erasure, Member, Trip
-from apps.members.selectors import member_body, member_by_id, numbers_of, shown_condition, unknown_member
+from apps.members.selectors import member_body, member_by_id, numbers_of, shown_states, unknown_member
 from apps.surfaces.selectors import Whereabouts
 
 __all__ = [
@@ -236,20 +236,23 @@ def _stop(external_id: str, *, stopped: bool, actor: User | None, reason: str) -
 
 
 def _publish(saved: dict[str, tuple[int, bool]]) -> None:
-    """Who may not be shown is gone before this returns; who may again, is back."""
-    from apps.common.online import publish_back, publish_gone
+    """Who may not be shown is gone before this returns; who may again, is back.
 
-    everyone = Member.objects.filter(number__in=[number for number, _ in saved.values()])
-    shown = set(everyone.filter(shown_condition()).values_list("number", flat=True))
-    publish_gone("member", sorted({number for number, _ in saved.values()} - shown))
-    known = [number for number, new in saved.values() if not new]
-    if not known:  # nobody was ever told that new members are gone
-        return
-    with transaction.atomic():
-        # The row locks keep a hide that commits meanwhile from being overtaken by this "back"; reading anew
-        # brings back whom this call's late "gone" overtook.
-        rows = Member.objects.select_for_update(no_key=True).filter(shown_condition(), number__in=known)
-        publish_back("member", list(rows.order_by("number").values_list("number", flat=True)))
+    Both are said with the version of the row that says so: a later word stands, whenever it came.
+    """
+    from apps.common.online import FOR_GOOD, publish_back, publish_gone
+
+    numbers = {number for number, _ in saved.values()}
+    states = shown_states(numbers)
+    gone = {number: version for number, (version, shown) in states.items() if not shown}
+    gone |= dict.fromkeys(numbers - states.keys(), FOR_GOOD)  # erased meanwhile
+    publish_gone("member", gone)
+    # Nobody was ever told that new members are gone.
+    known = {number for number, new in saved.values() if not new}
+    if gone and known:  # somebody brought back meanwhile may have been overtaken by this "gone"
+        states = shown_states(known)
+    shown_again = {n: version for n, (version, shown) in states.items() if shown and n in known}
+    publish_back("member", shown_again)
 
 
 def _lowered(patch: Any) -> Any:

@@ -22,6 +22,8 @@ class Place(models.Model):
     visibility = models.CharField(
         max_length=8, choices=[("visible", "Visible"), ("hidden", "Hidden")], default="visible"
     )
+    # of who may be shown: a trigger raises it
+    version = models.BigIntegerField(db_default=0, editable=False)
     stopped_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     updated_at = models.DateTimeField(auto_now=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
-from django.db.models import Q
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.db.models.functions import Now
 
 from apps.common.errors import NotFound
@@ -47,6 +47,13 @@ def deleted_lately() -> list[int]:
 def shown_condition() -> Q:
     """What may be shown. Closed places stay known, and are left out by the pipeline's own filter."""
     return Q(visibility="visible", stopped_at__isnull=True)
+
+
+def shown_states(numbers: Iterable[int]) -> dict[int, tuple[int, bool]]:
+    """By number: the version of who may be shown, and whether they may."""
+    may = ExpressionWrapper(shown_condition(), output_field=BooleanField())
+    rows = Place.objects.filter(number__in=list(numbers)).annotate(may=may)
+    return {n: (version, bool(may)) for n, version, may in rows.values_list("number", "version", "may")}
 
 
 def place_body(place: Place) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from apps.common.changes import record_changes
 from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.places.bodies import ListBody, PlaceBody
 from apps.places.models import CuratedList, CuratedListItem, Place
-from apps.places.selectors import deleted_lately, numbers_of, shown_condition, unknown_place
+from apps.places.selectors import deleted_lately, numbers_of, shown_states, unknown_place
 from apps.surfaces.selectors import Whereabouts
 
 _COLUMNS = {
@@ -87,7 +87,7 @@ def delete_place(external_id: str) -> None:
 
     When it returns, or says that there is no such place, whatever was deleted is shown nowhere.
     """
-    from apps.common.online import publish_gone
+    from apps.common.online import FOR_GOOD, publish_gone
 
     with transaction.atomic():
         place = Place.objects.select_for_update().filter(external_id=external_id).first()
@@ -97,7 +97,7 @@ def delete_place(external_id: str) -> None:
             record_changes("place.deleted", numbers)
     if place is None:  # perhaps deleted by a call that ended, or still is, before it told the guard
         numbers = deleted_lately()
-    publish_gone("place", numbers)
+    publish_gone("place", dict.fromkeys(numbers, FOR_GOOD))
     if place is None:
         raise unknown_place()
 
@@ -171,16 +171,17 @@ def _row(external_id: str, body: PlaceBody, where: Whereabouts) -> dict[str, Any
 
 
 def _publish(saved: dict[str, tuple[int, bool]]) -> None:
-    """What may not be shown is gone before this returns; what may again, is back."""
-    from apps.common.online import publish_back, publish_gone
+    """What may not be shown is gone before this returns; what may again, is back; by versions, as members."""
+    from apps.common.online import FOR_GOOD, publish_back, publish_gone
 
     numbers = {number for number, _ in saved.values()}
-    shown = Place.objects.filter(shown_condition(), number__in=numbers)
-    publish_gone("place", sorted(numbers - set(shown.values_list("number", flat=True))))
-    known = [number for number, new in saved.values() if not new]
-    if not known:  # nobody was ever told that new places are gone
-        return
-    with transaction.atomic():
-        # The row locks keep a hide that commits meanwhile from being overtaken by this "back".
-        rows = shown.select_for_update(no_key=True).filter(number__in=known).order_by("number")
-        publish_back("place", list(rows.values_list("number", flat=True)))
+    states = shown_states(numbers)
+    gone = {number: version for number, (version, shown) in states.items() if not shown}
+    gone |= dict.fromkeys(numbers - states.keys(), FOR_GOOD)  # deleted meanwhile
+    publish_gone("place", gone)
+    # Nobody was ever told that new places are gone.
+    known = {number for number, new in saved.values() if not new}
+    if gone and known:  # what was brought back meanwhile may have been overtaken by this "gone"
+        states = shown_states(known)
+    shown_again = {n: version for n, (version, shown) in states.items() if shown and n in known}
+    publish_back("place", shown_again)

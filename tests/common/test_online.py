@@ -91,9 +91,18 @@ def test_repeated_effects_change_nothing() -> None:
 
 
 def test_gone_and_back() -> None:
-    online.publish_gone("member", [3, 4])
-    online.publish_back("member", [4])
+    online.publish_gone("member", dict.fromkeys([3, 4], 1))
+    online.publish_back("member", dict.fromkeys([4], 1))
     assert {int(n) for n in writing_client().smembers(online.GONE["member"])} == {3}
+
+
+def test_an_older_word_about_who_is_gone_is_refused_however_late_it_comes() -> None:
+    client = writing_client()
+    online.say_gone(client, "member", {3: 20, 4: 20, 5: online.FOR_GOOD})
+    online.say_back(client, "member", {3: 19, 4: 20, 5: 21})
+    assert {int(n) for n in client.smembers(online.GONE["member"])} == {3, 5}
+    online.say_gone(client, "member", {4: 19})
+    assert {int(n) for n in client.smembers(online.GONE["member"])} == {3, 5}
 
 
 def test_a_new_connection_knows_which_server_it_reached() -> None:

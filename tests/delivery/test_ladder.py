@@ -82,7 +82,7 @@ def test_without_the_pipeline_the_last_list_is_shown_minus_whoever_may_not_be(
     release_holds("adam")
     happens("block", "blocked", "bea", "adam", surface="")
     happens("pass", "passed", "adam", "cleo")
-    online.publish_gone("member", [number("dora")])
+    online.publish_gone("member", dict.fromkeys([number("dora")], 1))
     break_filters(monkeypatch)
     answer = asked()
     assert set(names(answer)) == WOMEN - {"bea", "cleo", "dora"}

@@ -69,7 +69,7 @@ def test_a_block_is_honoured_at_once_both_ways(serving: Runtime, actor: str, tar
 
 
 def test_whoever_is_gone_is_not_shown_before_any_refresh(serving: Runtime) -> None:
-    online.publish_gone("member", [number("bea")])
+    online.publish_gone("member", dict.fromkeys([number("bea")], 1))
     assert set(names(recommend(surface="dating", member="adam", limit=10))) == WOMEN - {"bea"}
 
 
@@ -85,7 +85,7 @@ def test_a_repeat_leaves_out_whoever_was_blocked_or_hidden_since(serving: Runtim
     request_id = uuid4()
     first = names(recommend(surface="dating", member="adam", limit=3, request_id=request_id))
     happens("block", "blocked", first[0], "adam", surface="")
-    online.publish_gone("member", [number(first[1])])
+    online.publish_gone("member", dict.fromkeys([number(first[1])], 1))
     again = recommend(surface="dating", member="adam", limit=3, request_id=request_id)
     assert names(again) == first[2:]
 

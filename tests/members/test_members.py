@@ -8,6 +8,7 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from apps.common import online
 from apps.common.bodies import parse
 from apps.common.errors import NotFound, Problem
 from apps.common.geo import cell_of, centre_of
@@ -53,6 +54,25 @@ def test_put_says_whether_the_member_is_new_and_is_whole() -> None:
     assert put() is False
     member = member_by_id("ann")
     assert (member.bio, member.skills) == ("", [])
+
+
+def test_a_save_that_is_slow_to_tell_brings_nobody_back_who_was_hidden_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    london()
+    put()
+    number = member_by_id("ann").number
+    put(visibility="hidden")
+    real = online.publish_back
+
+    def slow(kind: str, versions: dict[int, int]) -> None:
+        monkeypatch.setattr(online, "publish_back", real)
+        put(visibility="hidden")
+        real(kind, versions)
+
+    monkeypatch.setattr(online, "publish_back", slow)
+    put()
+    assert gone() == {number}
 
 
 def test_what_is_read_back_is_what_can_be_put_again() -> None:

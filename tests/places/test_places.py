@@ -85,6 +85,24 @@ def test_whoever_deletes_a_place_again_is_not_told_that_it_is_gone_before_the_gu
     assert gone() == {number}
 
 
+def test_a_save_that_is_slow_to_tell_brings_nothing_back_that_was_hidden_since(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    put()
+    number = place_by_id("bar").number
+    put(visibility="hidden")
+    real = online.publish_back
+
+    def slow(kind: str, versions: dict[int, int]) -> None:
+        monkeypatch.setattr(online, "publish_back", real)
+        put(visibility="hidden")
+        real(kind, versions)
+
+    monkeypatch.setattr(online, "publish_back", slow)
+    put()
+    assert gone() == {number}
+
+
 def test_a_list_keeps_its_order_and_is_replaced_as_a_whole() -> None:
     for name in ("a", "b", "c"):
         put(name)

@@ -18,6 +18,14 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "what a fast phone says in one batch counts in the order in which it was said",
+        "apps/interactions/relationships.py",
+        "(fact.occurred_at, fact.said_at or fact.occurred_at, fact.id)",
+        "(fact.occurred_at, fact.id)",
+        "tests/interactions/test_order.py"
+        "::test_words_of_a_fast_clock_in_one_batch_count_in_the_order_in_which_they_were_said",
+    ),
+    Mutation(
         "an older word brings nobody back, however late it comes",
         "apps/common/online.py",
         "if is_gone == 1 and tonumber(version) >=",
@@ -1138,8 +1146,8 @@ MUTATIONS = (
     Mutation(
         "no word about a pair counts as later than it came",
         "apps/interactions/storing.py",
-        "least(at, %s::timestamptz)",
-        "greatest(at, %s::timestamptz - interval '1 year')",
+        "least(at, statement_timestamp())",
+        "at",
         "tests/interactions/test_order.py::test_a_word_from_a_fast_clock_counts_from_when_it_came",
     ),
     Mutation(

@@ -29,7 +29,7 @@ SELECT CASE WHEN kind > 0 THEN pg_advisory_xact_lock(kind, slot)
     ELSE pg_advisory_xact_lock_shared(-kind, slot) END FROM unnest(%s::int[], %s::int[]) AS l(kind, slot)
 """
 _FACTS = """
-SELECT p.i, f.occurred_at, f.id, f.type, f.actor
+SELECT p.i, f.occurred_at, f.id, f.type, f.actor, f.said_at
 FROM unnest(%s::int[], %s::int[], %s::text[], %s::text[]) WITH ORDINALITY AS p(a, b, kind, surface, i)
 JOIN interactions_keptfact f ON f.a = p.a AND f.b = p.b AND f.kind = p.kind AND f.surface = p.surface
 WHERE f.type = ANY(ARRAY['block', 'unblock', 'report'])

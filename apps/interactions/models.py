@@ -74,7 +74,8 @@ class KeptFact(models.Model):
     b = models.IntegerField()
     kind = models.CharField(max_length=8)  # member or place
     surface = models.CharField(max_length=32, blank=True)  # empty: everywhere
-    occurred_at = models.DateTimeField()
+    occurred_at = models.DateTimeField()  # no later than it came, by Postgres's clock
+    said_at = models.DateTimeField(null=True)  # where the event said later than that
 
     class Meta:
         indexes = [

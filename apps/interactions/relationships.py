@@ -1,7 +1,8 @@
 """What a pair's events amount to. Pure: takes the events of a bond, gives the state that each side made.
 
 A bond is what is decided together: two members on one surface, two members everywhere (block, report), or a
-member and a place. Events are ordered by (occurred_at, id), so the order of their arrival never matters.
+member and a place. Events are ordered by when they occurred, and said so, so the order of their arrival never
+matters.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class Fact:
     id: UUID
     type: str
     actor: int
+    said_at: datetime | None = None  # where that is later than it can have occurred
 
 
 class Decision(NamedTuple):
@@ -53,7 +55,7 @@ def bond_of(event_type: str, actor: int, target: int, kind: str, surface: str) -
 
 def decide(bond: Bond, facts: Iterable[Fact]) -> dict[tuple[int, int], Decision]:
     """The state by (actor, target); a side that made none is left out."""
-    ordered = sorted(facts, key=lambda fact: (fact.occurred_at, fact.id))
+    ordered = sorted(facts, key=lambda fact: (fact.occurred_at, fact.said_at or fact.occurred_at, fact.id))
     if bond.kind == "place":
         return _saved(bond, ordered)
     return _between(bond, ordered) if bond.surface else _everywhere(bond, ordered)

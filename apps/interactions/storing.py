@@ -18,6 +18,8 @@ from apps.interactions.relationships import DECISIVE, GLOBAL
 _DECISIVE = ", ".join(f"'{t.value}'" for t in EventType if t in DECISIVE)
 _GLOBAL = ", ".join(f"'{t.value}'" for t in EventType if t in GLOBAL)
 # Keys in rising order, so that batches wait for each other in one direction only.
+# No word counts as later than it came, by the one clock that all web processes share: a fast phone's unblock
+# outlives no later block. What a fast phone said in one batch stays in the order in which it said so.
 _STORE = f"""
 WITH given AS (
     SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[], %s::int[], %s::int[], %s::text[], %s::text[],
@@ -33,10 +35,11 @@ WITH given AS (
     SELECT id, type, actor, target, kind, surface, delivery, position, at, %s::timestamptz, context
     FROM given JOIN new USING (id)
 ), facts AS (
-    INSERT INTO interactions_keptfact (id, type, actor, a, b, kind, surface, occurred_at)
+    INSERT INTO interactions_keptfact (id, type, actor, a, b, kind, surface, occurred_at, said_at)
     SELECT id, type, actor, CASE kind WHEN 'place' THEN actor ELSE least(actor, target) END,
         CASE kind WHEN 'place' THEN target ELSE greatest(actor, target) END, kind,
-        CASE WHEN type IN ({_GLOBAL}) THEN '' ELSE surface END, least(at, %s::timestamptz)
+        CASE WHEN type IN ({_GLOBAL}) THEN '' ELSE surface END, least(at, statement_timestamp()),
+        CASE WHEN at > statement_timestamp() THEN at END
     FROM given JOIN new USING (id) WHERE type IN ({_DECISIVE})
 ), undos AS (
     INSERT INTO interactions_undone (event, actor, undone_by, occurred_at)
@@ -75,7 +78,6 @@ def store(rows: Sequence[Row], now: datetime) -> tuple[set[UUID], int]:
                 ]
             ),
             now,
-            now,  # no word counts as later than it came: a fast clock's unblock outlives no later block
         ],
     )
     return {key for key, _ in found if key is not None}, next((told for key, told in found if key is None), 0)

@@ -8,6 +8,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from apps.common import clock
 from apps.interactions.bodies import EventBody
 from apps.interactions.relationships import Bond, Fact, decide
 from tests.interactions.world import NOW, event, people, relationships, send, undo
@@ -62,14 +63,28 @@ def test_no_undo_lifts_a_block_or_a_report_whichever_comes_first(kind: str, stat
 
 
 @pytest.mark.django_db
-def test_a_word_from_a_fast_clock_counts_from_when_it_came() -> None:
-    numbers = people("ann", "bob")
-    send(event("block", "ann", "bob"))
-    send(event("unblock", "ann", "bob", minute=64))  # four minutes from now, says the phone
-    later = NOW + timedelta(minutes=2)
-    assert [result.status for result in send(event("block", "ann", "bob", minute=62), now=later)] == [
-        "accepted"
+@pytest.mark.parametrize("slow", [0, 4], ids=["web in time", "web four minutes behind"])
+def test_a_word_from_a_fast_clock_counts_from_when_it_came(slow: int) -> None:
+    """Whatever the clock of the web process says that takes the later word."""
+    numbers, now = people("ann", "bob"), clock.now()
+    ahead, behind = now + timedelta(minutes=4), now - timedelta(minutes=slow)
+    send(event("block", "ann", "bob", occurred_at=now - timedelta(hours=1)), now=now)
+    send(event("unblock", "ann", "bob", occurred_at=ahead), now=now)
+    (result,) = send(event("block", "ann", "bob", occurred_at=clock.now()), now=behind)
+    assert result.status == "accepted"
+    assert relationships() == {(numbers["ann"], numbers["bob"], ""): "blocked"}
+
+
+@pytest.mark.django_db
+def test_words_of_a_fast_clock_in_one_batch_count_in_the_order_in_which_they_were_said() -> None:
+    numbers, now = people("ann", "bob"), clock.now()
+    said = [now + timedelta(minutes=3, seconds=seconds) for seconds in (0, 2, 4)]
+    types, ids = ("block", "unblock", "block"), ("1", "f", "2")  # by the ids the unblock came last
+    batch = [
+        event(kind, "ann", "bob", id=digit + str(UUID(int=0))[1:], occurred_at=at)
+        for kind, digit, at in zip(types, ids, said, strict=True)
     ]
+    assert [result.status for result in send(*batch, now=now)] == ["accepted"] * 3
     assert relationships() == {(numbers["ann"], numbers["bob"], ""): "blocked"}
 
 

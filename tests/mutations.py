@@ -18,6 +18,13 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "of two words about a connection the one that was committed later stands",
+        "apps/members/graph.py",
+        "        ((version,),) = rows_of(\"SELECT nextval('members_version')\")\n    _publish(",
+        "        version = 2**50\n    _publish(",
+        "tests/members/test_members.py::test_a_connection_that_was_deleted_first_and_told_last_stays",
+    ),
+    Mutation(
         "what a fast phone says in one batch counts in the order in which it was said",
         "apps/interactions/relationships.py",
         "(fact.occurred_at, fact.said_at or fact.occurred_at, fact.id)",

@@ -299,18 +299,18 @@ def _say(client: redis.Redis, text: str, kind: str, versions: Mapping[int, int])
         _script(client, text)(keys=[GONE[kind], GONE_AT[kind]], args=args)
 
 
-def publish_connections(
-    pairs: Iterable[tuple[int, int]], *, connected: bool = True, at: datetime | None = None
-) -> None:
-    """Both sides stop (or may start again) seeing each other in lists. Call after the commit."""
-    moment = (at or clock.now()).timestamp()
-    records = connection_records((a, b, connected, moment) for a, b in pairs)
+def publish_connections(versions: Mapping[tuple[int, int], int], *, connected: bool = True) -> None:
+    """Both sides stop (or may start again) seeing each other in lists. Call after the commit.
+
+    By pair the version of this word, taken in the transaction that said so: of two the higher stands.
+    """
+    records = connection_records((a, b, connected, version) for (a, b), version in versions.items())
     if records:
         write_safely("connection", lambda client: merge(client, records), safety=False)
 
 
 def connection_records(pairs: Iterable[tuple[int, int, bool, float]]) -> Rows:
-    """Records for both sides of (a, b, connected, at)."""
+    """Records for both sides of (a, b, connected, version)."""
     records: Rows = {}
     for a, b, connected, at in pairs:
         records.setdefault(global_key(a), []).append((b, CONNECTED, int(connected), at))

@@ -82,7 +82,7 @@ WHERE type = 'impression' AND occurred_at > now() - interval '{SEEN.days} days' 
     AND surface = ANY(%(surfaces)s::text[])
 """
 _CONNECTIONS = """
-SELECT a_id AS actor, b_id AS target, created_at FROM members_connection
+SELECT a_id AS actor, b_id AS target, version::float8 AS at FROM members_connection
 """
 _HELD = """
 SELECT array_position(%(surfaces)s::text[], surface::text) AS place, viewer, candidate,
@@ -173,13 +173,12 @@ def write_seen(client: redis.Redis, surfaces: Sequence[str], rows: Columns) -> N
 
 
 def read_connections() -> Columns:
-    """Who is connected with whom, each pair once: actor, target, created_at."""
-    types = {"actor": "int", "target": "int", "created_at": "moment"}
+    """Who is connected with whom, each pair once: actor, target, at (its version)."""
+    types = {"actor": "int", "target": "int", "at": "float"}
     return many_columns_of(_CONNECTIONS, types, {})
 
 
 def write_connections(client: redis.Redis, rows: Columns) -> None:
-    rows["at"] = in_seconds(rows["created_at"])
     _fill_both(client, rows, online.CONNECTED, online.CONNECTED, online.global_key)
 
 

@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from apps.common.bodies import RowResult
 from apps.common.changes import record_changes
 from apps.common.errors import NotFound, Unprocessable
+from apps.common.prepared import rows_of
 from apps.members.bodies import ConnectionBody
 from apps.members.models import Connection
 from apps.members.selectors import numbers_of, unknown_member
@@ -23,6 +24,14 @@ SELECT * FROM unnest(%s::int[], %s::int[], %s::text[], %s::bool[]) ORDER BY 1, 2
 ON CONFLICT (a_id, b_id) DO UPDATE SET kind = excluded.kind, visible = excluded.visible
 RETURNING a_id, b_id, xmax = 0
 """
+# Versions rise in the order of the commits, for they are taken once the pair's row is locked: whoever tells
+# theirs late is not believed over whoever committed later.
+_NUMBER = """
+UPDATE members_connection c SET version = nextval('members_version')
+FROM unnest(%s::int[], %s::int[]) AS p(a, b) WHERE c.a_id = p.a AND c.b_id = p.b
+RETURNING c.a_id, c.b_id, c.version
+"""
+Versions = dict[tuple[int, int], int]  # by pair
 
 
 def put_connection(a: str, b: str, body: ConnectionBody) -> bool:
@@ -45,9 +54,9 @@ def save_connections(rows: Sequence[ConnectionRow]) -> list[RowResult]:
             for (a, b, body), refusal in zip(rows, refusals, strict=True)
             if refusal is None
         }
-        new = _write(edges)
+        new, versions = _write(edges)
         record_changes("connection.saved", sorted({number for pair in edges for number in pair}))
-    _publish(edges, connected=True)
+    _publish(versions, connected=True)
     return [
         refusal or RowResult(f"{a}/{b}", "created" if _pair(numbers[a], numbers[b]) in new else "updated")
         for (a, b, _), refusal in zip(rows, refusals, strict=True)
@@ -63,11 +72,12 @@ def delete_connection(a: str, b: str) -> None:
         if not deleted:
             raise NotFound("There is no such connection.", code="unknown_connection")
         record_changes("connection.saved", pair)
-    _publish([pair], connected=False)
+        ((version,),) = rows_of("SELECT nextval('members_version')")
+    _publish({pair: version}, connected=False)
 
 
-def _write(edges: dict[tuple[int, int], ConnectionBody]) -> set[tuple[int, int]]:
-    """The pairs that are new."""
+def _write(edges: dict[tuple[int, int], ConnectionBody]) -> tuple[set[tuple[int, int]], Versions]:
+    """The pairs that are new, and the versions of all."""
     with connection.cursor() as cursor:
         cursor.execute(
             _UPSERT,
@@ -78,7 +88,9 @@ def _write(edges: dict[tuple[int, int], ConnectionBody]) -> set[tuple[int, int]]
                 [body.visible for body in edges.values()],
             ],
         )
-        return {(a, b) for a, b, new in cursor.fetchall() if new}
+        added = {(a, b) for a, b, new in cursor.fetchall() if new}
+        cursor.execute(_NUMBER, [[a for a, _ in edges], [b for _, b in edges]])
+        return added, {(a, b): version for a, b, version in cursor.fetchall()}
 
 
 def _refusal(a: str, b: str, numbers: dict[str, int]) -> RowResult | None:
@@ -96,9 +108,7 @@ def _pair(a: int, b: int) -> tuple[int, int]:
     return (a, b) if a < b else (b, a)
 
 
-def _publish(
-    pairs: Sequence[tuple[int, int]] | dict[tuple[int, int], ConnectionBody], *, connected: bool
-) -> None:
+def _publish(versions: Versions, *, connected: bool) -> None:
     from apps.common.online import publish_connections
 
-    publish_connections(list(pairs), connected=connected)
+    publish_connections(versions, connected=connected)

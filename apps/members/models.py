@@ -176,6 +176,7 @@ class Connection(models.Model):
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.CONNECTION)
     visible = models.BooleanField(default=True)  # both sides let others see this edge
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    version = models.BigIntegerField(db_default=0, editable=False)  # of what is told of the pair
 
     class Meta:
         constraints = [

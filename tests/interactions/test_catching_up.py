@@ -105,7 +105,7 @@ def test_events_are_accepted_while_valkey_is_away_and_told_when_it_is_back(
 
 def test_who_missed_something_else_too_is_rebuilt(n: dict[str, int], away: pytest.MonkeyPatch) -> None:
     assert accepted(late("like", "ann", "bob"))
-    online.publish_connections([(n["ann"], n["cat"])])  # no row tells this again
+    online.publish_connections({(n["ann"], n["cat"]): 1})  # no row tells this again
     generation = online.current_belief().generation
     away.undo()
     assert heal_online_state_task()

@@ -14,6 +14,7 @@ from apps.common.errors import NotFound, Problem
 from apps.common.geo import cell_of, centre_of
 from apps.common.models import Change
 from apps.common.online import GONE
+from apps.common.valkey import writing_client
 from apps.members import services
 from apps.members.bodies import ConnectionBody, MemberBody, TripBody
 from apps.members.models import Connection, Member, Trip
@@ -73,6 +74,40 @@ def test_a_save_that_is_slow_to_tell_brings_nobody_back_who_was_hidden_since(
     monkeypatch.setattr(online, "publish_back", slow)
     put()
     assert gone() == {number}
+
+
+def test_a_connection_that_was_deleted_first_and_told_last_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = people("ann", "bob").values()
+    services.put_connection("ann", "bob", ConnectionBody())
+    real = online.publish_connections
+
+    def slow(versions: dict[tuple[int, int], int], *, connected: bool) -> None:
+        monkeypatch.setattr(online, "publish_connections", real)
+        services.put_connection("ann", "bob", ConnectionBody())
+        real(versions, connected=connected)
+
+    monkeypatch.setattr(online, "publish_connections", slow)
+    services.delete_connection("ann", "bob")
+    assert _connections(a) == {b: 1}
+    services.delete_connection("ann", "bob")
+    assert _connections(a) == {b: 0}
+
+
+def test_what_a_rebuild_says_of_a_connection_is_not_later_than_what_is_said_of_it_afterwards() -> None:
+    from apps.interactions import refill
+
+    a, b = people("ann", "bob").values()
+    services.put_connection("ann", "bob", ConnectionBody())
+    read_before = refill.read_connections()
+    services.delete_connection("ann", "bob")
+    refill.write_connections(writing_client(), read_before)
+    assert _connections(a) == {b: 0}
+
+
+def _connections(number: int) -> dict[int, int]:
+    """States by the other's number, as Valkey has them."""
+    found = online.read_records(writing_client().get(online.global_key(number)))
+    return dict(found[["number", "state"]].tolist())
 
 
 def test_what_is_read_back_is_what_can_be_put_again() -> None:

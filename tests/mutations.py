@@ -18,6 +18,14 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "nobody who is gone is explained as shown",
+        "apps/delivery/services.py",
+        "return bool(lost[0][0])",
+        "return False",
+        "tests/delivery/test_services.py"
+        "::test_whoever_was_stopped_is_explained_as_gone_before_the_overlay_knows",
+    ),
+    Mutation(
         "of two words about a connection the one that was committed later stands",
         "apps/members/graph.py",
         "        ((version,),) = rows_of(\"SELECT nextval('members_version')\")\n    _publish(",

@@ -142,7 +142,7 @@ def replay(runtime: Runtime, prepared: Prepared, answered: Answered) -> dict[str
         )
     payload = orjson.loads(answered.payload)
     numbers = np.array([payload["candidates"][i] for i in answered.kept], "i4")
-    found = _lost_now(runtime, prepared, payload["kind"], numbers)
+    found = lost_now(runtime, prepared, payload["kind"], numbers)
     if found is None:
         payload["degraded"] = ["safety_unavailable"]
         return answer_of(prepared.world, payload, [])
@@ -274,7 +274,7 @@ def _from_truth(prepared: Prepared, slate: Slate, payload: dict[str, Any], told:
 
 
 def _dry(runtime: Runtime, prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> dict[str, Any]:
-    found = _lost_now(runtime, prepared, payload["kind"], slate.numbers)
+    found = lost_now(runtime, prepared, payload["kind"], slate.numbers)
     if found is None:
         payload["degraded"] = ["safety_unavailable"]
         return answer_of(prepared.world, payload, [], dry_run=True)
@@ -297,7 +297,7 @@ def _at_cap_now(prepared: Prepared, slate: Slate) -> npt.NDArray[np.bool_]:
     return np.asarray((slate.caps > 0).any(axis=1))
 
 
-def _lost_now(runtime: Runtime, prepared: Prepared, kind: str, numbers: I32) -> tuple[Mask, Mask] | None:
+def lost_now(runtime: Runtime, prepared: Prepared, kind: str, numbers: I32) -> tuple[Mask, Mask] | None:
     """Which of these are gone, and which are blocked: by Valkey while it is vouched for, else by Postgres;
     None when neither can say."""
     generation, state = prepared.world.belief.generation, prepared.state

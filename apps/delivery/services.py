@@ -11,13 +11,15 @@ from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
+import numpy as np
+
 from apps.common import clock
 from apps.common.errors import NotFound, Problem, Unavailable
 from apps.delivery.answers import scores_told
 from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, request_of
 from apps.delivery.reasons import EXPLANATIONS
-from apps.delivery.runtime import runtime
-from apps.delivery.serve import serve
+from apps.delivery.runtime import Runtime, runtime
+from apps.delivery.serve import lost_now, serve
 from apps.delivery.state import NOBODY
 from apps.delivery.why_capped import at_caps, caps_reached, without
 from apps.delivery.why_seen import shorter_cooldowns
@@ -108,7 +110,7 @@ def explain(*, surface: str, viewer: str, candidate: str, private: bool = False)
     prepared = prepare(here, world, question, number, row, clock.now().timestamp())
     if prepared is None:
         raise Unavailable("Safety facts can't be read now. Try again.")
-    return said | _explained(prepared, candidate, private=private)
+    return said | _explained(here, prepared, candidate, private=private)
 
 
 def delivery_trace(delivery: UUID) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def delivery_trace(delivery: UUID) -> dict[str, Any]:
     }
 
 
-def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str, Any]:
+def _explained(here: Runtime, prepared: Prepared, candidate: str, *, private: bool) -> dict[str, Any]:
     from apps.pipeline.run import explain as explain_in_pipeline
 
     world, surface = prepared.world, prepared.question.surface
@@ -172,12 +174,23 @@ def _explained(prepared: Prepared, candidate: str, *, private: bool) -> dict[str
     if wanted in capped and found.stage not in ("snapshot", "filters"):
         change = caps_reached(prepared, request, wanted)
         found = replace(found, shown=False, stage="cap", code="capped", change=change)
+    if found.stage not in ("snapshot", "filters") and _is_gone(here, prepared, wanted):
+        found = Explanation(wanted, False, "filters", "gone", private=True)
     if found.private and not private:
         found = Explanation(wanted, False, "filters", "not_told")
     why = _why_excluded(prepared, wanted) if found.code == "excluded" else None
     if why == ["seen"]:
         found = replace(found, change=shorter_cooldowns(prepared, request, wanted))
     return _told(world, found, prepared) | ({"because": why} if why else {})
+
+
+def _is_gone(here: Runtime, prepared: Prepared, number: int) -> bool:
+    """As the last guard says, ahead of the overlay. Raises Unavailable."""
+    kind = prepared.world.surfaces[prepared.question.surface].kind
+    lost = lost_now(here, prepared, kind, np.array([number], "i4"))
+    if lost is None:
+        raise Unavailable("Safety facts can't be read now. Try again.")
+    return bool(lost[0][0])
 
 
 def _why_excluded(prepared: Prepared, number: int) -> list[str]:

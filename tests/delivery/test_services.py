@@ -13,6 +13,8 @@ from apps.delivery.services import delivery_trace, explain, rank, recommend
 from apps.interactions.copier import copy_all
 from apps.interactions.models import Delivery
 from apps.interactions.online import Effect, apply
+from apps.members.services import stop_member
+from apps.places.services import stop_place
 from tests.delivery.conftest import number
 
 WOMEN = {"bea", "cleo", "dora", "ella", "fay"}
@@ -176,6 +178,18 @@ def test_an_explanation_keeps_one_sides_secret_unless_told_otherwise(serving: Ru
     private = explain(surface="dating", viewer="adam", candidate="bea", private=True)
     assert private["code"] == "excluded"
     assert private["because"] == ["blocked"]
+
+
+def test_whoever_was_stopped_is_explained_as_gone_before_the_overlay_knows(serving: Runtime) -> None:
+    serving.stop()
+    stop_member("bea")
+    stop_place("bar")
+    told = explain(surface="dating", viewer="adam", candidate="bea")
+    assert (told["shown"], told["code"]) == (False, "not_told")
+    told = explain(surface="dating", viewer="adam", candidate="bea", private=True)
+    assert (told["shown"], told["stage"], told["code"]) == (False, "filters", "gone")
+    told = explain(surface="travel", viewer="adam", candidate="bar", private=True)
+    assert (told["shown"], told["code"]) == (False, "gone")
 
 
 def test_an_explanation_is_the_same_whether_or_not_they_like_the_viewer(serving: Runtime) -> None:

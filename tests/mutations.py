@@ -18,6 +18,14 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "what Valkey missed is acknowledged after every process knows, also one for which Postgres hung",
+        "apps/common/online.py",
+        "MARGIN_SECONDS = 0.5",
+        "MARGIN_SECONDS = 0.15",
+        "tests/delivery/test_stores_away.py"
+        "::test_whoever_waits_for_the_leases_waits_for_those_too_for_whom_postgres_hung",
+    ),
+    Mutation(
         "nobody who is gone is explained as shown",
         "apps/delivery/services.py",
         "return bool(lost[0][0])",

@@ -32,7 +32,9 @@ from apps.common.valkey import writing_client
 log = logging.getLogger(__name__)
 
 LEASE_SECONDS = 0.5  # how long a web process believes Valkey after it last asked Postgres
-MARGIN_SECONDS = 0.15
+# A process for which Postgres hung knows what it says at most 0.9 s after it is back: a question that still
+# hangs, the rest after it, and the polls around both (apps.delivery.runtime).
+MARGIN_SECONDS = 0.5
 PREFIX = "o:"
 EVICTIONS = "o:evictions"  # how many keys the server had evicted when it was last whole
 MARKER = "o:generation"  # gone after a flush; another number after a missed write

@@ -13,6 +13,7 @@ from django.db import connection
 from apps.common import clock, online, valkey
 from apps.common.valkey import background_client, writing_client
 from apps.delivery import runtime as runtimes
+from apps.delivery import truth
 from apps.delivery.runtime import Runtime
 from apps.delivery.services import recommend
 from apps.interactions import rebuild
@@ -211,6 +212,12 @@ def test_valkey_is_asked_again_by_the_thread_that_postgres_holds_up_never(servin
     assert not valkey.valkey.is_there
     serving._poll_belief()
     assert within(5, lambda: serving._poll_belief() or valkey.valkey.is_there)
+
+
+def test_whoever_waits_for_the_leases_waits_for_those_too_for_whom_postgres_hung() -> None:
+    """They may have asked just before it was back, rest then, and ask again with the poll after that."""
+    asking = runtimes.BELIEF_WAIT + truth.PROBE_SECONDS + 2 * runtimes.BELIEF_SECONDS
+    assert asking < online.LEASE_SECONDS + online.MARGIN_SECONDS
 
 
 def test_with_neither_store_there_is_an_empty_answer(

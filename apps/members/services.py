@@ -8,6 +8,7 @@ apps.interactions.services.erase_member: events are not known here.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -22,12 +23,21 @@ from apps.common.errors import Problem, Unprocessable
 from apps.members.bodies import MemberBody, TripBody
 from apps.members.graph import delete_connection, put_connection, save_connections
 from apps.members.models import Erasure, Member, Trip
-from apps.members.selectors import member_body, member_by_id, numbers_of, shown_states, unknown_member
+from apps.members.selectors import (
+    latest_adult_birth_date,
+    member_body,
+    member_by_id,
+    numbers_of,
+    shown_condition,
+    shown_states,
+    unknown_member,
+)
 from apps.surfaces.selectors import Whereabouts
 
 __all__ = [
-    "delete_connection", "merge_patch", "patch_member", "put_connection", "put_member", "remove_member",
-    "save_connections", "save_members", "save_trips", "set_trips", "stop_member", "unstop_member",
+    "bring_back_grown_up", "delete_connection", "merge_patch", "patch_member", "put_connection",
+    "put_member", "remove_member", "save_connections", "save_members", "save_trips", "set_trips",
+    "stop_member", "unstop_member",
 ]  # fmt: skip
 
 _COLUMNS = {
@@ -50,6 +60,7 @@ ON CONFLICT (external_id) DO UPDATE SET {", ".join(f"{n} = excluded.{n}" for n i
     updated_at = now()
 RETURNING external_id, number, xmax = 0
 """
+GROWN_UP_WITHIN = timedelta(days=31)  # longer than refreshes fail for
 AS_SAID = (
     "display_name", "photo_url", "status", "visibility", "birth_date", "seeking", "intents", "age_min",
     "age_max", "max_distance_km", "industries", "crafts", "skills", "interests", "bio", "joined_at",
@@ -96,6 +107,16 @@ def stop_member(external_id: str, *, actor: User | None = None, reason: str = ""
 def unstop_member(external_id: str, *, actor: User | None = None, reason: str = "") -> None:
     """Raises NotFound, Denied."""
     _stop(external_id, stopped=False, actor=actor, reason=reason)
+
+
+def bring_back_grown_up() -> None:
+    """Whoever turned 18 of late may be shown: no save says so, the date alone does. Safe to repeat."""
+    from apps.common.online import publish_back
+
+    adult_since = latest_adult_birth_date(clock.today())
+    born = (adult_since - GROWN_UP_WITHIN, adult_since)
+    rows = Member.objects.filter(shown_condition(), birth_date__range=born)
+    publish_back("member", dict(rows.values_list("number", "version")))
 
 
 def set_trips(external_id: str, trips: Sequence[TripBody]) -> None:

@@ -25,6 +25,7 @@ from django.db import transaction
 from apps.common import clock
 from apps.common.audit import record
 from apps.common.errors import NotFound
+from apps.members.services import bring_back_grown_up
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot, write_snapshot
 from apps.refresh import jobs, store
 from apps.refresh.build import Source, build, may_keep, read_source
@@ -89,6 +90,7 @@ def refresh(
         jobs.fail(claimed, f"{type(error).__name__}: {error}")
         raise
     remove_old_snapshots()
+    bring_back_grown_up()
     return row
 
 

@@ -1,14 +1,15 @@
 """Members through their one door: saved in sets, patched, hidden before it is acknowledged, never exact."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 import redis
+import time_machine
 from django.conf import settings
 from django.db import connection
 
-from apps.common import online
+from apps.common import clock, online
 from apps.common.bodies import parse
 from apps.common.errors import NotFound, Problem
 from apps.common.geo import cell_of, centre_of
@@ -74,6 +75,19 @@ def test_a_save_that_is_slow_to_tell_brings_nobody_back_who_was_hidden_since(
     monkeypatch.setattr(online, "publish_back", slow)
     put()
     assert gone() == {number}
+
+
+def test_whoever_turns_18_is_not_gone_any_more_and_nobody_else_is_brought_back() -> None:
+    born = latest_adult_birth_date(clock.today()) + timedelta(days=1)
+    london()
+    for name, values in {"ann": {}, "bob": {"visibility": "hidden"}, "cat": {"status": "paused"}}.items():
+        put(name, birth_date=born.isoformat(), **values)
+    put("dan", birth_date=(born + timedelta(days=2)).isoformat())
+    everybody = numbers_of(["ann", "bob", "cat", "dan"])
+    assert gone() == set(everybody.values())
+    with time_machine.travel(clock.now() + timedelta(days=1)):
+        services.bring_back_grown_up()
+    assert gone() == {everybody[name] for name in ("bob", "cat", "dan")}
 
 
 def test_a_connection_that_was_deleted_first_and_told_last_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.common import clock
+from apps.common import clock, online
 from apps.common.errors import NotFound
 from apps.common.models import AuditEntry
+from apps.common.valkey import writing_client
 from apps.interactions.models import Event
 from apps.interactions.partitions import ensure_partitions
 from apps.members.models import Connection, Member
+from apps.members.selectors import latest_adult_birth_date
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from apps.refresh import jobs, services
 from apps.refresh.identifiers import open_identifiers
@@ -316,3 +318,12 @@ def test_under_18_never_gets_in(four: dict[str, Member]) -> None:
     child = make_member("child", birth_date=clock.today() - timedelta(days=17 * 365))
     services.refresh()
     assert child.number not in opened().surfaces["networking"].candidates["number"]
+
+
+def test_a_refresh_brings_back_whoever_turned_18(four: dict[str, Member]) -> None:
+    today = clock.today()
+    Member.objects.filter(external_id="ada").update(birth_date=latest_adult_birth_date(today))
+    ada = Member.objects.get(external_id="ada")
+    online.say_gone(writing_client(), "member", {ada.number: ada.version})  # as it was said yesterday
+    services.refresh()
+    assert not writing_client().sismember(online.GONE["member"], str(ada.number))

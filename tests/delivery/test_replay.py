@@ -367,10 +367,10 @@ def test_whoever_changed_since_the_snapshot_is_replayed_as_they_were(ready: Runt
 def test_whose_ties_were_lost_is_replayed_as_they_were(ready: Runtime) -> None:
     for pair in (("adam", "fay"), ("fay", "bea"), ("adam", "cleo"), ("cleo", "ella")):
         put_connection(*pair, ConnectionBody())
-    refresh()
-    ready.poll(wait=True)
     weights = {"mutual_connections": 0.5, "pagerank": 0.5}
     publish(ready, lambda content: content["surfaces"]["dating"]["weights"].update(weights))
+    refresh()
+    ready.poll(wait=True)
     tied = delivered(limit=1)
     delete_connection("fay", "bea")
     ready.poll()

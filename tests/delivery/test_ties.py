@@ -14,6 +14,7 @@ from apps.members.models import Member
 from apps.pipeline.contracts import Request
 from apps.places.models import Place
 from apps.refresh.services import refresh
+from apps.releases.services import edit_revision, start_revision
 from tests.delivery.conftest import number
 from tests.delivery.test_stores_away import block
 from tests.refresh.rows import decide
@@ -83,6 +84,13 @@ def test_a_lost_tie_makes_no_mutual_connection(serving: Runtime, lose: Lose, pai
     assert MUTUAL in shown("adam")["ella"], "of others nothing was lost"
 
 
+@pytest.fixture
+def walked(serving: Runtime) -> None:
+    """A draft asks for PageRank, so that the next refresh walks."""
+    edit_revision(start_revision(actor=None), 1, {"dating.quotas.pagerank": 12})
+
+
+@pytest.mark.usefixtures("walked")
 @HOWS
 @pytest.mark.parametrize("pair", [("adam", "fay"), ("fay", "bea"), ("bea", "cleo")])
 def test_no_walk_goes_over_a_lost_tie(
@@ -97,6 +105,7 @@ def test_no_walk_goes_over_a_lost_tie(
     assert number("cleo") not in asked("adam").near[0]
 
 
+@pytest.mark.usefixtures("walked")
 def test_no_walk_goes_over_a_match_to_a_lost_tie(serving: Runtime, asked: Callable[..., Request]) -> None:
     decide(member("adam"), member("fay"), "matched")
     decide(member("fay"), member("adam"), "matched")

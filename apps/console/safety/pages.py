@@ -111,12 +111,12 @@ def erase(request: HttpRequest, member: str) -> HttpResponse:
         reason = checked_reason(posted_note(request))
         if request.POST.get("typed", "").strip() != member:
             raise Problem("The id that was typed is not this member's. Nothing was erased.", field="typed")
-        number = numbers_of([member]).get(member)
+        if number := numbers_of([member]).get(member):  # first, so that no erasure is without its reason
+            record(actor(request), "member.erased", f"member {number}", None, {"reason": reason})
         erase_member(member)  # of nobody, too: a repeat tells the guard what the first try may not have
     except Problem as problem:
         messages.error(request, problem.detail)
         return redirect("admin:member_data", member)
-    record(actor(request), "member.erased", f"member {number}", None, {"reason": reason})
     messages.success(request, "Everything about this member was erased. Only a number and a time are left.")
     return redirect("admin:safety")
 

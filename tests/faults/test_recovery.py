@@ -65,7 +65,7 @@ def test_a_store_that_returns_is_believed_once_nothing_is_missing(
         killed = _seconds_until_well(site, lambda: site.servers.restart_valkey(kill=True))
         with outage(site, "Postgres hangs"):
             traffic.wait_for_answers(50)
-            assert not site.is_well()
+            wait_until(lambda: not site.is_well(), "that somebody notices", 10)
             returned = time.monotonic()
         wait_until(site.is_well, "recovery", 120)
         hung = time.monotonic() - returned

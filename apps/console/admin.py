@@ -170,7 +170,7 @@ class Rights:
     may_enter: bool
 
 
-NO_RIGHTS = Rights(frozenset(), frozenset(), may_enter=False)
+NO_RIGHTS = Rights(frozenset(), None, may_enter=False)
 
 
 def _rights(user: User) -> Rights:

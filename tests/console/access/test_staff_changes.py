@@ -87,6 +87,15 @@ def test_refusing_closes_the_account(administrator, approver, editor):
     assert "Nothing waits" in page
 
 
+def test_an_account_without_a_role_waits_for_nobody(administrator):
+    add = reverse("admin:auth_user_add")
+    form = inputs_of(administrator.get(add).content.decode())
+    said = {"username": "new", "password1": "a long new phrase 77", "password2": "a long new phrase 77"}
+    assert administrator.post(add, form | said).status_code == 302
+    assert User.objects.filter(username="new").exists()
+    assert not StaffChange.objects.exists()
+
+
 def test_what_takes_rights_away_waits_for_nobody(administrator, approver):
     save(administrator, approver.user, groups=[])
     assert not StaffChange.objects.exists()

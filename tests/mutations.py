@@ -50,7 +50,7 @@ MUTATIONS = (
     ),
     Mutation(
         "an older word brings nobody back, however late it comes",
-        "apps/common/online.py",
+        "apps/common/gone.py",
         "if is_gone == 1 and tonumber(version) >=",
         "if is_gone == 1 and 2^60 >=",
         "tests/members/test_members.py::test_a_save_that_is_slow_to_tell_brings_nobody_back_who_was_hidden_since",
@@ -65,8 +65,8 @@ MUTATIONS = (
     Mutation(
         "a rebuild keeps under which version somebody is gone",
         "apps/interactions/rebuild.py",
-        "online.say_gone(client, kind, dict(rows))",
-        "online.say_gone(client, kind, dict.fromkeys(dict(rows), 0))",
+        "gone.say_gone(client, kind, dict(rows))",
+        "gone.say_gone(client, kind, dict.fromkeys(dict(rows), 0))",
         "tests/interactions/test_gone.py::test_an_older_back_that_arrives_after_a_rebuild_brings_nobody_back",
     ),
     Mutation(
@@ -325,7 +325,7 @@ MUTATIONS = (
     ),
     Mutation(
         "hidden and stopped members are published as gone",
-        "apps/common/online.py",
+        "apps/common/gone.py",
         '        write_safely("gone", lambda client: say_gone(client, kind, versions), safety=True)',
         "        pass",
         "tests/members/test_members.py::test_who_may_not_be_shown_is_gone_before_it_is_acknowledged_and_back_after",

@@ -41,8 +41,6 @@ MARKER = "o:generation"  # gone after a flush; another number after a missed wri
 STREAM = "o:deliveries"  # answered lists on their way to Postgres
 BAD_STREAM = "o:deliveries:bad"  # entries that could not be read
 GONE = {"member": "o:gone:member", "place": "o:gone:place"}
-GONE_AT = {"member": "o:gone:at:member", "place": "o:gone:at:place"}  # the version of what was last said
-FOR_GOOD = 2**53  # above every version: who was erased, and what was deleted, never comes back
 KEYS_PER_CALL = 300
 EXPOSURES_KEPT_SECONDS = 26 * 3600  # an hour counts for 24 more; the longest hold is 24 hours
 
@@ -120,30 +118,6 @@ for k = 1, #KEYS do
 end
 return #KEYS
 """
-
-
-# KEYS: gone, at which version. ARGV: number, version, and so on. An older word than the last one is refused,
-# so that a write may arrive in any order, and as late as it likes.
-_SAY_GONE = """
-for i = 1, #ARGV, 2 do
-  if tonumber(ARGV[i + 1]) >= tonumber(redis.call('HGET', KEYS[2], ARGV[i]) or 0) then
-    redis.call('SADD', KEYS[1], ARGV[i])
-    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
-  end
-end
-"""
-_SAY_BACK = """
-local numbers = {}
-for i = 1, #ARGV, 2 do numbers[#numbers + 1] = ARGV[i] end
-for i, is_gone in ipairs(redis.call('SMISMEMBER', KEYS[1], unpack(numbers))) do
-  local version = ARGV[2 * i]
-  if is_gone == 1 and tonumber(version) >= tonumber(redis.call('HGET', KEYS[2], numbers[i]) or 0) then
-    redis.call('SREM', KEYS[1], numbers[i])
-    redis.call('HSET', KEYS[2], numbers[i], version)
-  end
-end
-"""
-NUMBERS_PER_CALL = 1000
 
 _MISSED = """
 INSERT INTO common_onlinestate (id, run_id, generation, lost_at, trusted, reason, updated_at)
@@ -256,7 +230,7 @@ def merge_each(client: redis.Redis, kinds: Iterable[tuple[Rows, int]]) -> None:
         given: list[int | bytes] = []
         for _, keep, rows in chunk:
             given += keep, packed(rows)
-        _script(client, _MERGE)(keys=[key for key, _, _ in chunk], args=given)
+        script(client, _MERGE)(keys=[key for key, _, _ in chunk], args=given)
 
 
 def packed(records: Sequence[tuple[int, int, int, float]]) -> bytes:
@@ -267,38 +241,6 @@ def packed(records: Sequence[tuple[int, int, int, float]]) -> bytes:
 def read_records(data: bytes | None) -> Records:
     """The records under one key; none for a missing key."""
     return np.frombuffer(data or b"", RECORD)
-
-
-def publish_gone(kind: str, versions: Mapping[int, int]) -> None:
-    """Nobody is shown these any more once this returns. Versions by number, as their rows say (or FOR_GOOD).
-
-    Call after the commit. Raises Unavailable.
-    """
-    if versions:
-        write_safely("gone", lambda client: say_gone(client, kind, versions), safety=True)
-
-
-def publish_back(kind: str, versions: Mapping[int, int]) -> None:
-    """These may be shown again, unless they are gone by a later version. Call after the commit."""
-    if versions:
-        write_safely("back", lambda client: say_back(client, kind, versions), safety=False)
-
-
-def say_gone(client: redis.Redis, kind: str, versions: Mapping[int, int]) -> None:
-    """Raises RedisError."""
-    _say(client, _SAY_GONE, kind, versions)
-
-
-def say_back(client: redis.Redis, kind: str, versions: Mapping[int, int]) -> None:
-    """Raises RedisError."""
-    _say(client, _SAY_BACK, kind, versions)
-
-
-def _say(client: redis.Redis, text: str, kind: str, versions: Mapping[int, int]) -> None:
-    said = [(int(number), int(version)) for number, version in versions.items()]
-    for start in range(0, len(said), NUMBERS_PER_CALL):
-        args = [word for pair in said[start : start + NUMBERS_PER_CALL] for word in pair]
-        _script(client, text)(keys=[GONE[kind], GONE_AT[kind]], args=args)
 
 
 def publish_connections(versions: Mapping[tuple[int, int], int], *, connected: bool = True) -> None:
@@ -393,7 +335,8 @@ def current_belief() -> Belief:
 
 
 @cache
-def _script(client: redis.Redis, text: str) -> Script:
+def script(client: redis.Redis, text: str) -> Script:
+    """Registered once per client."""
     return client.register_script(text)
 
 

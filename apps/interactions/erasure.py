@@ -100,7 +100,7 @@ def _erase(external_id: str) -> int:
 
 def _tell(numbers: Sequence[int]) -> None:
     """The guard first, then what is kept for them as viewers. Safe to repeat."""
-    from apps.common.online import FOR_GOOD, publish_gone
+    from apps.common.gone import FOR_GOOD, publish_gone
     from apps.interactions import online
 
     publish_gone("member", dict.fromkeys(numbers, FOR_GOOD))

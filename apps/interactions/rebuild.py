@@ -18,7 +18,7 @@ import numpy as np
 import redis
 from django.db import connection
 
-from apps.common import online
+from apps.common import gone, online
 from apps.common.prepared import rows_of
 from apps.common.valkey import background_client
 from apps.interactions import refill, refill_signals
@@ -233,11 +233,11 @@ def _write_gone(client: redis.Redis) -> None:
     for kind, table in _TABLES.items():
         may = _MAY_BE_SHOWN[kind]
         for rows in _batches(f"SELECT number, version FROM {table} WHERE ({may}) IS NOT TRUE"):
-            online.say_gone(client, kind, dict(rows))
+            gone.say_gone(client, kind, dict(rows))
             since = f"SELECT number, version FROM {table} WHERE number = ANY(%s) AND {may}"
-            online.say_back(client, kind, dict(rows_of(since, [[number for number, _ in rows]])))
+            gone.say_back(client, kind, dict(rows_of(since, [[number for number, _ in rows]])))
         for rows in _batches(_LEFT[kind]):
-            online.say_gone(client, kind, dict.fromkeys((number for (number,) in rows), online.FOR_GOOD))
+            gone.say_gone(client, kind, dict.fromkeys((number for (number,) in rows), gone.FOR_GOOD))
 
 
 def _batches(sql: str) -> Iterator[Sequence[Any]]:

@@ -111,7 +111,7 @@ def unstop_member(external_id: str, *, actor: User | None = None, reason: str = 
 
 def bring_back_grown_up() -> None:
     """Whoever turned 18 of late may be shown: no save says so, the date alone does. Safe to repeat."""
-    from apps.common.online import publish_back
+    from apps.common.gone import publish_back
 
     adult_since = latest_adult_birth_date(clock.today())
     born = (adult_since - GROWN_UP_WITHIN, adult_since)
@@ -261,7 +261,7 @@ def _publish(saved: dict[str, tuple[int, bool]]) -> None:
 
     Both are said with the version of the row that says so: a later word stands, whenever it came.
     """
-    from apps.common.online import FOR_GOOD, publish_back, publish_gone
+    from apps.common.gone import FOR_GOOD, publish_back, publish_gone
 
     numbers = {number for number, _ in saved.values()}
     states = shown_states(numbers)

@@ -87,7 +87,7 @@ def delete_place(external_id: str) -> None:
 
     When it returns, or says that there is no such place, whatever was deleted is shown nowhere.
     """
-    from apps.common.online import FOR_GOOD, publish_gone
+    from apps.common.gone import FOR_GOOD, publish_gone
 
     with transaction.atomic():
         place = Place.objects.select_for_update().filter(external_id=external_id).first()
@@ -172,7 +172,7 @@ def _row(external_id: str, body: PlaceBody, where: Whereabouts) -> dict[str, Any
 
 def _publish(saved: dict[str, tuple[int, bool]]) -> None:
     """What may not be shown is gone before this returns; what may again, is back; by versions, as members."""
-    from apps.common.online import FOR_GOOD, publish_back, publish_gone
+    from apps.common.gone import FOR_GOOD, publish_back, publish_gone
 
     numbers = {number for number, _ in saved.values()}
     states = shown_states(numbers)

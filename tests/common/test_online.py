@@ -10,7 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from apps.common import online
+from apps.common import gone, online
 from apps.common.valkey import reached_run_id, writing_client
 from apps.interactions.online import Effect, apply
 
@@ -91,17 +91,17 @@ def test_repeated_effects_change_nothing() -> None:
 
 
 def test_gone_and_back() -> None:
-    online.publish_gone("member", dict.fromkeys([3, 4], 1))
-    online.publish_back("member", dict.fromkeys([4], 1))
+    gone.publish_gone("member", dict.fromkeys([3, 4], 1))
+    gone.publish_back("member", dict.fromkeys([4], 1))
     assert {int(n) for n in writing_client().smembers(online.GONE["member"])} == {3}
 
 
 def test_an_older_word_about_who_is_gone_is_refused_however_late_it_comes() -> None:
     client = writing_client()
-    online.say_gone(client, "member", {3: 20, 4: 20, 5: online.FOR_GOOD})
-    online.say_back(client, "member", {3: 19, 4: 20, 5: 21})
+    gone.say_gone(client, "member", {3: 20, 4: 20, 5: gone.FOR_GOOD})
+    gone.say_back(client, "member", {3: 19, 4: 20, 5: 21})
     assert {int(n) for n in client.smembers(online.GONE["member"])} == {3, 5}
-    online.say_gone(client, "member", {4: 19})
+    gone.say_gone(client, "member", {4: 19})
     assert {int(n) for n in client.smembers(online.GONE["member"])} == {3, 5}
 
 

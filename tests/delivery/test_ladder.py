@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from django.conf import settings
 
-from apps.common import clock, online
+from apps.common import clock, gone, online
 from apps.common.valkey import writing_client
 from apps.delivery import ladder, preparation
 from apps.delivery import runtime as runtimes
@@ -82,7 +82,7 @@ def test_without_the_pipeline_the_last_list_is_shown_minus_whoever_may_not_be(
     release_holds("adam")
     happens("block", "blocked", "bea", "adam", surface="")
     happens("pass", "passed", "adam", "cleo")
-    online.publish_gone("member", dict.fromkeys([number("dora")], 1))
+    gone.publish_gone("member", dict.fromkeys([number("dora")], 1))
     break_filters(monkeypatch)
     answer = asked()
     assert set(names(answer)) == WOMEN - {"bea", "cleo", "dora"}

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from apps.common import online
+from apps.common.gone import publish_gone
 from apps.common.valkey import writing_client
 from apps.delivery import trips
 from apps.delivery.ledger import NotBelieved, Order, read_answered, reserve
@@ -55,7 +56,7 @@ def test_the_best_are_kept_in_order_up_to_the_limit() -> None:
 
 
 def test_the_reserve_fills_the_place_of_whoever_is_gone() -> None:
-    online.publish_gone("member", dict.fromkeys([11], 1))
+    publish_gone("member", dict.fromkeys([11], 1))
     reservation = reserve(ORDER)
     assert reservation.kept == [1, 2]
     assert reservation.gone == 1
@@ -75,7 +76,7 @@ def test_each_is_judged_by_their_own_wherever_they_stand(
     limit: int, kept: list[int], gone: int, capped: int
 ) -> None:
     """The script looks at as many at once as are wanted, and goes on until it has them."""
-    online.publish_gone("member", dict.fromkeys([11, 14], 1))
+    publish_gone("member", dict.fromkeys([11, 14], 1))
     reserve(replace(ORDER, viewer=2, candidates=np.array([13], "i4"), caps=cap(1)))
     caps = np.array([[0, 0], [0, 0], [1, 0], [0, 0], [1, 0], [0, 0], [0, 0]], "i4")  # of 11 to 17
     reservation = reserve(replace(ORDER, limit=limit, candidates=np.arange(11, 18, dtype="i4"), caps=caps))
@@ -84,7 +85,7 @@ def test_each_is_judged_by_their_own_wherever_they_stand(
 
 
 def test_nobody_is_kept_when_all_are_gone() -> None:
-    online.publish_gone("member", dict.fromkeys(range(11, 18), 1))
+    publish_gone("member", dict.fromkeys(range(11, 18), 1))
     reservation = reserve(replace(ORDER, candidates=np.arange(11, 18, dtype="i4")))
     assert (reservation.kept, reservation.gone, reservation.capped) == ([], 7, 0)
     assert held_by(1) == set()

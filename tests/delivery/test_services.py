@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from apps.common import clock, online
+from apps.common import clock, gone
 from apps.common.errors import NotFound, Problem, Unprocessable
 from apps.delivery.runtime import Runtime
 from apps.delivery.services import delivery_trace, explain, rank, recommend
@@ -71,7 +71,7 @@ def test_a_block_is_honoured_at_once_both_ways(serving: Runtime, actor: str, tar
 
 
 def test_whoever_is_gone_is_not_shown_before_any_refresh(serving: Runtime) -> None:
-    online.publish_gone("member", dict.fromkeys([number("bea")], 1))
+    gone.publish_gone("member", dict.fromkeys([number("bea")], 1))
     assert set(names(recommend(surface="dating", member="adam", limit=10))) == WOMEN - {"bea"}
 
 
@@ -87,7 +87,7 @@ def test_a_repeat_leaves_out_whoever_was_blocked_or_hidden_since(serving: Runtim
     request_id = uuid4()
     first = names(recommend(surface="dating", member="adam", limit=3, request_id=request_id))
     happens("block", "blocked", first[0], "adam", surface="")
-    online.publish_gone("member", dict.fromkeys([number(first[1])], 1))
+    gone.publish_gone("member", dict.fromkeys([number(first[1])], 1))
     again = recommend(surface="dating", member="adam", limit=3, request_id=request_id)
     assert names(again) == first[2:]
 

@@ -9,7 +9,7 @@ import redis
 from django.conf import settings
 from django.db import connection, transaction
 
-from apps.common import online
+from apps.common import gone
 from apps.common.errors import NotFound, Unavailable
 from apps.common.models import Change
 from apps.common.online import ERASED, GONE, global_key, read_records
@@ -150,7 +150,7 @@ def test_whoever_erases_again_is_not_told_that_there_is_nobody_before_the_guard_
         raise Unavailable("the process ends after its commit")
 
     with monkeypatch.context() as patch:
-        patch.setattr(online, "publish_gone", ends)
+        patch.setattr(gone, "publish_gone", ends)
         with pytest.raises(Unavailable):
             erase_member("ann")
     assert not writing_client().sismember(GONE["member"], str(ann))

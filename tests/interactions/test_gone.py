@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from apps.common import online
+from apps.common import gone, online
 from apps.common.valkey import writing_client
 from apps.interactions import rebuild
 from apps.members.models import Member
@@ -34,7 +34,7 @@ def test_an_older_back_that_arrives_after_a_rebuild_brings_nobody_back() -> None
     before = Member.objects.get(number=ann).version
     stop_member("ann")
     assert rebuild.rebuild()
-    online.say_back(writing_client(), "member", {ann: before})
+    gone.say_back(writing_client(), "member", {ann: before})
     assert is_gone("member", ann)
     unstop_member("ann")
     assert not is_gone("member", ann)
@@ -66,5 +66,5 @@ def test_what_was_deleted_is_gone_for_good() -> None:
     place = Place.objects.get().number
     delete_place("bar")
     assert rebuild.rebuild()
-    online.say_back(writing_client(), "place", {place: 20_000_000_000})
+    gone.say_back(writing_client(), "place", {place: 20_000_000_000})
     assert is_gone("place", place)

@@ -9,7 +9,7 @@ import time_machine
 from django.conf import settings
 from django.db import connection
 
-from apps.common import clock, online
+from apps.common import clock, gone, online
 from apps.common.bodies import parse
 from apps.common.errors import NotFound, Problem
 from apps.common.geo import cell_of, centre_of
@@ -34,7 +34,7 @@ def put(external_id: str = "ann", **values: Any) -> bool:
     return services.put_member(external_id, body(**values))
 
 
-def gone() -> set[int]:
+def gone_now() -> set[int]:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         return {int(number) for number in client.smembers(GONE["member"])}
 
@@ -65,16 +65,16 @@ def test_a_save_that_is_slow_to_tell_brings_nobody_back_who_was_hidden_since(
     put()
     number = member_by_id("ann").number
     put(visibility="hidden")
-    real = online.publish_back
+    real = gone.publish_back
 
     def slow(kind: str, versions: dict[int, int]) -> None:
-        monkeypatch.setattr(online, "publish_back", real)
+        monkeypatch.setattr(gone, "publish_back", real)
         put(visibility="hidden")
         real(kind, versions)
 
-    monkeypatch.setattr(online, "publish_back", slow)
+    monkeypatch.setattr(gone, "publish_back", slow)
     put()
-    assert gone() == {number}
+    assert gone_now() == {number}
 
 
 def test_whoever_turns_18_is_not_gone_any_more_and_nobody_else_is_brought_back() -> None:
@@ -84,10 +84,10 @@ def test_whoever_turns_18_is_not_gone_any_more_and_nobody_else_is_brought_back()
         put(name, birth_date=born.isoformat(), **values)
     put("dan", birth_date=(born + timedelta(days=2)).isoformat())
     everybody = numbers_of(["ann", "bob", "cat", "dan"])
-    assert gone() == set(everybody.values())
+    assert gone_now() == set(everybody.values())
     with time_machine.travel(clock.now() + timedelta(days=1)):
         services.bring_back_grown_up()
-    assert gone() == {everybody[name] for name in ("bob", "cat", "dan")}
+    assert gone_now() == {everybody[name] for name in ("bob", "cat", "dan")}
 
 
 def test_a_connection_that_was_deleted_first_and_told_last_stays(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,25 +247,25 @@ def test_who_may_not_be_shown_is_gone_before_it_is_acknowledged_and_back_after(
     values: dict[str, Any],
 ) -> None:
     put()
-    assert gone() == set()
+    assert gone_now() == set()
     put(**values)
-    assert gone() == {member_by_id("ann").number}
+    assert gone_now() == {member_by_id("ann").number}
     put()
-    assert gone() == set()
+    assert gone_now() == set()
 
 
 def test_a_new_member_who_may_not_be_shown_is_gone_too() -> None:
     put(status="paused")
-    assert gone() == {member_by_id("ann").number}
+    assert gone_now() == {member_by_id("ann").number}
 
 
 def test_a_stopped_member_is_gone_until_unstopped_whatever_is_put() -> None:
     put()
     services.stop_member("ann")
     put()
-    assert gone() == {member_by_id("ann").number}
+    assert gone_now() == {member_by_id("ann").number}
     services.unstop_member("ann")
-    assert gone() == set()
+    assert gone_now() == set()
 
 
 def test_adult_is_18_years_to_the_day() -> None:

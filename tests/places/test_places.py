@@ -6,7 +6,7 @@ import pytest
 import redis
 from django.conf import settings
 
-from apps.common import online
+from apps.common import gone
 from apps.common.bodies import parse
 from apps.common.errors import NotFound, Problem, Unavailable
 from apps.common.online import GONE
@@ -29,7 +29,7 @@ def curated(*places: str) -> ListBody:
     return parse(ListBody, {"title": "Best bars", "owner": "Editors", "places": list(places), **days})
 
 
-def gone() -> set[int]:
+def gone_now() -> set[int]:
     with redis.Redis.from_url(settings.REDIS_URL) as client:
         return {int(number) for number in client.smembers(GONE["place"])}
 
@@ -57,11 +57,11 @@ def test_a_hidden_or_deleted_place_is_gone_at_once() -> None:
     put()
     number = place_by_id("bar").number
     put(visibility="hidden")
-    assert gone() == {number}
+    assert gone_now() == {number}
     put()
-    assert gone() == set()
+    assert gone_now() == set()
     services.delete_place("bar")
-    assert gone() == {number}
+    assert gone_now() == {number}
     with pytest.raises(NotFound):
         services.delete_place("bar")
 
@@ -76,13 +76,13 @@ def test_whoever_deletes_a_place_again_is_not_told_that_it_is_gone_before_the_gu
         raise Unavailable("the process ends after its commit")
 
     with monkeypatch.context() as patch:
-        patch.setattr(online, "publish_gone", ends)
+        patch.setattr(gone, "publish_gone", ends)
         with pytest.raises(Unavailable):
             services.delete_place("bar")
-    assert gone() == set()
+    assert gone_now() == set()
     with pytest.raises(NotFound):
         services.delete_place("bar")
-    assert gone() == {number}
+    assert gone_now() == {number}
 
 
 def test_a_save_that_is_slow_to_tell_brings_nothing_back_that_was_hidden_since(
@@ -91,16 +91,16 @@ def test_a_save_that_is_slow_to_tell_brings_nothing_back_that_was_hidden_since(
     put()
     number = place_by_id("bar").number
     put(visibility="hidden")
-    real = online.publish_back
+    real = gone.publish_back
 
     def slow(kind: str, versions: dict[int, int]) -> None:
-        monkeypatch.setattr(online, "publish_back", real)
+        monkeypatch.setattr(gone, "publish_back", real)
         put(visibility="hidden")
         real(kind, versions)
 
-    monkeypatch.setattr(online, "publish_back", slow)
+    monkeypatch.setattr(gone, "publish_back", slow)
     put()
-    assert gone() == {number}
+    assert gone_now() == {number}
 
 
 def test_a_list_keeps_its_order_and_is_replaced_as_a_whole() -> None:

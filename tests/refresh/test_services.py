@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.common import clock, online
+from apps.common import clock, gone, online
 from apps.common.errors import NotFound
 from apps.common.models import AuditEntry
 from apps.common.valkey import writing_client
@@ -324,6 +324,6 @@ def test_a_refresh_brings_back_whoever_turned_18(four: dict[str, Member]) -> Non
     today = clock.today()
     Member.objects.filter(external_id="ada").update(birth_date=latest_adult_birth_date(today))
     ada = Member.objects.get(external_id="ada")
-    online.say_gone(writing_client(), "member", {ada.number: ada.version})  # as it was said yesterday
+    gone.say_gone(writing_client(), "member", {ada.number: ada.version})  # as it was said yesterday
     services.refresh()
     assert not writing_client().sismember(online.GONE["member"], str(ada.number))

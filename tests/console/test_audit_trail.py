@@ -12,6 +12,8 @@ from django.urls import reverse
 from apps.common.audit import acting
 from apps.common.models import AuditEntry
 from apps.console.roles import ensure_staff
+from apps.members.bodies import ConnectionBody
+from apps.members.graph import save_connections
 from apps.members.models import Member
 from apps.places.models import Place
 from tests.console.people import staff
@@ -58,6 +60,21 @@ def test_every_table_is_watched_or_has_a_reason_not_to_be():
     excused = set().union(*UNWATCHED.values())
     assert tables - watched - excused == set()
     assert watched & excused == set()
+
+
+def test_a_large_set_is_audited_at_once_and_without_its_version_numbers():
+    """An INSERT without a conflict calls the update trigger with no rows: that plan must not stand."""
+    Member.objects.bulk_create([Member(external_id=f"m{i}", display_name="M") for i in range(100)])
+    body = ConnectionBody(kind="connection")
+    pairs = [(f"m{a}", f"m{b}") for a in range(100) for b in range(a)]
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '10s'")  # row by row it takes 25 million comparisons
+    save_connections([(a, b, body) for a, b in pairs])
+    entries = AuditEntry.objects.filter(kind="row", subject__startswith="connection ")
+    assert set(entries.values_list("action", flat=True)) == {"connection.created"}
+    assert entries.count() == len(pairs)
+    save_connections([("m0", "m1", body.model_copy(update={"visible": False}))])
+    assert entries.latest("id").after == {"fields": ["visible"]}
 
 
 @pytest.mark.parametrize("path", ["queryset", "raw", "model", "bulk"])

@@ -1002,6 +1002,13 @@ MUTATIONS = (
         "tests/refresh/test_services.py::test_a_harmed_snapshot_is_refused[manifest]",
     ),
     Mutation(
+        "a snapshot's files are what its manifest says",
+        "apps/pipeline/snapshot.py",
+        "if checksum != checksums[name]:",
+        "if False:",
+        "tests/refresh/test_services.py::test_a_harmed_snapshot_is_refused[flipped]",
+    ),
+    Mutation(
         "what is fetched is checked against the manifest",
         "apps/refresh/store.py",
         "if checksum_of(file) != checksum:",

@@ -65,9 +65,14 @@ def ensure_masks_of_active(content: Mapping[str, Any]) -> None:
         snapshot = store.open_here(active, verify=False)
     except SnapshotRefused:
         return  # whoever serves from it evaluates the conditions
-    ensure_masks(snapshot, content)
-    if work_of(snapshot, content) > WORTH_FETCHING:
-        for folder in _folders(snapshot, [content]):
+    share_masks(snapshot, content)
+
+
+def share_masks(snapshot: Snapshot, *contents: Mapping[str, Any]) -> None:
+    """Makes sure of them here, before anybody serves them, and for other machines."""
+    ensure_masks(snapshot, *contents)
+    if work_of(snapshot, *contents) > WORTH_FETCHING:
+        for folder in _folders(snapshot, contents):
             store.publish_masks(folder)
 
 

@@ -31,7 +31,7 @@ from apps.refresh import jobs, store
 from apps.refresh.build import Source, build, may_keep, read_source
 from apps.refresh.checks import check_snapshot
 from apps.refresh.identifiers import identifier_arrays
-from apps.refresh.masks import contents_of, ensure_masks
+from apps.refresh.masks import contents_of, ensure_masks, share_masks
 from apps.refresh.models import RefreshJob, SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from apps.releases.selectors import live, live_mark
@@ -99,8 +99,10 @@ def activate_snapshot(snapshot_id: str, *, actor: User | None = None) -> Snapsho
 
     Raises NotFound, SnapshotRefused, StoreAway.
     """
-    store.open_here(snapshot_id)
+    snapshot = store.open_here(snapshot_id)
     store.publish(snapshot_folder(snapshot_id), snapshot_id)  # one that is older than the store
+    if live_mark() is not None:  # rules have changed since it was built
+        share_masks(snapshot, *contents_of(live()))
     with transaction.atomic():
         row = (
             SnapshotRow.objects.select_for_update()

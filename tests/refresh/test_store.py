@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from apps.pipeline.masks import folder_of
+from apps.pipeline.masks import FOLDER, folder_of
 from apps.pipeline.snapshot import MANIFEST, SnapshotRefused, manifest_text, open_snapshot, read_manifest
 from apps.refresh import masks, services, store
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from apps.releases.params import compiled
-from apps.releases.services import ensure_first_release
+from apps.releases.publishing import publish_revision
+from apps.releases.selectors import live
+from apps.releases.services import ensure_first_release, start_revision
 from tests.delivery.publishing import age_at_most, content_with, rule, with_rules
 from tests.refresh.machines import machine, no_file_above, shared_store, snapshots_in
 from tests.refresh.rows import make_market, make_member
@@ -165,6 +167,23 @@ def test_masks_travel_with_the_snapshot_and_after_it(
     assert found is not None, "nothing was evaluated on this machine"
     met = np.asarray(found["dating", rules.digest].candidates)
     assert met.shape[0] == len(snapshot.surfaces["dating"].candidates)
+
+
+def test_an_earlier_snapshot_that_serves_again_has_the_masks_of_today(
+    shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(masks, "WORTH_FETCHING", 0)
+    ensure_first_release()
+    earlier, _ = services.refresh(), services.refresh()
+    draft = start_revision(actor=None)
+    draft.content = content_with(with_rules(rule("young", candidates=age_at_most(25))))
+    draft.save()
+    publish_revision(draft, actor=None, note="for a test")
+    services.activate_snapshot(earlier.id)
+    contents = masks.contents_of(live())
+    assert masks.find_masks(store.open_here(earlier.id), *contents) is not None
+
+    assert [folder.name.split("-")[0] for folder in (shared / earlier.id / FOLDER).iterdir()] == ["dating"]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])

@@ -44,6 +44,7 @@ from apps.simulation.bench.paired import paired_cost
 from apps.simulation.bench.processes import Cpu, cpu_of, drive, granian, private_mb
 from apps.simulation.bench.rulebook import with_rules
 from apps.simulation.bench.servers import stores_watched, valkey_cpu
+from apps.simulation.bench.visible import measure_visible
 
 LIGHT = "dating"  # the surface of the figures that name none
 SURFACES = (LIGHT, "networking")
@@ -54,6 +55,7 @@ EASE = 0.6  # of the throughput, in the open loop
 AROUND_SWAP = 10.0  # seconds
 COUNTS, COUNTING_TRIES = 3, 10
 NO_HURRY_MS = "60000"  # nobody is ranked narrower for want of time: figures are of the full path
+PAUSED = 20  # members who pause, one after the other
 LOOKED_AT = 200  # deliveries of a round, to see whom its rankers looked at
 ROUND = (
     "cpu_ms",
@@ -174,7 +176,7 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
     asked = [askers(snapshot, surface) for surface in SURFACES]
     releases = _releases(plan)
     runtimes.stop()
-    key = service_key("recommend:read")
+    key = service_key("recommend:read", "explain:read")  # the latter for dry runs
     common = {"PYTHONPATH": str(settings.BASE_DIR), **UNLIMITED}
     with (
         granian(
@@ -202,6 +204,7 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
         figures |= _day(serving, paths, figures["rps_light"])
         figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
+        figures |= _visible(serving, asked[0])
     fill(snapshot, asked[0], seen=plan.seen, held=plan.held)
     added = paired_cost((releases.plain, releases.light), asked[0].ids[: plan.paired], LIGHT, plan.limit)
     say(f"rules, flags and experiments, in one thread, request by request in turn: {added}")
@@ -328,6 +331,12 @@ def _waiting(serving: Server, asked: Asked, rps: float, other: str) -> dict[str,
         "p99_ms_around_swap": seen["window_p99_ms"][0],
         "p99_ratio_around_swap": ratio(seen["window_p99_ms"][0], calm["p99_ms"]),
     }
+
+
+def _visible(serving: Server, asked: Asked) -> dict[str, float]:
+    """How long a change takes to every process of the server."""
+    took = measure_visible(serving.port, serving.headers, asked.ids[-PAUSED:], asked.surface)
+    return {"visible_ms_median": statistics.median(took), "visible_ms_max": max(took)}
 
 
 def ratio(one: float | None, other: float | None) -> float | None:

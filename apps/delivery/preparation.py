@@ -35,7 +35,7 @@ from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import LiveRules, Pacing
 from apps.pipeline.run import run
-from apps.pipeline.sets import is_in
+from apps.pipeline.sets import distinct, is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.table import Table
 from apps.releases.params import CompiledSurface
@@ -222,7 +222,7 @@ def _cooled(prepared: Prepared, now: float) -> Prepared:
         cooled = meets(words, spec.candidates, len(numbers)) & (saw["at"] > now - spec.days * DAY)
         by_rule[spec.key] = int(np.count_nonzero(cooled & back))
         away |= cooled
-    seen = np.union1d(prepared.state.seen, numbers[away])
+    seen = distinct(np.concatenate([prepared.state.seen, numbers[away]]))
     kept = int(np.count_nonzero(back & ~away))
     prepared.payload["trace"].append(
         {"stage": "cooldown", "received": len(numbers), "kept": kept, "kept_away": by_rule}
@@ -287,7 +287,7 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
     request = request_of(prepared)
     capped = over_caps(prepared, request)
     if len(capped):
-        everybody = np.union1d(request.viewer.excluded, capped)
+        everybody = distinct(np.concatenate([request.viewer.excluded, capped]))
         slate = run(replace(request, viewer=replace(request.viewer, excluded=everybody)))
     else:
         slate = run(request)

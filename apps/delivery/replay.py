@@ -77,7 +77,10 @@ def request_of_row(row: Delivery) -> Request:
     snapshot = _snapshot(row)
     now = row.served_at.timestamp()
     data = snapshot.surfaces[row.surface]
-    told = with_refreshed(unpack(bytes(row.viewer_state), data.kind, now), data)
+    try:
+        told = with_refreshed(unpack(bytes(row.viewer_state), data.kind, now), data)
+    except ValueError as error:
+        raise NotReplayable(f"The viewer's state of that moment can't be read: {error}") from error
     viewer = told.viewer if told.viewer is not None else _viewer_row(row, snapshot)
     surface = compiled(_content(row)).surface(row.surface)
     if row.inputs["rules"] and row.inputs["rules"] != surface.rules.digest:

@@ -7,7 +7,7 @@ candidates of the viewer's market; of those who changed without what only a refr
 
 from __future__ import annotations
 
-import zlib
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -17,6 +17,7 @@ from platform import machine
 from typing import Any
 
 import numpy as np
+import zstandard
 
 from apps.delivery.told_signals import NO_CROWD, Crowd, bytes_of_signals, crowd_of, signals_from
 from apps.pipeline.contracts import I32, NOBODY, Request, Slate
@@ -29,11 +30,9 @@ from apps.pipeline.table import COLUMNS, Table, as_refreshed, without_refreshed
 
 MOST_PACKED = 8192  # bytes of a delivery's viewer state
 FEW = 8  # newcomers who are kept without asking who of them is eligible
-FORMAT = b"\x04"  # the first byte
-# By the first byte: how many of excluded, liked by, capped, gone, only, stale, untied are there. States from
-# before begin with zlib's own byte, and have five and no signals.
-PARTS = {b"\x02": 5, b"\x03": 6, FORMAT: 7}
-
+FORMAT = b"\x05"  # the first byte
+PARTS = 7  # sets of numbers: excluded, liked by, capped, gone, only, stale, untied
+_of_thread = threading.local()  # a compressor serves one thread at a time
 
 # (surface, set) -> of what, and by market those of the set who are there
 _by_market: dict[tuple[str, str], tuple[SurfaceData, I32, dict[int, I32]]] = {}
@@ -93,12 +92,21 @@ def pack(told: Told) -> bytes:
     head += [0 if table is None else len(table) for table in (told.viewer, told.newcomers)]
     data = [np.array(head, "<i4").tobytes(), _steps(parts), *map(_bytes_of, tables)]
     data.append(bytes_of_signals(told.signals, told.crowd))
-    packed = FORMAT + zlib.compress(b"".join(data), 1)
+    packed = FORMAT + _compressor().compress(b"".join(data))
     return packed if len(packed) <= MOST_PACKED else b""
 
 
+def _compressor() -> zstandard.ZstdCompressor:
+    """Kept: to set one up costs more than a few thousand bytes."""
+    compressor: zstandard.ZstdCompressor | None = getattr(_of_thread, "compressor", None)
+    if compressor is None:
+        compressor = _of_thread.compressor = zstandard.ZstdCompressor(level=1)
+    return compressor
+
+
 def _steps(parts: Sequence[I32]) -> bytes:
-    """From each number of a part to the next, from 0 to its first."""
+    """From each number of a part to the next, from 0 to its first: all first bytes, then all second ones and
+    so on, since most steps are less than 256."""
     numbers = np.concatenate(parts)
     steps = np.empty(len(numbers), "<i4")
     np.subtract(numbers[1:], numbers[:-1], out=steps[1:])
@@ -107,26 +115,31 @@ def _steps(parts: Sequence[I32]) -> bytes:
         if len(part):
             steps[at] = part[0]
             at += len(part)
-    return steps.tobytes()
+    return steps.view("u1").reshape(-1, 4).T.tobytes()
 
 
 def unpack(packed: bytes, kind: str, now: float = 0.0) -> Told:
     """The other way round, for a request at `now`. `kind`: of the candidates. ValueError on other bytes."""
-    has_signals, n = packed[:1] in PARTS, PARTS.get(packed[:1], 5)
-    data = zlib.decompress(packed[1:] if has_signals else packed)
-    head = np.frombuffer(data, "<i4", n + 3).tolist()
-    counts, has_only, viewers, newcomers = head[:n], head[n], head[n + 1], head[n + 2]
+    if packed[:1] != FORMAT:
+        raise ValueError("This state was packed in another form.")
+    try:
+        data = zstandard.ZstdDecompressor().decompress(packed[1:])
+    except zstandard.ZstdError as error:
+        raise ValueError("These bytes are no packed state.") from error
+    head = np.frombuffer(data, "<i4", PARTS + 3).tolist()
+    *counts, has_only, viewers, newcomers = head
     at = 4 * len(head)
-    parts = []
-    for count in counts:
-        parts.append(np.cumsum(np.frombuffer(data, "<i4", count, at), dtype="i4"))
-        at += 4 * count
+    bytes_of_steps = np.frombuffer(data, "u1", 4 * sum(counts), at).reshape(4, -1)
+    steps = np.ascontiguousarray(bytes_of_steps.T).view("<i4").reshape(-1)
+    ends = np.cumsum(counts)
+    parts = [np.cumsum(part, dtype="i4") for part in np.split(steps, ends[:-1])]
+    at += 4 * int(ends[-1])
     viewer, at = _table_from(data, at, "member", viewers)
     new, at = _table_from(data, at, kind, newcomers)
-    signals, at = signals_from(data, at, hour_of(now)) if has_signals else (Signals(), at)
+    signals, at = signals_from(data, at, hour_of(now))
     if at != len(data):
         raise ValueError("These bytes are no packed state.")
-    excluded, liked_by, capped, gone, asked, stale, untied = parts + [NOBODY] * (PARTS[FORMAT] - n)
+    excluded, liked_by, capped, gone, asked, stale, untied = parts
     only = asked if has_only else None
     return Told(excluded, liked_by, capped, gone, only, stale, untied, viewer, new, signals)
 

@@ -335,15 +335,12 @@ def test_signals_of_that_moment_are_replayed(ready: Runtime) -> None:
     assert waterfall["features"]["inbox_load"]["value"] == 0.25
 
 
-def test_a_state_from_before_signals_is_still_read(ready: Runtime) -> None:
-    packed = packing.pack(packing.Told(excluded=np.array([3, 9], "i4")))
-    data = zlib.decompress(packed[1:])
-    empty_signals, stale, untied = 4 * 4, slice(5 * 4, 6 * 4), slice(6 * 4, 7 * 4)
-    data = data[: untied.start] + data[untied.stop :]
-    assert unpack(b"\x03" + zlib.compress(data), "member").excluded.tolist() == [3, 9]
-    data = data[: stale.start] + data[stale.stop :]
-    assert unpack(b"\x02" + zlib.compress(data), "member").excluded.tolist() == [3, 9]
-    assert unpack(zlib.compress(data[:-empty_signals]), "member").excluded.tolist() == [3, 9]
+@pytest.mark.parametrize("state", [b"", b"\x04" + zlib.compress(bytes(64)), packing.FORMAT + b"torn"])
+def test_a_state_in_another_form_is_told_and_not_guessed(ready: Runtime, state: bytes) -> None:
+    row = delivered()
+    row.viewer_state = state
+    with pytest.raises(NotReplayable):
+        replay_delivery(row)
 
 
 def test_whoever_changed_since_the_snapshot_is_replayed_as_they_were(ready: Runtime) -> None:

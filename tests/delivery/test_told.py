@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
-from apps.delivery.told import told_by
+from apps.delivery.told import Told, pack, told_by, unpack
 from apps.pipeline.contracts import Request
 from tests.pipeline.markets import random_members, request_for, snapshot_of
 
@@ -33,3 +35,28 @@ def test_who_is_gone_or_stale_is_told_by_market_whatever_was_asked_before():
         assert told.stale.tolist() == those_who_matter(request, stale)
         asked += len(told.gone) + len(told.stale)
     assert asked > 1000, "hardly anybody mattered: the test shows nothing"
+
+
+SETS = st.lists(st.integers(0, 2**31 - 1), unique=True, max_size=300).map(
+    lambda one: np.array(sorted(one), "i4")
+)
+
+
+@given(st.lists(SETS, min_size=7, max_size=7), st.booleans())
+def test_what_is_packed_is_read_again(sets: list[np.ndarray], everybody: bool):
+    names = ("excluded", "liked_by", "capped", "gone", "only", "stale", "untied")
+    told = Told(**dict(zip(names, sets, strict=True)))
+    told = replace(told, only=None) if everybody else told
+    packed = pack(told)
+    assert packed, "it fits"
+    again = unpack(packed, "member")
+    for name in names:
+        if name == "only" and everybody:
+            assert again.only is None
+        else:
+            assert np.array_equal(getattr(again, name), getattr(told, name))
+
+
+def test_what_does_not_fit_is_not_packed():
+    draw = np.random.default_rng(5)
+    assert pack(Told(excluded=np.sort(draw.integers(0, 2**31 - 1, 4000)).astype("i4"))) == b""

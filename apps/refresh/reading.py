@@ -17,12 +17,18 @@ from django.db import connection, transaction
 from apps.common.copy_out import Columns, many_columns_of
 from apps.pipeline.contracts import I32
 
+# Two who matched decided one after the other: each at their own like, not at the match.
 _DECISIONS = """
-SELECT actor, target, state <> 'passed' AS liked, floor(extract(epoch FROM decided_at))::bigint AS at
-FROM interactions_relationship
-WHERE surface = %(surface)s AND target_kind = %(kind)s
-  AND state IN ('liked', 'matched', 'unmatched', 'passed', 'saved')
-  AND decided_at <= %(until)s
+SELECT r.actor, r.target, r.state <> 'passed' AS liked,
+    floor(extract(epoch FROM coalesce(own.liked_at, r.decided_at)))::bigint AS at
+FROM interactions_relationship r LEFT JOIN LATERAL (
+    SELECT max(f.occurred_at) AS liked_at FROM interactions_keptfact f
+    WHERE f.a = least(r.actor, r.target) AND f.b = greatest(r.actor, r.target) AND f.actor = r.actor
+      AND f.kind = 'member' AND f.surface = r.surface AND f.type = 'like' AND f.occurred_at <= r.decided_at
+) own ON r.state IN ('matched', 'unmatched')
+WHERE r.surface = %(surface)s AND r.target_kind = %(kind)s
+  AND r.state IN ('liked', 'matched', 'unmatched', 'passed', 'saved')
+  AND r.decided_at <= %(until)s
 """
 _IMPRESSIONS = """
 SELECT actor, target, max(floor(extract(epoch FROM occurred_at)))::bigint AS at

@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 
 from apps.common import clock
-from apps.interactions.models import Event
+from apps.interactions.models import Event, KeptFact
 from apps.interactions.partitions import ensure_partitions
 from apps.members.models import Member
 from apps.refresh import reading
@@ -35,6 +35,44 @@ def happens(type_: str, actor: Member, target: Member, *, hours_ago: float, surf
         id=uuid4(), type=type_, actor=actor.number, target=target.number, target_kind="member",
         surface=surface, occurred_at=at, received_at=at,
     )  # fmt: skip
+
+
+def likes(actor: Member, target: Member, *, days_ago: int, surface: str = "dating") -> None:
+    low, high = sorted((actor.number, target.number))
+    KeptFact.objects.create(
+        id=uuid4(), type="like", actor=actor.number, a=low, b=high, kind="member", surface=surface,
+        occurred_at=clock.now() - timedelta(days=days_ago),
+    )  # fmt: skip
+
+
+def decided_days_ago() -> dict[int, int]:
+    until = clock.now()
+    found = reading.decisions_on("dating", "member", until)
+    ages = (until.timestamp() - found["at"]) / 86400
+    return {actor: round(age) for actor, age in zip(found["actor"].tolist(), ages.tolist(), strict=True)}
+
+
+@pytest.mark.parametrize("state", ["matched", "unmatched"])
+def test_two_who_matched_decided_each_at_their_own_like(
+    ada_and_bob: tuple[Member, Member], state: str
+) -> None:
+    """The pair's rows say when they matched, which is when Bob liked back; a like elsewhere or of somebody
+    else is not this one."""
+    ada, bob = ada_and_bob
+    match(ada, bob, days_ago=4, state=state)
+    likes(ada, bob, days_ago=9)
+    likes(bob, ada, days_ago=4)
+    likes(ada, bob, days_ago=7, surface="networking")
+    likes(ada, make_member("cy"), days_ago=6)
+    likes(ada, bob, days_ago=1)  # after they unmatched, or came to nothing
+    assert decided_days_ago() == {ada.number: 9, bob.number: 4}
+
+
+def test_of_a_match_whose_likes_are_not_kept_the_match_is_the_moment(
+    ada_and_bob: tuple[Member, Member],
+) -> None:
+    match(*ada_and_bob, days_ago=4)
+    assert set(decided_days_ago().values()) == {4}
 
 
 def answers() -> list[tuple[int, int, int]]:

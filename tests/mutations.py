@@ -901,6 +901,28 @@ MUTATIONS = (
         "tests/learning/test_as_of.py::test_what_was_served_stands_in_place_of_what_is_joined",
     ),
     Mutation(
+        "a like that became a match counts when it was given",
+        "apps/refresh/reading.py",
+        "coalesce(own.liked_at, r.decided_at)",
+        "r.decided_at",
+        "tests/refresh/test_reading.py::test_two_who_matched_decided_each_at_their_own_like",
+    ),
+    Mutation(
+        "intervals are by member, for whom labels are alike",
+        "apps/learning/quality.py",
+        "    of_each = np.bincount(group, influence)",
+        "    of_each = influence",
+        "tests/learning/test_quality.py"
+        "::test_the_intervals_of_auc_hold_the_truth_where_labels_of_a_member_are_alike",
+    ),
+    Mutation(
+        "a like back answers a like from before",
+        "apps/learning/rankers.py",
+        "(keys[found] == asked) & (likes.at[found] < some.at)",
+        "keys[found] == asked",
+        "tests/learning/test_rankers.py::test_who_likes_back_answers_a_like_from_before",
+    ),
+    Mutation(
         "a page about one member asks why",
         "apps/common/staff.py",
         'member = None if "button" in request.POST else self.looks_at(request, obj)',

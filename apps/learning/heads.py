@@ -1,4 +1,5 @@
-"""What else is predicted of a pair, beside the like: "reply" and "stays", each with its label and censoring.
+"""What else is predicted of a pair, beside the like: "reply" and "stays". What each means to staff is in
+judging.PREDICTIONS.
 
 reply  label: of two who matched, one wrote and was answered within 72 hours of the match.
        Censored: matches younger than 72 hours. Features: both directions, from behaviour before the match.
@@ -18,21 +19,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.learning import quality
 from apps.learning.as_of import Past
 from apps.learning.decisions import Decisions, decisions_of, split_by_time
-from apps.learning.like_model import Model, fit_like_model, measure
+from apps.learning.judging import DAY, Groups, judge
+from apps.learning.like_model import Model, fit_like_model
 from apps.pipeline.contracts import F32, I32
 from apps.pipeline.features.chances import ASKED_WITH, like_probability
-from apps.pipeline.table import Table
+from apps.pipeline.ranking.reciprocity import combine
 
-DAY = 86400
 BACK_FROM, BACK_TO = 8, 28  # days after a decision
 FITTED = 0.5  # of the labels fit the model that the report measures on the later rest
 MOST = 200_000  # labels to learn from
 PENALTY = 60.0  # three times that of a like: labels are few, and those of one member are alike
-SMALLEST_GROUP = 1000  # labels; the calibration error of fewer is mostly their own chance
-NEW = 28  # days of membership
 
 
 @dataclass(frozen=True)
@@ -61,8 +59,13 @@ def came_back(decisions: Decisions, rows: I32, days: npt.NDArray[Any], *, now: f
     return replace(decisions, liked=back)
 
 
-def fit_heads(past: Past, since: int, outcomes: Outcomes) -> tuple[dict[str, Model], dict[str, Any]]:
-    """Models and reports by name. `past`: the members, with what was learnt of decisions up to `since`."""
+def fit_heads(
+    past: Past, since: int, outcomes: Outcomes, groups: Groups, light: Model | None = None
+) -> tuple[dict[str, Model], dict[str, Any]]:
+    """Models and reports by name. `past`: the members, with what was learnt of decisions up to `since`.
+
+    `light`: the like model, to say how much better each tells its label than the chance of a like does.
+    """
     after = outcomes.replies.take(outcomes.replies.at > since)  # what the features know happened before
     models: dict[str, Model] = {}
     report: dict[str, Any] = {}
@@ -72,11 +75,8 @@ def fit_heads(past: Past, since: int, outcomes: Outcomes) -> tuple[dict[str, Mod
         judged = fit_like_model(_asked(name, past, fitted), fitted.liked, penalty=PENALTY)
         if judged is None or last.liked.all() or not last.liked.any():
             continue
-        features = _asked(name, past, last)
-        report[name] = measure(features, last.liked, judged) | {
-            "yes": float(last.liked.mean()),
-            "by_group": _by_group(past.sources, last, like_probability(features, judged)),
-        }
+        p = like_probability(_asked(name, past, last), judged)
+        report[name] = judge(last, p, groups, None if light is None else _by_likes(past, last, light))
         final = fit_like_model(_asked(name, past, labels), labels.liked, penalty=PENALTY)
         if final is not None:
             models[name] = final
@@ -89,17 +89,12 @@ def _asked(name: str, past: Past, some: Decisions) -> Mapping[str, F32]:
     return ASKED_WITH[name](forward, backward)
 
 
-def _by_group(table: Table, labels: Decisions, p: F32) -> dict[str, float]:
-    """Calibration error for those who decide, by home market and by how long they were members then."""
-    market = table["market"][labels.source]
-    age = labels.at // DAY - table["joined_day"][labels.source]
-    groups = {f"market {index}": market == index for index in np.unique(market).tolist()}
-    groups |= {"members under 28 days": age < NEW, "longer members": age >= NEW}
-    return {
-        group: quality.calibration_error(labels.liked[here], p[here])
-        for group, here in groups.items()
-        if np.count_nonzero(here) >= SMALLEST_GROUP
-    }
+def _by_likes(past: Past, some: Decisions, light: Model) -> F32:
+    """What the like model has to say [n]: that both like, as Phi of a pair puts it."""
+    forward, backward = past.features(some)
+    assert backward is not None
+    p, q = (like_probability(side, light) for side in (forward, backward))
+    return combine(p, q, rule="harmonic", weight=0.5)
 
 
 def _sample(labels: Decisions) -> Decisions:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.learning import quality
+from apps.learning.quality import Z
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.finite import finite
 from apps.pipeline.ranking.heavy import MOST_TREES, heavy_probability
@@ -21,7 +21,6 @@ from apps.pipeline.ranking.heavy import MOST_TREES, heavy_probability
 FEWEST = 1000  # likes and passes each
 MOST = 300_000  # decisions to learn from: more change no figure and cost minutes
 DEPTH = 4  # questions one after the other: what goes together in fours
-Z = 1.96  # of a 95 % interval
 
 Bools = npt.NDArray[np.bool_]
 F64 = npt.NDArray[np.float64]
@@ -105,7 +104,7 @@ def stored(fitted: Any, names: list[str]) -> HeavyModel:
 
 
 def compare(liked: Bools, light: F32, heavy: F32, source: npt.NDArray[Any]) -> dict[str, Any]:
-    """Quality of the heavy ranker; how much lower its log loss is than the light one's, with a 95 % interval.
+    """How much lower the heavy ranker's log loss is than the light one's, with a 95 % interval.
 
     Of the mean difference over decisions [n], grouped by who decided (`source`), for those of one member are
     alike. `used`: whether the interval is above 0.
@@ -116,10 +115,6 @@ def compare(liked: Bools, light: F32, heavy: F32, source: npt.NDArray[Any]) -> d
     error = Z * float(np.sqrt(np.sum(of_each**2))) / len(gains)
     gain = float(gains.mean())
     return {
-        "decisions": len(liked),
-        "auc": quality.auc(liked, heavy),
-        "log_loss": quality.log_loss(liked, heavy),
-        "calibration_error": quality.calibration_error(liked, heavy),
         "gain": gain,
         "gain_low": gain - error,
         "gain_high": gain + error,

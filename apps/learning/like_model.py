@@ -13,10 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from apps.learning import quality
 from apps.learning.decisions import Decisions
 from apps.pipeline.contracts import F32
-from apps.pipeline.features.chances import like_probability
 from apps.pipeline.ranking.predictions import pair_features
 from apps.pipeline.table import Table
 
@@ -54,15 +52,3 @@ def fit_like_model(
     weights = fitted.coef_[0] / scale
     intercept = float(fitted.intercept_[0] - weights @ mean)
     return {"intercept": intercept, "weights": dict(zip(names, map(float, weights), strict=True))}
-
-
-def measure(features: Mapping[str, F32], liked: npt.NDArray[np.bool_], model: Model) -> dict[str, float]:
-    """AUC, log loss, calibration error and what of it is chance; on how many decisions."""
-    p = like_probability(features, model)
-    return {
-        "decisions": len(liked),
-        "auc": quality.auc(liked, p),
-        "log_loss": quality.log_loss(liked, p),
-        "calibration_error": quality.calibration_error(liked, p),
-        "calibration_noise": quality.calibration_noise(p),
-    }

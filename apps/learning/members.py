@@ -17,6 +17,7 @@ import numpy.typing as npt
 from apps.learning.as_of import NOTHING_EARLIER, NOTHING_SERVED, Earlier, Past, ServedPairs
 from apps.learning.decisions import Decisions, split_by_time
 from apps.learning.heads import NO_OUTCOMES, Outcomes, fit_heads
+from apps.learning.judging import NO_GROUPINGS, Groupings, Groups
 from apps.learning.like_model import MOST, Partners
 from apps.learning.rankers import fit_rankers
 from apps.learning.representation import Representation, represent_members, with_columns
@@ -50,17 +51,21 @@ def learn_members(
     outcomes: Outcomes = NO_OUTCOMES,
     before: Earlier = NOTHING_EARLIER,
     served: ServedPairs = NOTHING_SERVED,
+    groupings: Groupings = NO_GROUPINGS,
 ) -> Learnt:
     """Learns one surface. Decisions are by row of `table`; without any, profiles and defaults stand.
 
-    `before`: profiles that those of `table` replaced; `served`: features that were logged with lists.
+    `before`: profiles that those of `table` replaced; `served`: features that were logged with lists;
+    `groupings`: of rows of `table`, by which predictions are judged, too.
     """
     profiles = profile_matrix(table, "member", today=today)
     earlier, later = split_by_time(decisions, EARLIER)
     people = rows_then(table, before, represent_members(earlier, profiles), profiles, today)
     past = Past(people, people, (len(table), len(table)), (before, before), served, partners)
-    ranked = fit_rankers(_sample(later), past.features, "like")
-    heads, said = fit_heads(past, int(earlier.at.max(initial=0)), outcomes)
+    groups = Groups.of(table, earlier, groupings)
+    ranked = fit_rankers(_sample(later), past.features, "like", groups, decisions)
+    since, light = int(earlier.at.max(initial=0)), ranked.models.get("like")
+    heads, said = fit_heads(past, since, outcomes, groups, light)
     models = {**ranked.models, **heads}
     everything = represent_members(decisions, profiles)
     columns: dict[str, npt.NDArray[Any]] = {

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from apps.learning.as_of import NOTHING_EARLIER, NOTHING_SERVED, Earlier, PairsOf, Past, ServedPairs
 from apps.learning.content import Target, fit_map
 from apps.learning.decisions import Decisions, decisions_of, split_by_time
+from apps.learning.judging import NO_GROUPINGS, Groupings, Groups
 from apps.learning.members import EARLIER, Learnt, rows_then
 from apps.learning.pair_map import fit_pair_map, moved, residuals
 from apps.learning.rankers import Rankers, fit_rankers
@@ -47,15 +48,17 @@ def learn_places(
     today: int,
     before: tuple[Earlier, Earlier] = (NOTHING_EARLIER, NOTHING_EARLIER),
     served: ServedPairs = NOTHING_SERVED,
+    groupings: Groupings = NO_GROUPINGS,
 ) -> Learnt:
     """Learns one surface. `saves` are all liked, `shown` are impressions; by row of viewers and places.
 
-    `before`: what those of viewers and of places replaced; `served`: features that were logged with lists.
+    `before`: what those of viewers and of places replaced; `served`: features that were logged with lists;
+    `groupings`: of rows of `viewers`, by which predictions are judged, too.
     """
     places = with_columns(places, {"popularity": popularity})
     pairs = _with_other_class(places, saves, shown)
     profiles = tuple(profile_matrix(table, table.kind, today=today) for table in (viewers, places))
-    ranked = _rankers(places, viewers, pairs, profiles, before, served, today)
+    ranked = _rankers(places, viewers, pairs, profiles, before, served, today, groupings)
     of_viewers, of_places, content = _represent(pairs, *profiles)
     return Learnt(
         table=with_columns(places, of_places.columns),
@@ -134,6 +137,7 @@ def _rankers(
     before: tuple[Earlier, Earlier],
     served: ServedPairs,
     today: int,
+    groupings: Groupings,
 ) -> Rankers:
     """Fitted on the later pairs, with features from the earlier ones."""
     earlier, later = split_by_time(pairs, EARLIER)
@@ -150,7 +154,7 @@ def _rankers(
         found, _ = past.features(some)
         return {name: found[name] for name in MODEL}, None
 
-    return fit_rankers(later, features, "save")
+    return fit_rankers(later, features, "save", Groups.of(viewers, earlier, groupings))
 
 
 def _with_other_class(places: Table, saves: Decisions, shown: Decisions) -> Decisions:

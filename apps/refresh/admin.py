@@ -20,6 +20,18 @@ from apps.common.clock import now
 from apps.common.errors import Conflict
 from apps.common.local_time import written
 from apps.common.staff import Button, Grid, Heading, InspectAdmin, Section
+from apps.learning.judged_rows import (
+    GROUPED,
+    JUDGED,
+    PREDICTED,
+    TOLD,
+    Learnt,
+    grouped_rows,
+    judged,
+    judged_rows,
+    predicted_rows,
+)
+from apps.learning.judging import SMALLEST_GROUP
 from apps.pipeline.snapshot import SnapshotRefused
 from apps.refresh.models import RefreshJob, SnapshotRow
 
@@ -84,8 +96,13 @@ class SnapshotAdmin(InspectAdmin):
             (key, count.get("viewers"), count.get("candidates")) for key, count in sorted(obj.counts.items())
         ]
         counts = Grid(("Surface", "Viewers", "Candidates"), rows, "Nothing was counted.", numeric=(1, 2))
-        report = Grid(("What", "Result"), list(_lines(obj.report)), "No report was kept.")
-        return [Section("Snapshot", facts), Section("Counts", grid=counts), Section("Report", grid=report)]
+        report = Grid(("What", "Result"), list(_lines(_rest(obj.report))), "No report was kept.")
+        return [
+            Section("Snapshot", facts),
+            Section("Counts", grid=counts),
+            *_predictions(obj.report.get("learnt", {})),
+            Section("Report", grid=report),
+        ]
 
 
 @admin.register(RefreshJob)
@@ -150,6 +167,38 @@ class RefreshJobAdmin(InspectAdmin):
         ]
         sections = [Section("Job", facts)]
         return [*sections, Section("Error", [("What went wrong", obj.error)])] if obj.error else sections
+
+
+def _predictions(learnt: Learnt) -> list[Section]:
+    """What is predicted, how well, and for whom; nothing where nothing was judged."""
+    rows = judged_rows(learnt)
+    if not rows:
+        return []
+    together = (
+        "On labels later than those that a model was fitted on. Intervals are of 95 %, by who decided. An "
+        "AUC of one half is a coin; over the light one: how much higher than by the chance of a like. The "
+        "calibration error is how far what was foretold is from what happened; perfect chances show what is "
+        "chance, too."
+    )
+    apart = (
+        f"By who decided. Groups under {SMALLEST_GROUP:,} labels are put together; where they are fewer even "
+        "then, only their number is told."
+    )
+    return [
+        Section("Predictions", grid=Grid(JUDGED, rows, numeric=(2, 3, 4, 5, 6)), note=together),
+        Section("What they say", grid=Grid(PREDICTED, predicted_rows(learnt))),
+        Section(
+            "Calibration by group", grid=Grid(GROUPED, grouped_rows(learnt), numeric=(3, 4, 5, 6)), note=apart
+        ),
+    ]
+
+
+def _rest(report: dict[str, Any]) -> dict[str, Any]:
+    """The report without what the tables of predictions say."""
+    learnt = {surface: dict(said) for surface, said in report.get("learnt", {}).items()}
+    for surface, name, said in judged(learnt):
+        learnt[surface][name] = {key: value for key, value in said.items() if key not in TOLD}
+    return {**report, "learnt": learnt} if learnt else report
 
 
 def _lines(report: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -26,7 +26,6 @@ from apps.learning.places import learn_places
 from apps.learning.representation import with_columns
 from apps.pipeline.contracts import I32
 from apps.pipeline.features.calendar import date_of
-from apps.pipeline.filters.rules import ELIGIBILITY
 from apps.pipeline.graph import Graph
 from apps.pipeline.layout import in_order
 from apps.pipeline.snapshot import Snapshot, SurfaceData, surface_data
@@ -35,6 +34,7 @@ from apps.pipeline.vocabulary import partner_masks
 from apps.policies.older import brought_up
 from apps.policies.uses import is_used
 from apps.refresh import columns, reading
+from apps.refresh.groupings import groupings_of, minds_gender
 from apps.refresh.masks import contents_of
 from apps.refresh.whereabouts import placed, travellers
 from apps.releases.selectors import live, live_mark, open_drafts
@@ -196,6 +196,7 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
             outcomes=_outcomes(source, decisions, behaviour.answers[surface.key], behaviour.active_days),
             before=_earlier(source.shown, behaviour.earlier["member"]),
             served=_served(source.shown, source.shown, behaviour.served[surface.key]),
+            groupings=groupings_of(source.shown, surface, source.markets),
         )
     shown = behaviour.impressions[surface.key]
     return learn_places(
@@ -210,6 +211,7 @@ def _learn(source: Source, surface: Surface, behaviour: Behaviour) -> Learnt:
             _earlier(source.places, behaviour.earlier["place"]),
         ),
         served=_served(source.viewers, source.places, behaviour.served[surface.key]),
+        groupings=groupings_of(source.viewers, surface, source.markets),
     )
 
 
@@ -250,8 +252,7 @@ def _edges(source: Source, pairs: tuple[I32, I32]) -> Graph:
 def _pagerank(source: Source, surface: Surface, matches: tuple[I32, I32]) -> Graph:
     """A match is walked on its own surface alone: dating tells networking nothing."""
     a, b = (np.concatenate(ends) for ends in zip(source.connections, matches, strict=True))
-    minds_gender = "gender_sought_by_viewer" in ELIGIBILITY[surface.eligibility].rules
-    seek = seeking_each_other(source.viewers) if minds_gender else None
+    seek = seeking_each_other(source.viewers) if minds_gender(surface) else None
     return pagerank_graph(_edges(source, (a, b)), blocks=source.blocks, may_fit=seek)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
@@ -21,12 +22,18 @@ def snapshot_folder(snapshot_id: str) -> Path:
     return Path(settings.SNAPSHOT_DIR) / snapshot_id
 
 
-def learnt_predictions() -> Mapping[str, frozenset[str]]:
-    """By surface, the predictions that the active snapshot makes: "like" wherever it learnt anything."""
+def learnt_report() -> Mapping[str, Mapping[str, Any]]:
+    """By surface, what the active snapshot learnt and how well; empty before the first refresh."""
     active = SnapshotRow.objects.filter(status=SnapshotRow.Status.ACTIVE)
     report = active.values_list("report", flat=True).first() or {}
+    learnt: Mapping[str, Mapping[str, Any]] = report.get("learnt", {})
+    return learnt
+
+
+def learnt_predictions() -> Mapping[str, frozenset[str]]:
+    """By surface, the predictions that the active snapshot makes: "like" wherever it learnt anything."""
     found: dict[str, frozenset[str]] = {}
-    for surface, said in report.get("learnt", {}).items():
+    for surface, said in learnt_report().items():
         anything = any(said.get(name) for name in ("decisions", "likes", "saves"))
         found[surface] = frozenset({"like"} if anything else ()) | frozenset(said.get("models", ()))
     return found

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from apps.learning.judged_rows import GROUPED, JUDGED, Learnt, grouped_rows, judged_rows
+from apps.learning.judging import SMALLEST_GROUP
+from apps.learning.quality import BINS, LABELS_A_BIN
 from apps.simulation.evaluation import OURS, Row, SurfaceResult
 from apps.simulation.scores import Mean
 
-MARKER = "market"
+MARKER, PREDICTIONS = "market", "predictions"
 
 
 def replace_between(path: Path, marker: str, text: str) -> None:
@@ -30,6 +33,27 @@ def as_markdown(results: Sequence[SurfaceResult], *, command: str, size: str) ->
         "([simulation.md](simulation.md)), for the same viewers and the same eligible candidates.",
     ]
     return "\n\n".join([*parts, *(_surface(result) for result in results)])
+
+
+def predictions_as_markdown(learnt: Learnt, *, command: str, size: str) -> str:
+    """How good the predictions of the active snapshot are, as its refresh judged them."""
+    groups = (
+        f"By who decided. Groups under {SMALLEST_GROUP:,} labels are put together; where they are fewer even "
+        "then, only their number is told."
+    )
+    return "\n\n".join(
+        [
+            "## Rankers and other predictions on a simulated market",
+            f"{size} Printed by `{command}`; learnt and judged as every refresh does: fitted on labels of "
+            "one block of time, measured on a later one. Intervals are of 95 %, by who decided. *Over the "
+            "light one*: the AUC less that of the light ranker's chance of a like on the same labels. *Of it "
+            "chance* is the calibration error that perfect probabilities would show on as many labels, in as "
+            f"many bins (one per {LABELS_A_BIN:,} labels, at most {BINS}).",
+            _table(list(JUDGED), [list(row) for row in judged_rows(learnt)], words=2),
+            f"### Calibration by group\n\n{groups}",
+            _table(list(GROUPED), [list(row) for row in grouped_rows(learnt)], words=3),
+        ]
+    )
 
 
 def _surface(result: SurfaceResult) -> str:

@@ -99,6 +99,32 @@ def test_whoever_asks_for_a_refresh_is_named(approver, monkeypatch):
     assert AuditEntry.objects.get(action="refresh.asked").actor_name == "approver"
 
 
+def test_a_snapshot_tells_how_good_its_predictions_are_and_for_whom(approver):
+    from apps.refresh.models import SnapshotRow
+
+    build_town(members=10, days=1)
+    row = SnapshotRow.objects.get(status="ready")
+    ends = {"calibration_low": 0.001, "calibration_high": 0.026, "calibration_noise": 0.007}
+    groups = {
+        "home market: Lisbon": {"decisions": 5_313, "members": 870, "calibration_error": 0.016, **ends},
+        "home market: too few": {"decisions": 12},
+    }
+    of_likes = {"decisions": 31_942, "auc": 0.729, "auc_low": 0.722, "auc_high": 0.736, "log_loss": 0.481}
+    of_trees = {"over_light": 0.006, "over_light_low": 0.002, "over_light_high": 0.009, "used": False}
+    like = {**of_likes, **ends, "calibration_error": 0.013, "by_group": groups}
+    row.report = {"seconds": {"reading": 9.2}, "learnt": {"dating": {"like": like, "heavy": like | of_trees}}}
+    row.save()
+    said = approver.get(reverse("admin:refresh_snapshotrow_change", args=[row.pk])).content.decode()
+    for cell in (
+        "0.729 (0.722 to 0.736)", "0.013 (0.001 to 0.026)", "+0.006 (+0.002 to +0.009)", "heavy ranker, off",
+        "yes", "home market: Lisbon", "5,313", "0.016 (0.001 to 0.026)", "home market: too few", "12",
+        "The chance that the viewer likes the candidate.", "not counted as a pass",
+        "learnt, dating, like, log loss",
+    ):  # fmt: skip
+        assert cell in said, cell
+    assert "learnt, dating, like, auc" not in said
+
+
 def test_a_snapshot_that_is_broken_is_not_served_and_says_so(approver):
     from apps.refresh.models import SnapshotRow
 

@@ -6,6 +6,7 @@ import pytest
 from apps.learning.as_of import Past
 from apps.learning.decisions import Decisions, decisions_of
 from apps.learning.heads import Outcomes, came_back, fit_heads
+from apps.learning.judging import Groups
 from apps.learning.members import learn_members
 from apps.pipeline.contracts import Pool
 from apps.pipeline.params import PipelineParams
@@ -72,19 +73,24 @@ def test_a_reply_is_foretold_from_both_sides_and_as_often_as_it_comes(members):
         return 1 / (1 + np.exp(appeal[a] + appeal[b]))  # whoever is much liked answers few
 
     replies, _ = pairs(24_000, chance)
-    models, report = fit_heads(Past.of(members, members), 0, Outcomes(replies, NONE))
+    light = {"intercept": 0.0, "weights": {"appeal": 1.0}}  # whoever is liked, and likes, the other way round
+    models, report = fit_heads(
+        Past.of(members, members), 0, Outcomes(replies, NONE), Groups.of(members, NONE), light
+    )
     assert models["reply"]["weights"]["appeal"] == pytest.approx(-2.0, rel=0.1)  # of the mean of both
     assert models["reply"]["weights"]["age_gap"] == 0.0  # the same whoever is asked first
     assert report["reply"]["calibration_error"] < 0.02
     assert report["reply"]["auc"] > 0.75
-    assert set(report["reply"]["by_group"]) == {"market 0", "market 1", "longer members"}
-    assert max(report["reply"]["by_group"].values()) < 0.03
+    assert report["reply"]["over_light_low"] > 0.5  # the light one has it upside down
+    assert set(report["reply"]["by_group"]) == {"membership: 28 days and more", "decided before: under 20"}
     assert "stays" not in models
 
 
 def test_a_reply_to_a_match_from_before_the_features_tells_nothing(members):
     replies, _ = pairs(2_000, lambda a, b: np.full(len(a), 0.5))
-    models, report = fit_heads(Past.of(members, members), int(NOW), Outcomes(replies, NONE))
+    models, report = fit_heads(
+        Past.of(members, members), int(NOW), Outcomes(replies, NONE), Groups.of(members, NONE)
+    )
     assert (models, report) == ({}, {})
 
 
@@ -93,7 +99,9 @@ def test_staying_is_foretold_by_what_no_behaviour_moves(members):
         return np.where(members["industries"][a] & members["industries"][b] != 0, 0.8, 0.4)
 
     stays, _ = pairs(20_000, chance)
-    models, report = fit_heads(Past.of(members, members), int(NOW), Outcomes(NONE, stays))
+    models, report = fit_heads(
+        Past.of(members, members), int(NOW), Outcomes(NONE, stays), Groups.of(members, NONE)
+    )
     assert models["stays"]["weights"]["same_industry"] == pytest.approx(np.log(4) - np.log(2 / 3), rel=0.1)
     assert "appeal" not in models["stays"]["weights"]
     assert report["stays"]["calibration_error"] < 0.02

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from apps.learning import quality
 from apps.learning.decisions import Decisions, decisions_of
 from apps.learning.heavy_model import compare, fit_heavy_model
+from apps.learning.judging import Groups
 from apps.learning.members import learn_members
-from apps.learning.rankers import fit_rankers
+from apps.learning.rankers import answers_a_like, fit_rankers
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.run import run
 from apps.pipeline.table import Table, table_from_columns
@@ -65,6 +65,7 @@ def test_it_finds_what_no_sum_can_say(learnt):
     assert report["heavy"]["calibration_error"] < 0.1  # of 3,750 decisions, learnt from as many
     assert report["heavy"]["used"]
     assert report["heavy"]["gain_low"] > 0.05
+    assert report["heavy"]["over_light_low"] > 0.15
     assert report["models"] == ["heavy", "like"]
 
 
@@ -87,6 +88,9 @@ def test_the_list_is_led_by_those_whom_only_it_can_tell(learnt):
     assert share(0) < 0.8
 
 
+NOBODY = Groups.of(table_from_columns("member", {}, 8000), decisions_of([], [], []))
+
+
 def asked(n: int, strength: float, turned_from: float = 1.0):
     """Decisions at times 0 to n with two features; liked is whoever has one of them and not the other.
 
@@ -102,7 +106,7 @@ def asked(n: int, strength: float, turned_from: float = 1.0):
 
 
 def test_where_nothing_goes_together_the_light_one_stays_alone():
-    found = fit_rankers(*asked(8000, 0.0), "like")
+    found = fit_rankers(*asked(8000, 0.0), "like", NOBODY)
     assert found.report["heavy"]["used"] is False
     assert set(found.models) == {"like"}
     assert found.arrays == {}
@@ -110,8 +114,8 @@ def test_where_nothing_goes_together_the_light_one_stays_alone():
 
 def test_it_is_judged_on_decisions_later_than_those_it_learnt_from():
     """Turned around at the last, what was learnt before is wrong there: it must not be used."""
-    assert "heavy" in fit_rankers(*asked(8000, 1.5), "like").models
-    found = fit_rankers(*asked(8000, 1.5, turned_from=0.5), "like")
+    assert "heavy" in fit_rankers(*asked(8000, 1.5), "like", NOBODY).models
+    found = fit_rankers(*asked(8000, 1.5, turned_from=0.5), "like", NOBODY)
     assert found.report["heavy"]["gain_high"] < 0.0
     assert "heavy" not in found.models
 
@@ -130,11 +134,33 @@ def test_the_gain_is_a_mean_with_an_interval_by_member():
     half = 1.96 * np.sqrt(2 * np.log(2) ** 2) / 4
     assert found["gain_low"] == pytest.approx(np.log(2) / 2 - half)
     assert found["used"] is False
-    assert found["log_loss"] == pytest.approx(quality.log_loss(liked, heavy))
+
+
+def test_who_likes_back_answers_a_like_from_before():
+    """1 liked 0, 2 passed 0, 3 liked 0 at the very moment and 4 later: of 0's decisions one is an answer."""
+    said = decisions_of([1, 2, 3, 4], [0, 0, 0, 0], [True, False, True, True], [10, 10, 20, 30])
+    of_0 = decisions_of([0] * 5, [1, 2, 3, 4, 5], [True, False, True, False, True], [20] * 5)
+    assert answers_a_like(of_0, said).tolist() == [True, False, False, False, False]
+    assert not answers_a_like(of_0, decisions_of([], [], [])).any()
+
+
+def test_likes_back_are_judged_apart():
+    """Most like back and half like, and no feature says who was liked before: right for all together, far
+    off for answers."""
+    decisions, features = asked(8000, 0.0)
+    first = decisions_of(np.zeros(8000), np.arange(8000), np.arange(8000) % 2 == 0, np.full(8000, -1))
+    back = np.where(np.arange(8000) % 2 == 0, True, decisions.liked)
+    back[::20] = False
+    every = Decisions(decisions.source, decisions.target, back, decisions.at)
+    report = fit_rankers(every, features, "like", NOBODY, first).report
+    assert report["like_back"]["decisions"] == 2000
+    assert report["like_back"]["yes"] == pytest.approx(0.9)
+    assert report["like_back"]["calibration_error"] > 0.15
+    assert report["like"]["calibration_error"] < 0.05
 
 
 def test_learning_twice_gives_the_same_trees():
-    first, second = (fit_rankers(*asked(8000, 1.5), "like") for _ in range(2))
+    first, second = (fit_rankers(*asked(8000, 1.5), "like", NOBODY) for _ in range(2))
     assert first.models == second.models
     assert list(first.arrays) == ["heavy.feature", "heavy.threshold", "heavy.leaf"]
     for name, array in first.arrays.items():

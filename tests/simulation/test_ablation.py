@@ -14,7 +14,7 @@ from apps.releases.params import params_of
 from apps.simulation.ablation import FEATURES, Ablation, Switch, Worth, switches
 from apps.simulation.evaluation import SurfaceResult
 from apps.simulation.population import I64
-from apps.simulation.report import as_markdown
+from apps.simulation.report import as_markdown, predictions_as_markdown
 from apps.simulation.scores import Mean, Shown
 from tests.pipeline.markets import member_table, people, place_table, request_for, snapshot_of
 
@@ -95,6 +95,21 @@ def test_either_way_a_gain_is_what_having_it_brings() -> None:
     assert (nearest.changed, nearest.viewers) == (1, 1)
     boosts = worth["boosts", "on"]
     assert (boosts.changed, boosts.mean) == (0, None), "the same two: there were no rules to boost by"
+
+
+def test_the_page_says_how_good_the_predictions_are_and_for_whom() -> None:
+    ends = {"calibration_low": 0.001, "calibration_high": 0.026, "calibration_noise": 0.007}
+    group = {"decisions": 5_313, "members": 870, "calibration_error": 0.016, **ends}
+    order = {"decisions": 31_942, "auc": 0.729, "auc_low": 0.722, "auc_high": 0.736}
+    like = {**order, **ends, "calibration_error": 0.033, "by_group": {"home market: Lisbon": group}}
+    lines = predictions_as_markdown({"dating": {"like": like}}, command="c", size="3 members.").splitlines()
+    assert (
+        "| dating | like | 31,942 | 0.729 (0.722 to 0.736) | – | 0.033 (0.001 to 0.026) | 0.007 | "
+        "too few to tell |"
+    ) in lines
+    assert lines[-1] == (
+        "| dating | like | home market: Lisbon | 5,313 | 870 | 0.016 (0.001 to 0.026) | 0.007 |"
+    )
 
 
 def test_the_table_says_which_way_and_claims_nothing_where_no_list_changed() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.common.errors import Problem
+from apps.learning.judged_rows import judged_rows
+from apps.learning.judging import BOUND
 from apps.pipeline.snapshot import SnapshotRefused
 from apps.refresh import jobs
 from apps.refresh.models import SnapshotRow
@@ -61,14 +63,11 @@ class Command(BaseCommand):
                 time.sleep(1)
 
     def _say_quality(self, surface: str, learnt: dict[str, Any]) -> None:
-        for name in ("like", "save", "reply", "stays"):
-            if name in learnt:
-                found = learnt[name]
-                self.stdout.write(
-                    f"{surface}: {name}: AUC {found['auc']:.3f}, log loss {found['log_loss']:.3f}, "
-                    f"calibration error {found['calibration_error']:.3f} (of it chance: "
-                    f"{found.get('calibration_noise', 0.0):.3f}) on {found['decisions']:,} later ones"
-                )
+        for _, name, labels, auc, lead, error, chance, holds in judged_rows({surface: learnt}):
+            self.stdout.write(
+                f"{surface}: {name}: AUC {auc}, over the light one {lead}, calibration error {error}, of it "
+                f"chance {chance}, within {BOUND}: {holds}; on {labels} later ones"
+            )
         if "heavy" in learnt:
             found = learnt["heavy"]
             self.stdout.write(

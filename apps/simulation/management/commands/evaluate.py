@@ -12,15 +12,25 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.common.errors import Problem
+from apps.refresh.selectors import learnt_report
 from apps.simulation.evaluation import SurfaceResult, evaluate_surface
-from apps.simulation.report import MARKER, as_markdown, replace_between
+from apps.simulation.report import (
+    MARKER,
+    PREDICTIONS,
+    as_markdown,
+    predictions_as_markdown,
+    replace_between,
+)
 from apps.simulation.store import kept_world, truth_of
 from apps.simulation.truth import Truth
 from apps.simulation.world import SURFACES, World
 
 
 class Command(BaseCommand):
-    help = "Compares our lists with others on the simulated market of the configured database."
+    help = (
+        "Compares our lists with others on the simulated market of the configured database, says what each "
+        "stage is worth, and how good the predictions are."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--seed", type=int, default=World.seed)
@@ -43,10 +53,16 @@ class Command(BaseCommand):
             results = [self._surface(truth, s, options) for s in options["surface"] or SURFACES]
         except (Problem, LookupError) as error:
             raise CommandError(str(error)) from error
-        text = as_markdown(results, command=_command(options), size=_size(truth))
-        self.stdout.write(text)
-        if not options["no_page"]:
-            replace_between(options["page"], MARKER, text)
+        said = {"command": _command(options), "size": _size(truth)}
+        learnt = {result.surface: learnt_report().get(result.surface, {}) for result in results}
+        texts = {
+            MARKER: as_markdown(results, **said),
+            PREDICTIONS: predictions_as_markdown(learnt, **said),
+        }
+        for marker, text in texts.items():
+            self.stdout.write(text)
+            if not options["no_page"]:
+                replace_between(options["page"], marker, text)
 
     def _truth(self, seed: int, members: int | None) -> Truth:
         world = kept_world(seed)

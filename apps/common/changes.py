@@ -10,10 +10,11 @@ from typing import Any
 from django.db import connection
 
 from apps.common.models import Change
+from apps.common.prepared import rows_of
 
 _INSERT = """
 INSERT INTO common_change (kind, payload, number)
-SELECT %s, %s::jsonb, number FROM unnest(%s::int[]) WITH ORDINALITY AS n(number, place) ORDER BY place
+SELECT %s::text, %s::jsonb, number FROM unnest(%s::int[]) WITH ORDINALITY AS n(number, place) ORDER BY place
 """
 
 
@@ -29,8 +30,7 @@ def record_changes(kind: str, numbers: Iterable[int], payload: dict[str, Any] | 
     """Appends one row per number, in one statement. Call inside the transaction of the write."""
     rows = list(numbers)
     if rows:
-        with connection.cursor() as cursor:
-            cursor.execute(_INSERT, [kind, json.dumps(payload or {}), rows])
+        rows_of(_INSERT, [kind, json.dumps(payload or {}), rows])
 
 
 def changes_after(position: Position, *, limit: int = 5000) -> list[Change]:

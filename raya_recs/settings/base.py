@@ -34,6 +34,8 @@ DATABASES = {
             "keepalives_interval": 2,
             "keepalives_count": 3,
             "tcp_user_timeout": 8000,
+            # Without it the driver prepares nothing, whatever apps.common.prepared asks for.
+            "prepare_threshold": 5,
         },
     }
 }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
 
 from apps.api.problems import HttpProblem
 from apps.common.bodies import Body, Rejected, RowResult, parse_row
@@ -24,7 +27,17 @@ def as_object(data: Any) -> dict[str, Any]:
 
 
 def read_rows(model: type[B], data: Any) -> list[B | Rejected]:
-    return [parse_row(model, row) for row in as_list(data)]
+    rows = as_list(data)
+    try:
+        return [*_list_of(model).validate_python(rows)]
+    except ValidationError:
+        return [parse_row(model, row) for row in rows]
+
+
+@cache
+def _list_of(model: type[B]) -> TypeAdapter[list[B]]:
+    """All rows at once, if there is nothing wrong with any."""
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
 def read_rows_with_id(model: type[B], data: Any) -> list[B | Rejected]:

@@ -33,6 +33,9 @@ def kinds_of(event_type: EventType) -> tuple[TargetKind, ...]:
     return (TargetKind.MEMBER, TargetKind.PLACE) if event_type in BOTH_KINDS else (TargetKind.MEMBER,)
 
 
+_KINDS = {event_type: kinds_of(event_type) for event_type in EventType}
+
+
 class EventContext(Body):
     """The keys that an event may carry besides. No free text: a message's words stay in the app."""
 
@@ -69,9 +72,10 @@ class EventBody(Body):
 
     @model_validator(mode="after")
     def check(self) -> Self:
-        kinds = kinds_of(self.type)
-        self.target_kind = self.target_kind or kinds[0]
-        if self.target_kind not in kinds:
+        kinds = _KINDS[self.type]
+        if self.target_kind is None:
+            self.__dict__["target_kind"] = kinds[0]  # it is not among the keys that were sent
+        elif self.target_kind not in kinds:
             raise refuse(
                 "kind_mismatch", f"{self.type.value} is about a {' or '.join(kinds)}.", "target_kind"
             )

@@ -944,6 +944,27 @@ MUTATIONS = (
         "tests/delivery/test_ladder.py::test_a_broken_source_costs_its_candidates_and_is_named",
     ),
     Mutation(
+        "a key that stands twice is refused, however quickly a body is read",
+        "apps/api/json_guard.py",
+        """ and 2 * _texts_of(value, settings.API_MAX_JSON_DEPTH) == body.count(b'"')""",
+        " and _texts_of(value, settings.API_MAX_JSON_DEPTH) >= 0",
+        "tests/api/test_json_guard.py::test_what_the_guard_refuses",
+    ),
+    Mutation(
+        "the hot path's statements are planned once",
+        "raya_recs/settings/base.py",
+        '"prepare_threshold": 5,',
+        '"prepare_threshold": None,',
+        "tests/common/test_prepared.py",
+    ),
+    Mutation(
+        "of two likes that cross the second sees the first",
+        "apps/interactions/storing.py",
+        "AS l(kind, slot) WHERE (SELECT count(*) FROM new) >= 0",
+        "AS l(kind, slot) WHERE (SELECT count(*) FROM new) < 0",
+        "tests/interactions/test_concurrency.py::test_two_likes_that_cross_always_make_a_match",
+    ),
+    Mutation(
         "the line before a process is bounded",
         "apps/api/shedding.py",
         "            if len(self._waiting) >= self._most_waiting and not self._made_room(is_background):",

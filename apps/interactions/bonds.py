@@ -66,23 +66,33 @@ def bonds_of_events(ids: Collection[UUID]) -> set[Bond]:
     return {Bond(*row) for row in rows_of(_OF_EVENTS, [literal(ids)])} if ids else set()
 
 
-def lock_undone(undone: Collection[UUID], events: Collection[UUID]) -> None:
-    """An undo and the event that it names may come at once in two batches: the second sees the first."""
-    _take(_undoing(undone, events))
+def locks_of(
+    bonds: Iterable[Bond], *, undone: Collection[UUID] = (), events: Collection[UUID] = ()
+) -> list[Lock]:
+    """What to lock, and in which order, to decide these bonds alone.
+
+    An undo and the event that it names may come at once in two batches: the second sees the first. `undone`:
+    events that this batch takes back; `events`: those of it that an undo could name.
+    """
+    alone = {event.int % SLOTS for event in undone}
+    shared = {event.int % SLOTS for event in events} - alone
+    undoing = [(UNDOING if slot in alone else -UNDOING, slot) for slot in sorted(alone | shared)]
+    return undoing + [(WRITING, slot) for slot in _slots(bonds)]
 
 
-def settle(bonds: Iterable[Bond], lifted: Set[Bond], *, events: Collection[UUID] = ()) -> list[Effect]:
+def settle(bonds: Iterable[Bond], lifted: Set[Bond], *, held: Set[Bond] = frozenset()) -> list[Effect]:
     """Decides these bonds anew, writes their states, and says what the online state has to be told.
 
     Inside a transaction, after the events' rows. Of the `lifted` bonds also where there is nothing any more.
-    `events`: those of the batch that an undo could name, where `lock_undone` was not called.
+    `held`: those whose locks it has; either all of the bonds or none, for locks are taken in one order.
     """
     ordered = sorted(set(bonds))
     if not ordered:
         return []
-    _take(_undoing((), events) + [(WRITING, slot) for slot in _slots(ordered)])
+    if not held >= set(ordered):
+        rows_of(_LOCK, columns(locks_of(ordered), 2))
     facts = _facts(ordered)
-    decided = {bond: _sides(bond, facts[bond]) for bond in ordered}
+    decided = {bond: _sides(bond, facts[bond], alone=bond not in lifted) for bond in ordered}
     version = _write(decided)
     everywhere = {number for bond in ordered if not bond.surface for number in (bond.a, bond.b)}
     record_changes("relationship.global", sorted(everywhere))
@@ -93,17 +103,6 @@ def settle(bonds: Iterable[Bond], lifted: Set[Bond], *, events: Collection[UUID]
     ]
 
 
-def _undoing(undone: Collection[UUID], events: Collection[UUID]) -> list[Lock]:
-    alone = {event.int % SLOTS for event in undone}
-    shared = {event.int % SLOTS for event in events} - alone
-    return [(UNDOING if slot in alone else -UNDOING, slot) for slot in sorted(alone | shared)]
-
-
-def _take(locks: Sequence[Lock]) -> None:
-    if locks:
-        rows_of(_LOCK, columns(locks, 2))
-
-
 def _facts(bonds: Sequence[Bond]) -> dict[Bond, list[Fact]]:
     found: dict[Bond, list[Fact]] = defaultdict(list)
     for i, *fact in rows_of(_FACTS, columns(bonds, 4)):
@@ -111,9 +110,12 @@ def _facts(bonds: Sequence[Bond]) -> dict[Bond, list[Fact]]:
     return found
 
 
-def _sides(bond: Bond, facts: Iterable[Fact]) -> Sides:
-    pairs = ((bond.a, bond.b),) if bond.kind == "place" else ((bond.a, bond.b), (bond.b, bond.a))
+def _sides(bond: Bond, facts: Sequence[Fact], *, alone: bool) -> Sides:
+    """`alone`: nothing was taken back. Then a side has nothing to lose by the first word about a pair."""
     decisions = decide(bond, facts)
+    if alone and len(facts) == 1:
+        return dict(decisions)
+    pairs = ((bond.a, bond.b),) if bond.kind == "place" else ((bond.a, bond.b), (bond.b, bond.a))
     return {pair: decisions.get(pair) for pair in pairs}
 
 

@@ -15,16 +15,18 @@ from uuid import UUID
 import orjson
 
 from apps.common.prepared import rows_of
-from apps.interactions.arrays import literal
+from apps.interactions.arrays import literal, texts
 from apps.interactions.bodies import EventBody
 from apps.interactions.delivery_ids import belongs_to
 from apps.interactions.models import EventType, TargetKind
 from apps.interactions.relationships import UNDOABLE
 from apps.interactions.windows import Window
-from apps.members import selectors as members
 from apps.places import selectors as places
-from apps.surfaces.selectors import kinds_of_active_surfaces
 
+_NAMED = """
+SELECT external_id, number, NULL FROM members_member WHERE external_id = ANY(%s::text[])
+UNION ALL SELECT key, NULL, kind FROM surfaces_surface WHERE is_active
+"""
 _TO_UNDO = """
 SELECT id, actor, type FROM interactions_keptfact WHERE id = ANY(%s::uuid[])
 UNION ALL
@@ -55,6 +57,7 @@ class Row(NamedTuple):
     digest: bytes
     context: str
     at: str  # occurred_at as it is digested
+    of: UUID | None  # what an undo takes back
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,11 @@ def look_up(bodies: Sequence[EventBody]) -> Known:
     """Inside the transaction that stores them."""
     people = {body.actor for body in bodies} | _targets(bodies, TargetKind.MEMBER)
     spots = _targets(bodies, TargetKind.PLACE)
+    named = rows_of(_NAMED, [texts(people)])
     return Known(
-        members=members.numbers_of(people),
+        members={key: number for key, number, _ in named if number is not None},
         places=places.numbers_of(spots) if spots else {},
-        surfaces=kinds_of_active_surfaces(),
+        surfaces={key: kind for key, _, kind in named if kind is not None},
         undone=_events_to_undo([UUID(target) for target in _targets(bodies, TargetKind.EVENT)]),
     )
 
@@ -89,15 +93,20 @@ def judge(body: EventBody, known: Known, window: Window) -> Row | EventResult:
     """The row to store, or why there is none."""
     if not window.holds(body.occurred_at):
         return _untimely(body, window)
-    actor = known.members.get(body.actor)
+    actor, kind = known.members.get(body.actor), body.target_kind or TargetKind.MEMBER
     if actor is None:
         return rejected(body, "unknown_actor", "actor", "There is no such member.")
-    return (
-        _surface_refusal(body, known)
-        or _delivery_refusal(body, actor)
-        or _undo_refusal(body, actor, known)
-        or _row(body, known, actor)
-    )
+    refusal = _surface_refusal(body, known) if body.surface is not None else None
+    if refusal is None and body.delivery is not None and not belongs_to(body.delivery, actor):
+        refusal = rejected(body, "unknown_delivery", "delivery", "There is no such delivery for this member.")
+    if refusal is not None:
+        return refusal
+    if kind == TargetKind.EVENT:
+        return _undo(body, actor, known)
+    target = (known.places if kind == TargetKind.PLACE else known.members).get(body.target)
+    if target is None:
+        return rejected(body, "unknown_target", "target", f"There is no such {kind.value}.")
+    return _row(body, actor, target, kind)
 
 
 class Repeats:
@@ -121,7 +130,8 @@ class Repeats:
 def context_of(body: EventBody) -> bytes:
     if not body.context.model_fields_set:
         return b"{}"
-    return orjson.dumps(body.context.model_dump(exclude_none=True), option=orjson.OPT_SORT_KEYS)
+    said = {key: value for key, value in body.context.__dict__.items() if value is not None}
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
 
 
 def digest_of(body: EventBody, context: bytes, at: str) -> bytes:
@@ -137,15 +147,9 @@ def rejected(body: EventBody, code: str, field: str, detail: str) -> EventResult
     return EventResult(str(body.id), "rejected", code, field, detail)
 
 
-def _row(body: EventBody, known: Known, actor: int) -> Row | EventResult:
-    kind = body.target_kind or TargetKind.MEMBER
-    target: int | None = None
-    if kind != TargetKind.EVENT:
-        target = (known.places if kind == TargetKind.PLACE else known.members).get(body.target)
-        if target is None:
-            return rejected(body, "unknown_target", "target", f"There is no such {kind.value}.")
+def _row(body: EventBody, actor: int, target: int | None, kind: TargetKind, of: UUID | None = None) -> Row:
     context, at = context_of(body), body.occurred_at.isoformat()
-    return Row(body, actor, target, kind.value, digest_of(body, context, at), context.decode(), at)
+    return Row(body, actor, target, kind.value, digest_of(body, context, at), context.decode(), at, of)
 
 
 def _untimely(body: EventBody, window: Window) -> EventResult:
@@ -157,31 +161,23 @@ def _untimely(body: EventBody, window: Window) -> EventResult:
 
 
 def _surface_refusal(body: EventBody, known: Known) -> EventResult | None:
-    if body.surface is None:
-        return None
-    if body.surface not in known.surfaces:
+    shown = known.surfaces.get(body.surface or "")
+    if shown is None:
         return rejected(body, "unknown_surface", "surface", "There is no such active surface.")
-    if body.target_kind != TargetKind.EVENT and known.surfaces[body.surface] != body.target_kind:
+    if shown != body.target_kind and body.target_kind != TargetKind.EVENT:
         return rejected(body, "kind_mismatch", "surface", "This surface shows another kind.")
     return None
 
 
-def _delivery_refusal(body: EventBody, actor: int) -> EventResult | None:
-    if body.delivery is None or belongs_to(body.delivery, actor):
-        return None
-    return rejected(body, "unknown_delivery", "delivery", "There is no such delivery for this member.")
-
-
-def _undo_refusal(body: EventBody, actor: int, known: Known) -> EventResult | None:
+def _undo(body: EventBody, actor: int, known: Known) -> Row | EventResult:
     """An event that isn't here yet may still come; then only its own actor's undo counts."""
-    if body.target_kind != TargetKind.EVENT or UUID(body.target) not in known.undone:
-        return None
-    by, event_type = known.undone[UUID(body.target)]
+    of = UUID(body.target)
+    by, event_type = known.undone.get(of, (actor, EventType.FEEDBACK))
     if by != actor:
         return rejected(body, "unknown_target", "target", "There is no such event of this member.")
     if event_type not in UNDOABLE and event_type != EventType.FEEDBACK:
         return rejected(body, "not_undoable", "target", f"A {event_type} can't be undone.")
-    return None
+    return _row(body, actor, None, TargetKind.EVENT, of)
 
 
 def _targets(bodies: Sequence[EventBody], kind: TargetKind) -> set[str]:

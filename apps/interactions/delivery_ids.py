@@ -24,22 +24,25 @@ def new_delivery_id(viewer: int) -> UUID:
     milliseconds = time.time_ns() // 1_000_000 & ((1 << 48) - 1)
     chance = secrets.randbits(42)
     body = milliseconds << 80 | (chance >> 30) << 64 | (chance & ((1 << 30) - 1)) << 32 | _VERSION | _VARIANT
-    return UUID(int=body | _check(body >> 32, viewer))
+    check = _check((body >> 32).to_bytes(12, "big"), viewer)
+    return UUID(int=body | int.from_bytes(check, "big"))
 
 
 def belongs_to(delivery: UUID, viewer: int) -> bool:
     """Whether this id was made for this viewer by an installation with this secret."""
     if delivery.int & _FIXED != _VERSION | _VARIANT:
         return False
-    expected = _check(delivery.int >> 32, viewer)
-    return hmac.compare_digest(expected.to_bytes(4, "big"), (delivery.int & 0xFFFFFFFF).to_bytes(4, "big"))
+    said = delivery.int.to_bytes(16, "big")
+    return hmac.compare_digest(_check(said[:12], viewer), said[12:])
 
 
-def _check(body: int, viewer: int) -> int:
-    said = body.to_bytes(12, "big") + viewer.to_bytes(4, "big")
-    return int.from_bytes(hashlib.blake2s(said, digest_size=4, key=_key(settings.SECRET_KEY)).digest(), "big")
+def _check(body: bytes, viewer: int) -> bytes:
+    keyed = _keyed(settings.SECRET_KEY).copy()
+    keyed.update(body + viewer.to_bytes(4, "big"))
+    return keyed.digest()
 
 
 @cache
-def _key(secret: str) -> bytes:
-    return hashlib.blake2s(secret.encode(), person=b"delivery").digest()
+def _keyed(secret: str) -> hashlib.blake2s:
+    key = hashlib.blake2s(secret.encode(), person=b"delivery").digest()
+    return hashlib.blake2s(digest_size=4, key=key)

@@ -17,7 +17,7 @@ from apps.common.bodies import Rejected
 from apps.common.metrics import STORED
 from apps.common.prepared import rows_of
 from apps.interactions.bodies import EventBody
-from apps.interactions.bonds import ERASING, bonds_of_events, lock_undone, settle
+from apps.interactions.bonds import ERASING, Lock, bonds_of_events, locks_of, settle
 from apps.interactions.checks import EventResult, Known, Repeats, Row, judge, look_up
 from apps.interactions.erasure import erase_member
 from apps.interactions.models import EventType
@@ -57,10 +57,12 @@ def record_events(
         ((theirs, *_),) = rows_of(_BEGIN, [ERASING])
         now += clock.behind(theirs, asked_at=asked_at, answered_at=clock.now())
         results, rows = _judge_all(bodies, look_up(events), window_of(now, backfill=backfill))
-        new, untold = store(list(rows.values()), now)
-        kept = [row for row in rows.values() if len(new) == len(rows) or row.body.id in new]
+        given = list(rows.values())
+        held, locks = _locks(given)
+        new, untold = store(given, now, locks)
+        kept = given if len(new) == len(given) else [row for row in given if row.body.id in new]
         repeated = _answer_repeats(results, bodies, rows, new)
-        effects = _settle(kept, repeated)
+        effects = _settle(kept, repeated, held)
         deeds = [_deed(row, now) for row in kept] + deeds_of({body.id for body in repeated} - new)
     STORED.inc(len(kept))
     tell(effects, deeds, untold)
@@ -105,16 +107,24 @@ def _answer_repeats(
     return [body for i, body in others.items() if results[i].status == "duplicate"]
 
 
-def _settle(kept: Sequence[Row], repeated: Sequence[EventBody]) -> list[Effect]:
+def _locks(rows: Sequence[Row]) -> tuple[set[Bond], list[Lock]]:
+    """What is locked as the rows are stored, and the bonds that can be decided with that.
+
+    Which bonds an undo is about is known once it has its own lock: then none of them is locked before.
+    """
+    undone = [row.of for row in rows if row.of is not None]
+    takeable = [row.body.id for row in rows if row.body.type in UNDOABLE]
+    bonds = set() if undone else _touched(rows, DECISIVE)
+    return bonds, locks_of(bonds, undone=undone, events=takeable)
+
+
+def _settle(kept: Sequence[Row], repeated: Sequence[EventBody], held: Set[Bond]) -> list[Effect]:
     """What is repeated is told again, so that sending an event once more heals a write that was lost."""
-    undone = {UUID(row.body.target) for row in kept if row.target is None}
-    takeable = [row.body.id for row in kept if row.body.type in UNDOABLE]
-    if undone:
-        lock_undone(undone, takeable)
+    undone = {row.of for row in kept if row.of is not None}
     again = {body.id for body in repeated if body.type in DECISIVE}
     again |= {UUID(body.target) for body in repeated if body.type == EventType.UNDO}
     lifted = bonds_of_events(undone | again) | _touched(kept, {EventType.UNBLOCK})
-    return settle(_touched(kept, DECISIVE) | lifted, lifted, events=() if undone else takeable)
+    return settle(_touched(kept, DECISIVE) | lifted, lifted, held=held)
 
 
 def _touched(rows: Iterable[Row], types: Set[str]) -> set[Bond]:
@@ -128,6 +138,5 @@ def _touched(rows: Iterable[Row], types: Set[str]) -> set[Bond]:
 def _deed(row: Row, now: datetime) -> Deed:
     body = row.body
     surface, reason = body.surface or "", body.context.reason or ""
-    of = UUID(body.target) if row.target is None else None
-    about = (body.type.value, row.actor, row.target, row.kind, surface, body.occurred_at, body.id)
-    return Deed(*about, reason, of, body.delivery, now)
+    about = (body.type, row.actor, row.target, row.kind, surface, body.occurred_at, body.id)
+    return Deed(*about, reason, row.of, body.delivery, now)

@@ -1,6 +1,7 @@
 """Writes a batch in one statement: keys, events, kept facts, undos, and what the online state has to be told.
 
-Of events that came twice, the key table lets one through. What is returned is new and not yet committed.
+Of events that came twice, the key table lets one through. What is returned is new and not yet committed. The
+locks of what is to be decided are taken once the keys are there: who asks for its facts afterwards sees all.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from datetime import datetime
 from uuid import UUID
 
 from apps.common.prepared import rows_of
-from apps.interactions.arrays import literal, optional, texts
+from apps.interactions.arrays import columns, literal, optional, texts
+from apps.interactions.bonds import Lock
 from apps.interactions.checks import Row
 from apps.interactions.models import EventType
 from apps.interactions.relationships import DECISIVE, GLOBAL
@@ -47,12 +49,17 @@ WITH given AS (
     ON CONFLICT (event, actor) DO NOTHING
 ), untold AS (
     INSERT INTO interactions_untold (events) SELECT array_agg(id) FROM new HAVING count(*) > 0 RETURNING id
+), locked AS (
+    SELECT CASE WHEN kind > 0 THEN pg_advisory_xact_lock(kind, slot)
+        ELSE pg_advisory_xact_lock_shared(-kind, slot) END
+    FROM unnest(%s::int[], %s::int[]) AS l(kind, slot) WHERE (SELECT count(*) FROM new) >= 0
 )
-SELECT id, NULL FROM new UNION ALL SELECT NULL, id FROM untold
+SELECT id, NULL FROM given WHERE id NOT IN (SELECT id FROM new)
+UNION ALL SELECT NULL, id FROM untold UNION ALL SELECT NULL, count(*) * 0 FROM locked
 """
 
 
-def store(rows: Sequence[Row], now: datetime) -> tuple[set[UUID], int]:
+def store(rows: Sequence[Row], now: datetime, locks: Sequence[Lock]) -> tuple[set[UUID], int]:
     """The ids that were new, and under which number they wait to be told (0: none was new)."""
     if not rows:
         return set(), 0
@@ -71,13 +78,10 @@ def store(rows: Sequence[Row], now: datetime) -> tuple[set[UUID], int]:
             optional([body.position for body in bodies]),
             literal([row.at for row in rows]),
             texts([row.context for row in rows]),
-            optional(
-                [
-                    UUID(body.target).hex if row.target is None else None
-                    for row, body in zip(rows, bodies, strict=True)
-                ]
-            ),
+            optional([row.of and row.of.hex for row in rows]),
             now,
+            *columns(locks, 2),
         ],
     )
-    return {key for key, _ in found if key is not None}, next((told for key, told in found if key is None), 0)
+    known = {key for key, _ in found if key is not None}
+    return {body.id for body in bodies} - known, max(number for key, number in found if key is None)

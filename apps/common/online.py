@@ -7,15 +7,16 @@ wait until no web process can still believe it. What the records mean is said in
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import struct
 import time
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ import redis
 from django.db import DatabaseError, connection
 from django.db.models.functions import Now
 from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from apps.common import clock
 from apps.common.errors import Unavailable
@@ -64,6 +66,15 @@ ACTIVE = "o:active"  # array by number: hours since 1970-01-01 UTC of the last a
 MOVED = "o:moved"  # stream of what changed in the arrays
 Records = npt.NDArray[np.void]
 Rows = dict[str, list[tuple[int, int, int, float]]]  # records by key
+
+
+class Call(NamedTuple):
+    """One call of a script."""
+
+    script: str
+    keys: Sequence[str]
+    args: Sequence[Any]
+
 
 # Somebody whose exposures reached a cap. Another cap of the same kind may let them through.
 CAPPED = np.dtype([("number", "<i4"), ("hourly", "u1"), ("cap", "<u2")])
@@ -224,13 +235,34 @@ def merge(client: redis.Redis, records: Rows, keep: int = 0) -> None:
 
 def merge_each(client: redis.Redis, kinds: Iterable[tuple[Rows, int]]) -> None:
     """The same for records of which different numbers are kept, in one call."""
+    for call in merging(kinds):
+        script(client, call.script)(keys=call.keys, args=call.args)
+
+
+def merging(kinds: Iterable[tuple[Rows, int]]) -> Iterator[Call]:
+    """What `merge_each` calls."""
     found = [(key, keep, rows) for records, keep in kinds for key, rows in records.items()]
     for start in range(0, len(found), KEYS_PER_CALL):
         chunk = found[start : start + KEYS_PER_CALL]
         given: list[int | bytes] = []
         for _, keep, rows in chunk:
             given += keep, packed(rows)
-        script(client, _MERGE)(keys=[key for key, _, _ in chunk], args=given)
+        yield Call(_MERGE, [key for key, _, _ in chunk], given)
+
+
+def run_together(client: redis.Redis, calls: Sequence[Call]) -> list[Any]:
+    """Their answers, sent in one go; each may run twice, in any order. Raises RedisError."""
+    anyhow: Any = client
+    pipeline = anyhow.pipeline(transaction=False)
+    for text, keys, args in calls:
+        pipeline.execute_command("EVALSHA", _digest(text), len(keys), *keys, *args)
+    answers = pipeline.execute(raise_on_error=False)
+    for i, (text, keys, args) in enumerate(calls):
+        if isinstance(answers[i], NoScriptError):  # it is kept from now on
+            answers[i] = anyhow.execute_command("EVAL", text, len(keys), *keys, *args)
+        if isinstance(answers[i], Exception):
+            raise answers[i]
+    return list(answers)
 
 
 def packed(records: Sequence[tuple[int, int, int, float]]) -> bytes:
@@ -338,6 +370,11 @@ def current_belief() -> Belief:
 def script(client: redis.Redis, text: str) -> Script:
     """Registered once per client."""
     return client.register_script(text)
+
+
+@cache
+def _digest(text: str) -> str:
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def _newest(records: Sequence[tuple[int, int, int, float]]) -> list[tuple[int, int, int, float]]:

@@ -12,12 +12,13 @@ same from Postgres.
 from __future__ import annotations
 
 import logging
+import struct
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from itertools import starmap
+from typing import Any, NamedTuple, cast
 from uuid import UUID
 
 import numpy as np
@@ -25,7 +26,7 @@ import redis
 from redis.commands.core import Script
 
 from apps.common import clock, online
-from apps.common.online import KEYS_PER_CALL
+from apps.common.online import KEYS_PER_CALL, Call
 from apps.common.valkey import background_client
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,10 @@ LEAST_WAIT_SECONDS = 600  # also without a hold the app has time to say what was
 CLOCKS_DIFFER_SECONDS, NAMED_BEHIND_SECONDS = 300, 86_400
 LATE = "o:exposures:late"  # how many were counted again after their release, by surface
 
-# An impression that names no delivery is about every earlier delivery of that candidate to that viewer.
-IMPRESSION = np.dtype(
-    [("number", "<i4"), ("named", "u1"), ("tag", "<u8"), ("occurred", "<f8"), ("received", "<f8")]
-)
+# An impression, packed: candidate, whether it names a delivery, the second half of its id, when it occurred,
+# when it was received. One that names none is about every earlier delivery of that candidate to that viewer.
+_pack = struct.Struct("<iB8sdd").pack
+_Row = tuple[int, bool, bytes, float, float]
 
 # Adds to one candidate's count in one hour, within 0..65535; what no longer counts is dropped.
 _COUNT = """
@@ -144,8 +145,7 @@ return table.concat(freed)
 )
 
 
-@dataclass(frozen=True)
-class Impression:
+class Impression(NamedTuple):
     """A committed impression. `delivery`: the one it names, or None. Moments in seconds since 1970."""
 
     surface: str
@@ -163,15 +163,25 @@ def wait_seconds(hold_seconds: int) -> int:
 
 def confirm(client: redis.Redis, impressions: Iterable[Impression]) -> int:
     """Makes what was seen final; how many had been released before. Raises RedisError. Safe to repeat."""
-    late = 0
+    return count_late(online.run_together(client, list(confirming(impressions))))
+
+
+def confirming(impressions: Iterable[Impression]) -> Iterator[Call]:
+    """What `confirm` calls."""
     for surface, viewers in _by_surface(impressions).items():
         for chunk in _chunks(list(viewers.items())):
             keys = [online.counters_key(surface), LATE]
             keys += [online.exposures_key(surface, viewer) for viewer, _ in chunk]
-            packed = [np.array(rows, IMPRESSION).tobytes() for _, rows in chunk]
+            packed = [b"".join(starmap(_pack, rows)) for _, rows in chunk]
             now = clock.now().timestamp()
-            args: list[Any] = [surface, CLOCKS_DIFFER_SECONDS, NAMED_BEHIND_SECONDS, repr(now), *packed]
-            late += cast(int, _script(client, _CONFIRM)(keys=keys, args=args))
+            yield Call(
+                _CONFIRM, keys, [surface, CLOCKS_DIFFER_SECONDS, NAMED_BEHIND_SECONDS, repr(now), *packed]
+            )
+
+
+def count_late(answers: Iterable[int]) -> int:
+    """Of the answers to what `confirming` gave: how many were late."""
+    late = sum(answers)
     if late:
         log.warning("%d exposures were seen after their release; they are counted again", late)
     return late
@@ -222,13 +232,11 @@ def _forget_caps(client: redis.Redis, surface: str, numbers: Sequence[int] | np.
         client.zrem(key, *stale)
 
 
-def _by_surface(impressions: Iterable[Impression]) -> dict[str, dict[int, list[tuple[object, ...]]]]:
-    found: dict[str, dict[int, list[tuple[object, ...]]]] = defaultdict(lambda: defaultdict(list))
-    for one in impressions:
-        named = one.delivery is not None
-        tag = int.from_bytes(one.delivery.bytes[8:], "little") if one.delivery is not None else 0
-        row = (one.candidate, named, tag, one.occurred_at, one.received_at)
-        found[one.surface][one.viewer].append(row)
+def _by_surface(impressions: Iterable[Impression]) -> dict[str, dict[int, list[_Row]]]:
+    found: dict[str, dict[int, list[_Row]]] = defaultdict(lambda: defaultdict(list))
+    for surface, viewer, candidate, delivery, occurred_at, received_at in impressions:
+        tag = delivery.bytes[8:] if delivery is not None else b""
+        found[surface][viewer].append((candidate, delivery is not None, tag, occurred_at, received_at))
     return found
 
 

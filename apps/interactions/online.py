@@ -7,8 +7,8 @@ nothing: states come from apps.interactions.services, policy lies with the reade
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import redis
@@ -16,7 +16,7 @@ import redis
 from apps.common import clock, online
 from apps.common.online import Rows
 from apps.interactions import signals
-from apps.interactions.exposures import Impression, confirm
+from apps.interactions.exposures import Impression, confirming, count_late
 from apps.interactions.models import Relationship
 from apps.interactions.signals import Deed, Told
 
@@ -41,8 +41,7 @@ SEEN = timedelta(days=90)  # longer than any cool-down
 MOST_SEEN = 4000
 
 
-@dataclass(frozen=True)
-class Effect:
+class Effect(NamedTuple):
     """What one committed event left behind.
 
     `state` is the pair's state now as its actor made it (a Relationship.State), or empty. `at` is the moment
@@ -75,10 +74,10 @@ def apply(effects: Sequence[Effect], deeds: Sequence[Deed] = ()) -> bool:
     safety = any(_is_safety(effect) for effect in effects)
 
     def write(client: redis.Redis) -> None:
-        online.merge_each(client, ((facts, 0), (seen, MOST_SEEN)))
-        confirm(client, impressions_of(effects))
-        for part in signals.in_parts(told):
-            signals.write(client, part)
+        confirmed = list(confirming(impressions_of(effects)))
+        merged = online.merging(((facts, 0), (seen, MOST_SEEN)))
+        calls = [*confirmed, *merged, *map(signals.writing, signals.in_parts(told))]
+        count_late(online.run_together(client, calls)[: len(confirmed)])
 
     if not (facts or seen or told):
         return True

@@ -16,11 +16,11 @@ from itertools import starmap
 from typing import Any, NamedTuple
 from uuid import UUID
 
-import numpy as np
 import redis
 from redis.commands.core import Script
 
 from apps.common import clock, online
+from apps.common.online import Call
 from apps.pipeline.signals import LESS
 
 MOST_SESSION, MOST_LESS, MOST_RECEIVED = 32, 32, 2000
@@ -31,6 +31,7 @@ ACTIVE_SECONDS = 7 * 86_400
 READ_SECONDS = 90 * 86_400
 LIVE, UNDONE = 1, 2  # states of what was asked less of
 _decision, _less = struct.Struct("<iBBdd").pack, struct.Struct("<QiIBBd").pack  # online.DECISION, online.LESS
+_hour = struct.Struct("<ii").pack
 READ = 1  # slot of the received key: the viewer read this one's like
 
 Session = dict[str, list[tuple[int, int, int, float, float]]]  # by key: fields of online.DECISION
@@ -218,18 +219,24 @@ def told_of_deeds(deeds: Iterable[Deed], told: Told | None = None) -> Told:
 
 def write(client: redis.Redis, told: Told) -> None:
     """All of it, in one call. Raises RedisError."""
+    call = writing(told)
+    _script(client)(keys=call.keys, args=call.args)
+
+
+def writing(told: Told) -> Call:
+    """What `write` calls."""
     keys = [online.ACTIVE, online.MOVED]
     for surface, number in told.received:
         keys += [online.received_key(surface, number), online.unread_key(surface)]
     keys += [*told.session, *told.less]
-    hours = np.array(list(told.active.items()), "<i4").tobytes()
+    hours = b"".join(starmap(_hour, told.active.items()))
     args: list[Any] = [len(told.received), len(told.session), len(told.less), hours]
     args += [MOST_RECEIVED, MOST_SESSION, SESSION_SECONDS, MOST_LESS, LESS_SECONDS]
     for (surface, number), records in told.received.items():
         args += [number, surface, online.packed(records)]
     args += [b"".join(starmap(_decision, records)) for records in told.session.values()]
     args += [b"".join(starmap(_less, records)) for records in told.less.values()]
-    _script(client)(keys=keys, args=args)
+    return Call(_WRITE, keys, args)
 
 
 def count_unread(client: redis.Redis, surface: str, keys: Iterable[str]) -> None:

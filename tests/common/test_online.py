@@ -1,7 +1,6 @@
 """The packed records in a real Valkey: the later fact wins, a missed write is never believed."""
 
 import time
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -144,7 +143,7 @@ def test_what_was_taken_back_before_it_was_told_stays_so() -> None:
 
 
 def test_of_a_pair_nobody_was_told_of_only_what_is_there_is_kept() -> None:
-    apply([replace(effect("pass", "passed", 7, 9, surface="dating"), first=True)])
+    apply([effect("pass", "passed", 7, 9, surface="dating")._replace(first=True)])
     assert records(online.acted_key("dating", 7)) == {(9, 0, 2)}
     assert not writing_client().exists(online.acted_key("dating", 9), online.received_key("dating", 9))
 

@@ -11,12 +11,15 @@ from apps.api.bodies import EventList, RankingBody
 from apps.api.events import BACKFILL, WRITE
 from apps.api.recommendations import PARAMETERS, READ
 from apps.api.schema import FLAG, ID, SURFACE, UUID, described, in_query
+from apps.common.bodies import KEY_PATTERN
 
-assert PARAMETERS == ("surface", "member", "limit", "request_id", "dry_run")
+assert PARAMETERS == ("surface", "member", "limit", "market", "request_id", "dry_run")
+MARKET = {"type": "string", "pattern": KEY_PATTERN}
 QUERY = [
     SURFACE,
     in_query("member", ID, "The viewer's id.", required=True),
     in_query("limit", {"type": "integer", "minimum": 1, "maximum": 100, "default": 20}, "How many."),
+    in_query("market", MARKET, "Places of this market, as of the days of the viewer's coming trip to it."),
     in_query("request_id", UUID, "The same one within 10 minutes: the same list, nothing reserved again."),
     in_query("dry_run", FLAG, "Reserves and logs nothing; needs `explain:read` too."),
 ]

@@ -5,6 +5,7 @@ Takes a request and the names it may use, gives text by name; the other function
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qsl
@@ -13,6 +14,7 @@ from django.http import HttpRequest
 
 from apps.api.json_guard import check_text
 from apps.api.problems import HttpProblem
+from apps.common.bodies import KEY_PATTERN
 
 MOST_PARAMETERS = 50
 LONGEST_ID = 64
@@ -53,6 +55,14 @@ def check_id(text: str, field: str) -> str:
             code="too_long" if text else "too_short",
             field=field,
         )
+    return text
+
+
+def optional_key(given: Mapping[str, str], name: str) -> str | None:
+    """A key like that of a market; None: not given."""
+    text = given.get(name)
+    if text is not None and not re.fullmatch(KEY_PATTERN, text):
+        raise HttpProblem(400, "A key is written as in new-york.", code="invalid_value", field=name)
     return text
 
 

@@ -12,6 +12,7 @@ from apps.api.keys import LiveKey
 from apps.api.models import Scope
 from apps.api.parameters import (
     optional_flag,
+    optional_key,
     optional_uuid,
     optional_whole,
     read_parameters,
@@ -24,7 +25,7 @@ from apps.common.bodies import parse
 from apps.delivery.services import rank, recommend
 
 READ, EXPLAIN = Scope.RECOMMEND_READ.value, Scope.EXPLAIN_READ.value
-PARAMETERS = ("surface", "member", "limit", "request_id", "dry_run")
+PARAMETERS = ("surface", "member", "limit", "market", "request_id", "dry_run")
 
 
 @plain_view(call="recommendations", scopes={"GET": READ})
@@ -34,6 +35,7 @@ def recommendations(request: HttpRequest, key: LiveKey) -> dict[str, Any]:
         surface=required_id(given, "surface"),
         member=required_id(given, "member"),
         limit=optional_whole(given, "limit", default=DEFAULT_SHOWN, least=1, most=MOST_SHOWN),
+        market=optional_key(given, "market"),
         request_id=optional_uuid(given, "request_id"),
         key_prefix=key.prefix,
         dry_run=_allowed_dry_run(optional_flag(given, "dry_run"), key),

@@ -4,12 +4,14 @@ other surfaces hides none.
 
 from __future__ import annotations
 
+from calendar import month_name
 from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from unfold.decorators import display
 
+from apps.common import clock
 from apps.common.audit import checked_reason
 from apps.common.geo import centre_of
 from apps.common.staff import (
@@ -48,7 +50,13 @@ class PlaceAdmin(LargeInspectAdmin):
 
     @display(
         description="Shown",
-        label={"Shown": "success", "Closed": "warning", "Hidden": "warning", "Stopped": "danger"},
+        label={
+            "Shown": "success",
+            "Closed": "warning",
+            "Out of season": "warning",
+            "Hidden": "warning",
+            "Stopped": "danger",
+        },
     )
     def shown(self, obj: Place) -> str:
         return _shown(obj)
@@ -99,7 +107,9 @@ class PlaceAdmin(LargeInspectAdmin):
             ("Category", obj.category),
             ("Tags", obj.tags),
             ("Price band", self.price(obj)),
-            ("Open for business", obj.is_open),
+            ("Open for business", _opening(obj)),
+            ("Open in", _months(obj.open_months) or "All year"),
+            ("At its best in", _months(obj.best_months) or "No month in particular"),
             ("Cell of about 5 km around", f"{latitude:.2f}, {longitude:.2f}"),
             ("Last change", obj.updated_at),
         ]
@@ -112,4 +122,17 @@ def _shown(place: Place) -> str:
         return "Stopped"
     if place.visibility == "hidden":
         return "Hidden"
-    return "Shown" if place.is_open else "Closed"
+    today = clock.today()
+    if not place.is_open and (place.opens_on is None or place.opens_on > today):
+        return "Closed"
+    return "Shown" if not place.open_months or today.month in place.open_months else "Out of season"
+
+
+def _opening(place: Place) -> str:
+    if place.is_open:
+        return "Yes"
+    return f"No, from {place.opens_on:%-d %B %Y} on" if place.opens_on else "No"
+
+
+def _months(months: list[int]) -> str:
+    return ", ".join(month_name[month] for month in months)

@@ -128,7 +128,12 @@ def naming(prepared: Prepared, numbers: I32) -> Prepared:
 
 
 def last_list(prepared: Prepared) -> Slate:
-    """Whoever of the last list may still be shown. Raises RedisError."""
+    """Whoever of the last list, which is never one of a market that was asked for, may still be shown.
+
+    Raises RedisError.
+    """
+    if prepared.question.market is not None:
+        return NOBODY
     last = read_last(prepared.question.surface, prepared.viewer) if prepared.believed else None
     if last is None:
         return NOBODY

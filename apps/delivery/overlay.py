@@ -19,13 +19,14 @@ from django.db import connection
 
 from apps.common import clock
 from apps.common.changes import Position, changes_after, latest_position
+from apps.delivery.coming import ComingTrips, coming_of
 from apps.delivery.ties import ends_of_lost_ties, matches_of
 from apps.pipeline.contracts import NOBODY
 from apps.pipeline.sets import is_in
 from apps.pipeline.snapshot import Snapshot, rows_in
 from apps.pipeline.table import OF_REFRESH, Table, as_refreshed, empty_table
 from apps.refresh.columns import member_table, place_table, shown_among
-from apps.refresh.whereabouts import moved_by_the_date, placed, travellers
+from apps.refresh.whereabouts import coming_trips, moved_by_the_date, placed, travellers
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Overlay:
     erased: frozenset[int] = frozenset()
     untied: I32 = field(default_factory=lambda: NOBODY)  # sorted: may have lost a tie that the snapshot knows
     matched: I32 = field(default_factory=lambda: NOBODY)  # sorted: whom a match ties to one of these
+    trips: ComingTrips = field(default_factory=ComingTrips)  # after `day`, of everybody
     numbers: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by kind: the app's id to number
     ids: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
 
@@ -91,7 +93,8 @@ def first_overlay(snapshot: Snapshot) -> Overlay:
         since, value = "created_at > %s", cut_off - OVERLAP
     sql = f"SELECT DISTINCT split_part(kind, '.', 1), number FROM common_change WHERE {since}"
     changed = _with_moved(_by_kind(_rows(sql, [value])), cut_off.date(), today)
-    return replace(with_changes(Overlay(), snapshot, changed), position=position, day=today)
+    overlay = Overlay(trips=coming_of(coming_trips(snapshot.markets, today)))
+    return replace(with_changes(overlay, snapshot, changed), position=position, day=today)
 
 
 def followed(overlay: Overlay, snapshot: Snapshot) -> Overlay:
@@ -102,6 +105,8 @@ def followed(overlay: Overlay, snapshot: Snapshot) -> Overlay:
     changed = _by_kind((change.kind.partition(".")[0], change.number) for change in changes)
     last = Position(changes[-1].transaction, changes[-1].id) if changes else overlay.position
     changed = _with_moved(changed, overlay.day, today)
+    if overlay.day != today:  # others come into sight, and some have begun
+        overlay = replace(overlay, trips=coming_of(coming_trips(snapshot.markets, today)))
     return replace(with_changes(overlay, snapshot, changed), position=last, day=today)
 
 
@@ -137,8 +142,10 @@ def _reread(overlay: Overlay, snapshot: Snapshot, kind: str, numbers: set[int]) 
     if kind == "place":
         return overlay
     overlay = _with_viewers(overlay, snapshot, numbers, table)
+    trips = coming_of(coming_trips(snapshot.markets, clock.today(), numbers))
     return replace(
         overlay,
+        trips=overlay.trips.reread(numbers, trips),
         barred=(overlay.barred - numbers) | (numbers - _numbers_of(table)),
         erased=(overlay.erased - numbers) | (numbers - ids.keys()),
     )

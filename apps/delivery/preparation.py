@@ -23,6 +23,7 @@ from apps.common.metrics import market_label
 from apps.delivery import ledger, truth
 from apps.delivery.answers import base_payload, seed_of
 from apps.delivery.bounds import longest_cooldown
+from apps.delivery.coming import sharing
 from apps.delivery.rules import rules_for, words_of_viewer
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import DAY, I32, NOBODY, ViewerState, read_state, with_facts
@@ -30,11 +31,11 @@ from apps.delivery.told import inputs_of, pack, told_by
 from apps.delivery.world import World
 from apps.interactions.served import is_logged
 from apps.pipeline.contracts import Request, Slate, Viewer
+from apps.pipeline.features.calendar import day_of
 from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.ranking.matching import meets, words_of_numbers
-from apps.pipeline.retrieval.eligible import find_eligible
 from apps.pipeline.rules import LiveRules, Pacing
-from apps.pipeline.run import run
+from apps.pipeline.run import eligible_count, run
 from apps.pipeline.sets import distinct, is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.table import Table
@@ -256,6 +257,7 @@ def request_of(prepared: Prepared) -> Request:
         now=prepared.now if question.at is None else question.at,
         seed=seed_of(prepared.delivery) if question.seed is None else question.seed,
         market=_market(world, question),
+        **_stays(prepared, kind),
         only=_only(world, kind, question.candidates),
         newcomers=world.overlay.newcomers.get(question.surface),
         stale=world.overlay.stale.get(question.surface, NOBODY),
@@ -267,6 +269,24 @@ def request_of(prepared: Prepared) -> Request:
         widths=prepared.widths,
         logs_features=not question.dry_run and is_logged(prepared.delivery),
     )
+
+
+def _stays(prepared: Prepared, kind: str) -> dict[str, Any]:
+    """Of a request for places: the coming trips that share the list; where one market was asked for, the
+    trip that leads there, if one does."""
+    if kind != "place":
+        return {}
+    world, question, params = prepared.world, prepared.question, prepared.params
+    trips = world.overlay.trips.of(prepared.viewer)
+    if not trips:
+        return {}
+    today = day_of(prepared.now if question.at is None else question.at)
+    here = int(prepared.row["market"][0])
+    if question.market is None:
+        return {"trips": sharing(trips, today=today, within=params.trips_days, here=here)}
+    asked = _market(world, question)
+    ahead = [trip for trip in trips if trip.market == asked != here and trip.first_day > today]
+    return {"stay": ahead[0] if ahead else None}
 
 
 def _signals(prepared: Prepared, kind: str) -> Signals:
@@ -292,7 +312,7 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
     else:
         slate = run(request)
     if len(capped) and len(slate.numbers) < question.limit:
-        prepared.payload["capped_before"] = len(find_eligible(request)[0]) - slate.eligible
+        prepared.payload["capped_before"] = eligible_count(request) - slate.eligible
     market = _market_index(prepared.world, question, prepared.row)
     assert prepared.world.snapshot is not None
     prepared.payload.update(

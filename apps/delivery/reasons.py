@@ -2,8 +2,26 @@
 
 from __future__ import annotations
 
+from calendar import month_name
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import date
 from functools import lru_cache
+
+
+def _trip(argument: str) -> str:
+    """As in: For your trip to Rome, 5 to 9 December 2026."""
+    town, *days = argument.rsplit("|", 2)
+    first, last = (date(int(day[:4]), int(day[4:6]), int(day[6:])) for day in days)
+    until = f"{last.day} {month_name[last.month]} {last.year}"
+    if first == last:
+        return f"For your trip to {town}, {until}"
+    since = f"{first.day}"
+    if (first.year, first.month) != (last.year, last.month):
+        since += f" {month_name[first.month]}"
+    if first.year != last.year:
+        since += f" {first.year}"
+    return f"For your trip to {town}, {since} to {until}"
+
 
 SENTENCES: Mapping[str, Callable[[str], str]] = {
     "same_industry": lambda industry: f"You both work in {industry}",
@@ -13,7 +31,9 @@ SENTENCES: Mapping[str, Callable[[str], str]] = {
     "mutual_connections": lambda n: "1 mutual connection" if n == "1" else f"{n} mutual connections",
     "distance": lambda km: f"Within {km} km",
     "newcomer": lambda _: "New here",
+    "trip": _trip,
     "curated": lambda _: "On a curated list",
+    "in_season": lambda _: "In its best season",
     "category": lambda category: f"Category: {category}",
     "friends_saved": lambda n: f"{n} of your connections saved it",
     "nearby": lambda km: f"Within {km} km",
@@ -30,6 +50,7 @@ EXPLANATIONS: Mapping[str, str] = {
     "lost_to_placements": "High enough by score, but rules gave their place away: slots, shares or pins.",
     "lost_to_likes": "High enough by score, but their place went to somebody who liked the viewer.",
     "lost_to_exploration": "High enough by score, but exploration gave their place away by lot.",
+    "lost_to_trips": "High enough where they are, but places of a coming trip stand higher.",
     "not_drawn": "The viewer is in the hold-out, whose lists are drawn by lot: this draw left them out.",
     "viewer_not_eligible": "The viewer may not be given lists now.",
     "not_told": "Not shown, for a reason that is one side's secret.",

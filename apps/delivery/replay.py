@@ -6,7 +6,7 @@ not kept any more is said, never guessed; nothing is reserved or logged.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from apps.delivery.rules import dead_rules
 from apps.delivery.told import Told, build, digest_of, unpack, with_refreshed
 from apps.interactions.models import Delivery
 from apps.members.models import Member
-from apps.pipeline.contracts import Request, Slate, Viewer
+from apps.pipeline.contracts import Request, Slate, Trip, Viewer
 from apps.pipeline.explain import waterfall_of
 from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.masks import condition_words
@@ -49,11 +49,14 @@ class Replayed:
 
     def waterfall(self, number: int) -> Mapping[str, Any] | None:
         """How the score of a candidate came about; None for one who was not scored."""
-        pool = self.slate.pool
-        if pool is None or self.request.params.random_order:
+        if self.request.params.random_order:
             return None
-        at = np.flatnonzero(pool.table["number"] == number)[:1]
-        return waterfall_of(with_taste_of_now(self.request), pool, int(at[0])) if len(at) else None
+        for request, slate in self.slate.parts or ((with_taste_of_now(self.request), self.slate),):
+            if slate.pool is not None:
+                at = np.flatnonzero(slate.pool.table["number"] == number)[:1]
+                if len(at):
+                    return waterfall_of(request, slate.pool, int(at[0]))
+        return None
 
 
 def replay_delivery(row: Delivery) -> Replayed:
@@ -106,6 +109,8 @@ def request_of_row(row: Delivery) -> Request:
         now=now,
         seed=row.seed,
         market=market,
+        stay=_trip(row.inputs.get("stay")),
+        trips=tuple(Trip(*trip) for trip in row.inputs.get("trips", ())),
         only=told.only,
         newcomers=told.newcomers,
         gone=told.gone,
@@ -115,6 +120,10 @@ def request_of_row(row: Delivery) -> Request:
         pacing=_pacing(row) if surface.rules.specs or assigned.params.newcomer_subsidy > 0 else None,
         widths=Widths(*row.inputs["widths"]) if "widths" in row.inputs else FULL,
     )
+
+
+def _trip(said: Sequence[int] | None) -> Trip | None:
+    return Trip(*said) if said else None
 
 
 def _excluded(told: Told) -> Any:

@@ -46,9 +46,14 @@ def recommend(
 ) -> dict[str, Any]:
     """A list for a member. Raises NotFound, Problem, Unprocessable.
 
-    `came_at` (time.perf_counter): when the call came, whose answer may be ranked narrower to be in time.
+    `market`: places of that market, as of the days of the member's coming trip if one leads there; of members
+    a dry run alone may ask. `came_at` (time.perf_counter): when the call came, whose answer may be ranked
+    narrower to be in time.
     """
     _check_limit(limit, MOST_RECOMMENDED)
+    shown = runtime().world.surfaces.get(surface)
+    if market is not None and not dry_run and shown is not None and shown.kind == "member":
+        raise Problem("Members are shown where they are.", code="not_for_members", field="market")
     question = Question(
         surface=surface,
         member=member,

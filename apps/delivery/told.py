@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from functools import cache
 from hashlib import blake2b
 from importlib.metadata import version
@@ -20,17 +20,18 @@ import numpy as np
 import zstandard
 
 from apps.delivery.told_signals import NO_CROWD, Crowd, bytes_of_signals, crowd_of, signals_from
-from apps.pipeline.contracts import I32, NOBODY, Request, Slate
+from apps.pipeline.contracts import I32, I64, NOBODY, Request, Slate
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.filters import eligibility
 from apps.pipeline.sets import distinct, is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import SurfaceData, rows_in
 from apps.pipeline.table import COLUMNS, Table, as_refreshed, without_refreshed
+from apps.pipeline.trips import requests_of
 
 MOST_PACKED = 8192  # bytes of a delivery's viewer state
 FEW = 8  # newcomers who are kept without asking who of them is eligible
-FORMAT = b"\x05"  # the first byte
+FORMAT = b"\x06"  # the first byte
 PARTS = 7  # sets of numbers: excluded, liked by, capped, gone, only, stale, untied
 _of_thread = threading.local()  # a compressor serves one thread at a time
 
@@ -150,6 +151,8 @@ def inputs_of(request: Request, slate: Slate, told: Told) -> dict[str, Any]:
     return {
         "build": build(),
         "market": request.market,
+        **({"stay": astuple(request.stay)} if request.stay is not None else {}),
+        **({"trips": [astuple(trip) for trip in request.trips]} if request.trips else {}),
         "prices": request.snapshot.id,  # a snapshot holds one version of them
         "rules": rules,
         "newcomers": [] if told.newcomers is None else told.newcomers["number"].tolist(),
@@ -179,10 +182,19 @@ def _viewer(request: Request) -> Table | None:
 
 
 def _newcomers(request: Request) -> Table | None:
-    """Those of the viewer's market, for nobody else can be in the list; of many, only who is eligible."""
+    """Those of the viewer's market and of their trips, for nobody else can be in the list; of many, only who
+    is eligible."""
     table = request.newcomers
     if table is None or not len(table):
         return None
+    rows = np.sort(np.concatenate([_rows_for(part, table) for part in requests_of(request)]))
+    if not len(rows):
+        return None
+    kept = table.gather(rows)
+    return without_refreshed(kept, np.flatnonzero(eligibility.rows_of(request.data, kept["number"]) >= 0))
+
+
+def _rows_for(request: Request, table: Table) -> I64:
     here = table["market"] == eligibility.market_of(request)
     if request.only is not None:
         here &= np.isin(table["number"], request.only)
@@ -191,10 +203,7 @@ def _newcomers(request: Request) -> Table | None:
         names = ("number", *eligibility.JUDGED[table.kind])  # nobody else is copied whole
         judged = Table(table.kind, {name: table[name][rows] for name in names})
         rows = rows[eligibility.reasons(request, judged) == 0]
-    if not len(rows):
-        return None
-    kept = table.gather(rows)
-    return without_refreshed(kept, np.flatnonzero(eligibility.rows_of(request.data, kept["number"]) >= 0))
+    return rows
 
 
 def _that_matter(request: Request, which: str, numbers: I32) -> I32:
@@ -203,8 +212,8 @@ def _that_matter(request: Request, which: str, numbers: I32) -> I32:
     if not len(numbers):
         return numbers
     near = request.snapshot.connections.neighbours(request.viewer.number)
-    here = _of_market(request, which, numbers)
-    return distinct(np.concatenate([here, near[is_in(near, numbers)]]))
+    here = [_of_market(part, which, numbers) for part in requests_of(request)]
+    return distinct(np.concatenate([*here, near[is_in(near, numbers)]]))
 
 
 def _of_market(request: Request, which: str, numbers: I32) -> I32:

@@ -58,6 +58,15 @@ class Viewer:
 
 
 @dataclass(frozen=True)
+class Trip:
+    """Where the viewer will be and when: index of a market, days since 1970-01-01 UTC, both included."""
+
+    market: int
+    first_day: int
+    last_day: int
+
+
+@dataclass(frozen=True)
 class Request:
     """One question to the pipeline."""
 
@@ -70,6 +79,9 @@ class Request:
     seed: int
     # index of the market the viewer draws from when it is not the one they are in; -1: that one
     market: int = -1
+    # when the viewer is there, where that is not today: places are open, or not, on those days
+    stay: Trip | None = None
+    trips: tuple[Trip, ...] = ()  # coming ones, each to another market, whose places share the list
     only: I32 | None = None  # rank these numbers and nobody else (sources are skipped)
     # overlay: candidates of this surface's kind, any market, by number, whom the snapshot does not know, or
     # knows otherwise (see `stale`)
@@ -180,6 +192,9 @@ class Slate:
     ranked: I32 = field(default_factory=lambda: NOBODY)
     caps: I32 = field(default_factory=lambda: NO_CAPS)  # [n, 2] exposures in a day and in an hour; 0: no cap
     served: Served | None = None  # only where the request asked for it
+    held: I64 = field(default_factory=lambda: np.zeros(0, "i8"))  # places of the list that rules gave
+    # of a list that trips share, with a detailed trace: what was asked and found by market
+    parts: tuple[tuple[Request, Slate], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,12 @@ def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate
     )
 
 
+def market_of_candidate(request: Request, candidate: int) -> int:
+    """Index of the market that a candidate is in; -1: in none, or not known."""
+    row = _row_of(request, candidate)
+    return -1 if row is None else int(row["market"][0])
+
+
 def waterfall_of(request: Request, pool: Pool, i: int) -> Mapping[str, Any]:
     """How the score of row i of a scored pool came about."""
     heavy = None if pool.heavy is None or not pool.heavy[i] else np.array([True])

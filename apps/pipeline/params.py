@@ -54,6 +54,8 @@ class PipelineParams:
     presence_hours: int = 24  # how long somebody counts as recently active
     newcomer_subsidy: float = 0.0  # off a newcomer's price, in Phi's units, until they were shown
     newcomer_stop: int = 50  # so often: it falls evenly to 0
+    trips_share: float = 0.0  # share of a list of places that is for coming trips; 0: none
+    trips_days: int = 14  # how many days ahead a trip may begin
     likes_share: float = 0.0  # share of places for people who liked the viewer
     disabled_stages: frozenset[str] = frozenset()  # stage names switched off (ablation)
 

@@ -6,6 +6,7 @@ store, and it raises what a filter raises: whoever can't be checked is not shown
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ from apps.pipeline.retrieval.eligible import Eligible, find_eligible
 from apps.pipeline.retrieval.propose import propose, wanted_of
 from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.trace import Trace
+from apps.pipeline.trips import mixed, reasons_with_trip, requests_of
 
 
 def run(request: Request, *, detailed: bool = False) -> Slate:
@@ -35,7 +37,22 @@ def run(request: Request, *, detailed: bool = False) -> Slate:
 
     `detailed` adds the scored pool, and to the trace the filters' reasons by count.
     """
-    trace, request, lineup = Trace(detailed), with_taste_of_now(request), lineup_for(request)
+    request = with_taste_of_now(request)
+    parts = requests_of(request)
+    if len(parts) == 1:
+        slate = _run(parts[0], detailed=detailed)
+        return slate if request.stay is None else replace(slate, reasons=reasons_with_trip(request, slate))
+    return mixed(request, [(part, _run(part, detailed=detailed)) for part in parts])
+
+
+def eligible_count(request: Request) -> int:
+    """How many may be shown, in all markets that share the list."""
+    return sum(len(find_eligible(part)[0]) for part in requests_of(request))
+
+
+def _run(request: Request, *, detailed: bool = False) -> Slate:
+    """The list for one market."""
+    trace, lineup = Trace(detailed), lineup_for(request)
     if request.widths != FULL and not request.params.random_order:
         trace.add("narrowed", 0, 0, heavy=request.widths.heavy, retrieved=request.widths.retrieved)
     wanted = {} if request.params.random_order else wanted_of(request, lineup.sources)
@@ -53,9 +70,22 @@ def run(request: Request, *, detailed: bool = False) -> Slate:
 def explain(request: Request, candidate: int) -> Explanation:
     """Why `candidate` is shown, or the first stage that lost them and the smallest change that would show
     them."""
-    from apps.pipeline.explain import explain_candidate
+    from apps.pipeline.explain import explain_candidate, market_of_candidate
 
-    return explain_candidate(with_taste_of_now(request), candidate, run)
+    request = with_taste_of_now(request)
+    parts = requests_of(request)
+    market = market_of_candidate(request, candidate) if len(parts) > 1 else -1
+    there = next((part for part in parts[1:] if part.market == market), parts[0])
+    found = explain_candidate(there, candidate, _run)
+    if len(parts) == 1 or found.stage in ("snapshot", "filters"):
+        return found
+    (at,) = np.nonzero(run(request).numbers == candidate)  # in the list that all markets share
+    rank = int(at[0]) + 1 if len(at) else None
+    if rank is not None and rank <= request.limit:
+        return replace(found, shown=True, stage="shown", code="shown", rank=rank, change=())
+    if found.shown:
+        return replace(found, shown=False, stage="reranking", code="lost_to_trips", rank=rank)
+    return replace(found, rank=rank)
 
 
 def warm(snapshot: Snapshot) -> None:
@@ -120,6 +150,7 @@ def _slate(request: Request, pool: Pool, order: Order, eligible: int, trace: Tra
         ranked=ranked,
         caps=caps,
         served=served_of(request, pool, kept) if request.logs_features else None,
+        held=order.held[order.held < shown],
     )
 
 

@@ -23,7 +23,7 @@ import numpy.typing as npt
 
 from apps.pipeline.blocks import NO_BLOCKS, block_statistics
 from apps.pipeline.graph import Graph, empty_graph
-from apps.pipeline.table import COLUMNS, LEARNT, Table
+from apps.pipeline.table import COLUMNS, LATER, LEARNT, Table
 from apps.pipeline.vectors import DTYPES, VECTORS
 
 SCHEMA_VERSION = 2
@@ -256,7 +256,16 @@ def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
     stored = DTYPES[manifest.get("vectors", "float32")]
 
     def table(prefix: str, kind: str) -> Table:
-        found = Table(kind, {name: arrays[f"{prefix}.{name}"] for name in COLUMNS[kind]})
+        n = len(arrays[f"{prefix}.number"])
+        columns = {}
+        for name, (dtype, shape) in COLUMNS[kind].items():
+            column = arrays.get(f"{prefix}.{name}")
+            if column is None and name in LATER:
+                column = np.zeros((n, *shape), dtype)
+            if column is None:
+                raise KeyError(f"{prefix}.{name}")
+            columns[name] = column
+        found = Table(kind, columns)
         for name, (dtype, shape) in COLUMNS[kind].items():
             column = found.columns[name]
             if column.dtype != (stored if name in VECTORS else dtype) or column.shape != (len(found), *shape):

@@ -51,12 +51,17 @@ PLACE_COLUMNS: dict[str, tuple[str, tuple[int, ...]]] = {
     "tags": ("u8", ()),
     "price_band": ("u1", ()),  # 1 to 4; 0: unknown
     "is_open": ("u1", ()),  # 1: open for business
+    "opens_on": ("i4", ()),  # yyyymmdd from which a closed place is open; 0: nobody knows
+    "open_months": ("u2", ()),  # bit m: open in month m, 1 to 12; 0: all year
+    "best_months": ("u2", ()),  # the same: at its best; 0: in none in particular
     "popularity": ("f4", ()),  # saves and visits in the last 90 days, log1p
     "curated": ("f4", ()),  # 1 / (1 + best position) over the curated lists that are live; 0: in none
     "price": ("f4", ()),
     "looks": ("f4", (DIMENSIONS,)),
 }
 COLUMNS = {"member": MEMBER_COLUMNS, "place": PLACE_COLUMNS}
+# Columns that older snapshots don't have: they mean zero there.
+LATER = frozenset({"opens_on", "open_months", "best_months"})
 
 # What only a refresh knows of a member or a place: an edit since then leaves it as it was.
 OF_REFRESH = ("selectivity", "appeal", "taste", "looks", "popularity", "price")

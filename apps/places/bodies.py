@@ -8,11 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from apps.common.bodies import Body, Day, Id, Key, Location, Text, Url, Word, Words, refuse
 
 MOST_PLACES = 500  # of one curated list
+
+Months = Annotated[
+    list[Annotated[int, Field(ge=1, le=12)]],
+    Field(max_length=12),
+    AfterValidator(lambda months: sorted(set(months))),
+]
 
 
 class PlaceBody(Body):
@@ -28,7 +34,16 @@ class PlaceBody(Body):
     tags: Words = []
     price_band: Annotated[int, Field(ge=1, le=4)] | None = None
     is_open: bool = Field(default=True, description="Open for business.")
+    opens_on: Day | None = Field(default=None, description="From this day on a closed place is open.")
+    open_months: Months = Field(default=[], description="Months in which it is open. None: all year.")
+    best_months: Months = Field(default=[], description="Months in which it is at its best.")
     visibility: Literal["visible", "hidden"] = "visible"
+
+    @model_validator(mode="after")
+    def check(self) -> Self:
+        if self.open_months and not set(self.best_months) <= set(self.open_months):
+            raise refuse("closed_then", "A place is not at its best in a month when closed.", "best_months")
+        return self
 
 
 class ListBody(Body):

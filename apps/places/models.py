@@ -7,6 +7,8 @@ from django.db.models.functions import Now
 
 from apps.surfaces.models import Market
 
+MONTHS = list(range(1, 13))
+
 
 class Place(models.Model):
     number = models.AutoField(primary_key=True)
@@ -19,6 +21,10 @@ class Place(models.Model):
     tags = ArrayField(models.CharField(max_length=40), default=list, blank=True)
     price_band = models.PositiveSmallIntegerField(null=True, blank=True)  # 1 to 4
     is_open = models.BooleanField(default=True)  # open for business
+    opens_on = models.DateField(null=True, blank=True)  # from this day on a closed place is open
+    # Months from 1 to 12: those in which it is open, and those in which it is at its best. None: all year.
+    open_months = ArrayField(models.PositiveSmallIntegerField(), default=list, db_default=[], blank=True)
+    best_months = ArrayField(models.PositiveSmallIntegerField(), default=list, db_default=[], blank=True)
     visibility = models.CharField(
         max_length=8, choices=[("visible", "Visible"), ("hidden", "Hidden")], default="visible"
     )
@@ -46,6 +52,8 @@ class Place(models.Model):
             models.CheckConstraint(
                 name="place_visibility_known", condition=Q(visibility__in=["visible", "hidden"])
             ),
+            models.CheckConstraint(name="place_open_months", condition=Q(open_months__contained_by=MONTHS)),
+            models.CheckConstraint(name="place_best_months", condition=Q(best_months__contained_by=MONTHS)),
         ]
 
     def __str__(self) -> str:

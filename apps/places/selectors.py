@@ -68,6 +68,9 @@ def place_body(place: Place) -> dict[str, Any]:
         "tags": place.tags,
         "price_band": place.price_band,
         "is_open": place.is_open,
+        "opens_on": place.opens_on.isoformat() if place.opens_on else None,
+        "open_months": place.open_months,
+        "best_months": place.best_months,
         "visibility": place.visibility,
     }
 

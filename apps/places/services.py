@@ -26,6 +26,7 @@ from apps.surfaces.selectors import Whereabouts
 _COLUMNS = {
     "external_id": "text", "name": "text", "photo_url": "text", "market_id": "int", "cell": "int",
     "category": "text", "tags": "text[]", "price_band": "int", "is_open": "bool", "visibility": "text",
+    "opens_on": "date", "open_months": "smallint[]", "best_months": "smallint[]",
 }  # fmt: skip
 _UPSERT = f"""
 INSERT INTO places_place ({", ".join(_COLUMNS)}, updated_at)

@@ -196,12 +196,28 @@ PEOPLE_SIGNALS = (
 )  # fmt: skip
 
 
+TRIPS = (
+    Knob(
+        "trips_share", Kind.NUMBER, "Coming trips",
+        "Share of a list that shows places of where the viewer will be soon, by a trip that has dates. 0 "
+        "shows them only once the viewer is there.",
+        "Order", 0.25, 0.0, maximum=0.5,
+    ),
+    _whole(
+        "trips_days", "Days before a trip",
+        "How many days before a trip begins its places come into the lists.",
+        "Order", 14, 60, "days", least=1,
+    ),
+)  # fmt: skip
+
+
 @cache
 def knobs(kind: str) -> Mapping[str, Knob]:
     """The knobs of a surface of this kind (member or place), by key, in the order of the form."""
     pair = RECIPROCITY if kind == "member" else ()
     signals = (*SIGNALS, *PEOPLE_SIGNALS) if kind == "member" else SIGNALS
-    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *_windows(kind), *signals, *LIMITS)
+    trips = TRIPS if kind == "place" else ()
+    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *trips, *_windows(kind), *signals, *LIMITS)
     return {knob.key: knob for knob in every}
 
 

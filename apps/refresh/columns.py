@@ -16,6 +16,7 @@ from django.db import connection
 
 from apps.common import clock, geo
 from apps.common.copy_out import many_columns_of
+from apps.pipeline.features.calendar import months_set
 from apps.pipeline.table import Table, table_from_columns
 from apps.pipeline.vocabulary import ALL_INTENTS, GENDERS, INTENTS, bits_of
 from apps.surfaces.models import Market
@@ -50,7 +51,8 @@ FROM members_earlierprofile e WHERE e.until <= %(until)s ORDER BY e.number, e.un
 """
 _PLACES = """
 SELECT p.number, p.market_id, p.cell, p.category, p.tags, coalesce(p.price_band, 0), p.is_open,
-       coalesce(1.0 / (1 + c.rank), 0)::float
+       coalesce(1.0 / (1 + c.rank), 0)::float, coalesce(to_char(p.opens_on, 'YYYYMMDD')::int, 0),
+       p.open_months, p.best_months
 FROM places_place p LEFT JOIN (
     SELECT place_id, min(rank) AS rank FROM (
         SELECT i.place_id, row_number() OVER (PARTITION BY i.curated_list_id ORDER BY i.position) - 1 AS rank
@@ -166,7 +168,7 @@ def place_table(
 ) -> Table:
     """Places that may be shown, by number. `popularity` and `looks` stay zero."""
     rows = _read(_PLACES, "p.visibility = 'visible' AND p.stopped_at IS NULL", "p", numbers, today)
-    fields = list(zip(*rows, strict=True)) if rows else [()] * 8
+    fields = list(zip(*rows, strict=True)) if rows else [()] * 11
     x, y, market = _positions(fields[1], fields[2], markets)
     given: dict[str, Any] = {
         "number": fields[0],
@@ -178,6 +180,9 @@ def place_table(
         "price_band": fields[5],
         "is_open": fields[6],
         "curated": fields[7],
+        "opens_on": fields[8],
+        "open_months": [months_set(months) for months in fields[9]],
+        "best_months": [months_set(months) for months in fields[10]],
     }
     return table_from_columns("place", given, len(rows))
 

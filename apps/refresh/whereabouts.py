@@ -30,6 +30,28 @@ SELECT DISTINCT member_id FROM members_trip
 WHERE (starts_on > %(since)s AND starts_on <= %(today)s) OR (ends_on >= %(since)s AND ends_on < %(today)s)
 """
 
+_COMING = """
+SELECT member_id, market_id, starts_on - date '1970-01-01', ends_on - date '1970-01-01' FROM members_trip
+WHERE starts_on > %(today)s AND starts_on <= %(today)s::date + %(ahead)s AND {of_these_trips}
+ORDER BY member_id, starts_on, id
+"""
+DAYS_AHEAD = 60  # how early a trip is known of: no policy looks further
+
+Found = Sequence[tuple[int, int, int, int]]
+
+
+def coming_trips(
+    markets: Sequence[Mapping[str, Any]], today: date, numbers: Iterable[int] | None = None
+) -> Found:
+    """(number, index of the market, first day, last day) of trips that begin after today and within
+    DAYS_AHEAD; days since 1970-01-01. By number, then as they begin. A market that is not among `markets` yet
+    is left out. `numbers`: of these alone."""
+    index = {market.get("id"): i for i, market in enumerate(markets)}
+    sql = _COMING.format(of_these_trips="true" if numbers is None else "member_id = ANY(%(numbers)s)")
+    given = {"today": today, "ahead": DAYS_AHEAD, "numbers": [int(number) for number in numbers or ()]}
+    rows = _rows(sql, given)
+    return [(number, index[market], first, last) for number, market, first, last in rows if market in index]
+
 
 def travellers(
     markets: Sequence[Mapping[str, Any]], today: date, numbers: Iterable[int] | None = None

@@ -31,7 +31,7 @@ PLAIN = (
     "reciprocity_weight", "diversity", "exploration", "daily_cap", "hourly_cap", "hold_minutes",
     "cooldown_days", "session_reach", "session_half_life", "less_half_life", "fatigue_half_life",
     "inbox_full", "presence_hours", "likes_share", "industry_window", "craft_window", "category_window",
-    "newcomer_subsidy", "newcomer_stop", "heavy_width",
+    "newcomer_subsidy", "newcomer_stop", "heavy_width", "trips_share", "trips_days",
 )  # fmt: skip
 KEPT = 16  # contents a process remembers: the live ones and a few drafts
 KEPT_PARAMS = 512  # of one surface: assignments that were met

@@ -106,9 +106,16 @@ def place_bodies(truth: Truth) -> Iterator[tuple[str, PlaceBody]]:
                     "tags": _chosen(words.TAGS, v.tags[i]),
                     "price_band": int(v.price_band[i]),
                     "is_open": not bool(v.closed[i]),
+                    "open_months": _months(v.open_months[i]),
+                    "best_months": _months(v.best_months[i]),
                 }
             ),
         )
+
+
+def _months(row: Any) -> list[int]:
+    """Those of twelve, from 1; none where all are."""
+    return [] if row.all() else [month for month in range(1, 13) if row[month - 1]]
 
 
 def list_bodies(truth: Truth) -> Iterator[tuple[str, ListBody]]:

@@ -70,8 +70,14 @@ def _question(surface: str) -> Question:
     if surface not in known:
         raise NotFound(f"There is no surface {surface}.", code="unknown_surface")
     moment = now()
-    cool = build_params(live().stable_content, surface, viewer="").cooldown_days
-    return Question(surface, known[surface].eligibility, moment.date(), moment - timedelta(days=cool))
+    params = build_params(live().stable_content, surface, viewer="")
+    return Question(
+        surface,
+        known[surface].eligibility,
+        moment.date(),
+        moment - timedelta(days=params.cooldown_days),
+        params.trips_days if params.trips_share else 0,
+    )
 
 
 def _asked(surface: str, member: str, limit: int) -> dict[str, Any]:

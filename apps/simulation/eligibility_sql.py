@@ -38,6 +38,21 @@ place_of(number, latitude, longitude) AS (
     SELECT p.number, k.latitude, k.longitude
     FROM person p JOIN surfaces_market k ON k.id = p.pool WHERE p.pool IS DISTINCT FROM p.home_market_id
 )"""
+# When they are there: today; and on the next trips that begin within some days, the first to each market.
+_STAYS = """
+stay(number, market_id, starts_on, ends_on) AS (
+    SELECT number, pool, %(today)s::date, %(today)s::date FROM person
+    UNION ALL
+    SELECT member_id, market_id, starts_on, ends_on FROM (
+        SELECT *, row_number() OVER (PARTITION BY member_id ORDER BY starts_on, id) AS place FROM (
+            SELECT DISTINCT ON (t.member_id, t.market_id) t.*
+            FROM members_trip t JOIN person p ON p.number = t.member_id
+            WHERE t.starts_on > %(today)s AND t.starts_on <= %(today)s::date + %(trip_days)s
+              AND t.market_id IS DISTINCT FROM p.pool
+            ORDER BY t.member_id, t.market_id, t.starts_on, t.id
+        ) first_there
+    ) coming WHERE place <= 2
+)"""
 _VIEWERS = "viewer AS (SELECT * FROM person WHERE external_id = ANY(%(viewers)s))"
 _SHOWN = (
     "shown(viewer_id, candidate_id) AS (SELECT * FROM unnest(%(viewers)s::text[], %(candidates)s::text[]))"
@@ -90,8 +105,11 @@ DATING = {
 }
 PLACES = {
     "visible": "c.visibility = 'visible' AND c.stopped_at IS NULL",
-    "open": "c.is_open",
-    "same market": "c.market_id = v.pool",
+    "open when the viewer is there": "c.is_open OR coalesce(c.opens_on <= stay.ends_on, false)",
+    "in season": """c.open_months = '{}' OR EXISTS (
+        SELECT 1 FROM generate_series(stay.starts_on::timestamp, stay.ends_on, interval '1 day') AS day
+        WHERE date_part('month', day)::int = ANY(c.open_months))""",
+    "where the viewer is or will be": "stay.number IS NOT NULL",
 }
 INTENTS = {
     "dating": ["long_term", "short_term", "casual", "friends"],
@@ -108,6 +126,7 @@ class Question:
     eligibility: str  # dating, networking, travel
     today: date
     seen_since: datetime
+    trip_days: int = 0  # how long before a trip its places are shown; 0: not before it begins
 
     @property
     def rules(self) -> dict[str, str]:
@@ -128,7 +147,7 @@ def violations(question: Question, pairs: Sequence[tuple[str, str]]) -> list[Vio
     broken = ", ".join(
         f"CASE WHEN ({rule}) THEN NULL ELSE '{name}' END" for name, rule in question.rules.items()
     )
-    sql = f"""WITH {_PLACES}, {_VIEWERS}, {_SHOWN}
+    sql = f"""WITH {_PLACES}, {_STAYS}, {_VIEWERS}, {_SHOWN}
         SELECT s.viewer_id, s.candidate_id, CASE WHEN c.number IS NULL OR v.number IS NULL THEN ARRAY['known']
                ELSE array_remove(ARRAY[{broken}], NULL) END
         FROM shown s LEFT JOIN viewer v ON v.external_id = s.viewer_id
@@ -140,10 +159,14 @@ def violations(question: Question, pairs: Sequence[tuple[str, str]]) -> list[Vio
 def eligible_counts(question: Question, viewers: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Per viewer how many could be shown: with every distance read strictly, and read generously."""
     condition = " AND ".join(f"({rule})" for rule in question.rules.values())
-    where = "market_id" if question.eligibility == "travel" else "pool"
-    sql = f"""WITH {_PLACES}, {_VIEWERS}
+    where = (
+        "pool = v.pool"
+        if question.eligibility != "travel"
+        else ("market_id IN (SELECT market_id FROM stay WHERE stay.number = v.number)")
+    )
+    sql = f"""WITH {_PLACES}, {_STAYS}, {_VIEWERS}
         SELECT v.external_id, count(*) FROM viewer v
-        JOIN {_table(question)} c ON c.{where} = v.pool {_points(question)}
+        JOIN {_table(question)} c ON c.{where} {_points(question)}
         WHERE {condition} GROUP BY v.external_id"""
     strict, generous = (dict(_rows(sql, question, slack, viewers, ())) for slack in (-TOLERANCE, TOLERANCE))
     return {viewer: (strict.get(viewer, 0), generous.get(viewer, 0)) for viewer in viewers}
@@ -155,7 +178,7 @@ def _table(question: Question) -> str:
 
 def _points(question: Question) -> str:
     if question.eligibility == "travel":
-        return ""
+        return "LEFT JOIN stay ON stay.number = v.number AND stay.market_id = c.market_id"
     return "LEFT JOIN place_of pv ON pv.number = v.number LEFT JOIN place_of pc ON pc.number = c.number"
 
 
@@ -167,6 +190,7 @@ def _rows(
         "kind": "place" if question.eligibility == "travel" else "member",
         "today": question.today,
         "seen_since": question.seen_since,
+        "trip_days": question.trip_days,
         "intents": INTENTS[question.eligibility],
         "slack": slack,
         "viewers": list(viewers),

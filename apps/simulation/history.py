@@ -26,6 +26,7 @@ from apps.simulation.schedule import (
     build_trips,
     draw_sessions,
     market_on,
+    month_of,
     present,
     start_of,
 )
@@ -180,7 +181,7 @@ def _look_at_places(state: State, g: np.random.Generator, day: int, trips: Trips
     cards = draw_cards(
         g,
         sessions,
-        stock=shelf(venues.market, len(CITIES), ~venues.closed, weights),
+        stock=shelf(venues.market, len(CITIES), venues.open_in(month_of(today)), weights),
         groups=lambda viewers, u: market[viewers],
         check=lambda viewers, places: np.ones(len(places), bool),
         seen=state.seen["travel"],

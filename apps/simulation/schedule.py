@@ -89,3 +89,8 @@ def offsets(at: int) -> I64:
     moment = datetime.fromtimestamp(at, UTC)
     offsets = [moment.astimezone(ZoneInfo(city.timezone)).utcoffset() for city in CITIES]
     return np.array([int(offset.total_seconds()) if offset else 0 for offset in offsets])
+
+
+def month_of(day: int) -> int:
+    """The month, from 1 to 12, of a day since 1970-01-01."""
+    return int(np.datetime64(day, "D").astype("M8[M]").astype("i8")) % 12 + 1

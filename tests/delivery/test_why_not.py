@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import pytest
 
+from apps.common import clock
 from apps.common.clock import now
 from apps.common.geo import cell_of
 from apps.common.hashing import in_share
@@ -92,6 +93,11 @@ def bury_her(serving: Runtime) -> None:
 
 def suspended(_: Runtime) -> None:
     patch_member("adam", {"status": "suspended"})
+
+
+def other_month() -> int:
+    """Half a year from now."""
+    return (clock.today().month + 5) % 12 + 1
 
 
 def nothing(*_: Runtime) -> None:
@@ -223,6 +229,12 @@ KINDS = {
         "filters", "closed", "The place is not open for business.",
         (("candidate", "is_open", False, True),), candidate="bar", surface="travel",
         before=lambda: Place.objects.filter(external_id="bar").update(is_open=False),
+    ),
+    "the place is out of season": Kind(
+        "filters", "out_of_season", "The place is closed in the months when the viewer is there.",
+        (("candidate", "open_months", [other_month()], sorted([clock.today().month, other_month()])),),
+        candidate="bar", surface="travel",
+        before=lambda: Place.objects.filter(external_id="bar").update(open_months=[other_month()]),
     ),
     "no source has a quota": Kind(
         "retrieval", "not_proposed", "Eligible, but no source proposed them within its quota.",

@@ -107,6 +107,7 @@ def test_the_bits_of_the_predicates_are_the_codes_of_the_rules():
         "age_range_of_candidate": predicates.AGE_BY_CANDIDATE,
         "distance_of_viewer": predicates.DISTANCE_BY_VIEWER,
         "distance_of_candidate": predicates.DISTANCE_BY_CANDIDATE,
+        "out_of_season": predicates.OUT_OF_SEASON,
     }
     assert bits == {rule.name: 1 << rule.code for rule in RULES if rule.name in bits}
     assert len(bits) + len({"self", "gone", "excluded"}) == len(RULES)

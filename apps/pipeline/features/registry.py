@@ -19,6 +19,7 @@ from apps.pipeline.features import pairs, recent
 from apps.pipeline.features.calendar import day_of, hour_of
 from apps.pipeline.features.chances import chance
 from apps.pipeline.features.finite import finite
+from apps.pipeline.features.stay import months_there
 from apps.pipeline.vocabulary import partner_masks
 
 NEWCOMER_DAYS = 14
@@ -278,6 +279,13 @@ PLACE_FEATURES = (
         "1 at the top of a curated list, one half at its second place; 0 in none.",
         lambda request, pool: pool.table["curated"],
         source="lists",
+    ),
+    Feature(
+        "in_season",
+        "1 for a place that is at its best in a month in which the viewer is there.",
+        lambda request, pool: pool.table["best_months"] & np.uint16(months_there(request)) != 0,
+        source="profile",
+        weight=0.05,
     ),
     Feature(
         "friends_saved",

@@ -13,6 +13,7 @@ from typing import Any
 from apps.pipeline.contracts import Request
 from apps.pipeline.features.calendar import date_of
 from apps.pipeline.features.pairs import kilometres
+from apps.pipeline.features.stay import months_there
 from apps.pipeline.filters.eligibility import market_of
 from apps.pipeline.filters.rules import ELIGIBILITY
 from apps.pipeline.table import Table
@@ -34,6 +35,8 @@ def change_for(rule: str, request: Request, candidate: Table) -> Change | None:
             )
         case "closed":
             return _change("candidate", "is_open", False, True)
+        case "out_of_season":
+            return _months(request, candidate)
         case "gender_sought_by_viewer":
             return _seeking("viewer", viewer, candidate)
         case "gender_sought_by_candidate":
@@ -75,6 +78,14 @@ def _intents(request: Request, candidate: Table) -> Change:
         return _change("viewer", "intents", names_of(mine, INTENTS), names_of(mine | lowest, INTENTS))
     lowest = (mine or counting) & -(mine or counting)
     return _change("candidate", "intents", (), names_of(lowest, INTENTS))
+
+
+def _months(request: Request, candidate: Table) -> Change:
+    """The first month of the stay beside those in which the place is open."""
+    open_then, there = int(candidate["open_months"][0]), months_there(request)
+    now = [month for month in range(1, 13) if open_then >> month & 1]
+    first = next(month for month in range(1, 13) if there >> month & 1)
+    return _change("candidate", "open_months", now, sorted([*now, first]))
 
 
 def _age_range(of: str, who: Table, other: Table, today: int) -> Change:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import I32, I64, Mask, Request
 from apps.pipeline.features.calendar import date_of
+from apps.pipeline.features.stay import last_date_there, months_there
 from apps.pipeline.filters.rules import CODE, ELIGIBILITY
 from apps.pipeline.passes import Passes
 from apps.pipeline.sets import is_in
@@ -28,7 +29,7 @@ JUDGED = {  # columns in the order of the compiled predicates
         "market", "gender", "seeking", "birth_date", "age_min", "age_max", "intents", "x", "y",
         "max_distance",
     ),
-    "place": ("market", "is_open"),
+    "place": ("market", "is_open", "opens_on", "open_months"),
 }  # fmt: skip
 
 OF_VIEWER = (
@@ -125,6 +126,8 @@ def who(request: Request) -> tuple[int, ...]:
         market,
         int(market == int(row["market"][0])),
         *[row.columns[name].item(0) for name in OF_VIEWER],
+        months_there(request),
+        last_date_there(request),
     )
 
 

@@ -46,6 +46,27 @@ def _other_market(request: Request, table: Table) -> Mask:
     return np.asarray((table["market"] != _market(request)) | (_market(request) == -1))
 
 
+def _days(request: Request) -> list[np.datetime64]:
+    """Every day on which the viewer is there."""
+    if request.stay is None:
+        return [np.datetime64(int(request.now // 86400), "D")]
+    return [np.datetime64(day, "D") for day in range(request.stay.first_day, request.stay.last_day + 1)]
+
+
+def _closed(request: Request, table: Table) -> Mask:
+    last = int(str(_days(request)[-1]).replace("-", ""))
+    opens = (table["opens_on"] > 0) & (table["opens_on"] <= last)
+    return np.asarray((table["is_open"] != 1) & ~opens)
+
+
+def _out_of_season(request: Request, table: Table) -> Mask:
+    months = {int(str(day)[5:7]) for day in _days(request)}
+    open_then = [
+        not mask or any(mask >> month & 1 for month in months) for mask in table["open_months"].tolist()
+    ]
+    return ~np.array(open_then, "?").reshape(len(table))
+
+
 def _not_adult(request: Request, table: Table) -> Mask:
     today = date_of(request.now)
     viewer = ages(request.viewer.row, today) < 18
@@ -99,7 +120,8 @@ REFUSES: Mapping[str, Callable[[Request, Table], Mask]] = {
     "gone": lambda request, table: np.isin(table["number"], request.gone),
     "excluded": lambda request, table: np.isin(table["number"], request.viewer.excluded),
     "other_market": _other_market,
-    "closed": lambda request, table: table["is_open"] != 1,
+    "closed": _closed,
+    "out_of_season": _out_of_season,
     "not_adult": _not_adult,
     "gender_sought_by_viewer": _gender_sought_by_viewer,
     "gender_sought_by_candidate": _gender_sought_by_candidate,

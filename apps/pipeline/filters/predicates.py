@@ -27,7 +27,9 @@ W_GENDER, W_SEEKING, W_BIRTH, W_AGE_MIN, W_AGE_MAX, W_INTENTS, W_X, W_Y, W_DISTA
     12,
     13,
 )
-WHO_SIZE = 14
+# The months of the viewer's stay, as bits, and its last day (yyyymmdd).
+W_MONTHS, W_UNTIL = 14, 15
+WHO_SIZE = 16
 
 # Bits of the codes in rules.py, repeated here: a constant from another file would not renew the compiled
 # cache.
@@ -39,7 +41,7 @@ OTHER_MARKET, CLOSED, NOT_ADULT, GENDER_BY_VIEWER, GENDER_BY_CANDIDATE = (
     1 << 8,
 )
 INTENTS, AGE_BY_VIEWER, AGE_BY_CANDIDATE = 1 << 9, 1 << 10, 1 << 11
-DISTANCE_BY_VIEWER, DISTANCE_BY_CANDIDATE = 1 << 12, 1 << 13
+DISTANCE_BY_VIEWER, DISTANCE_BY_CANDIDATE, OUT_OF_SEASON = 1 << 12, 1 << 13, 1 << 14
 YEAR = 10_000  # in yyyymmdd; an age is (today - birth_date) // YEAR
 ADULT = 18
 UNITS_PER_KM = 100  # the plane counts in 10 m
@@ -104,9 +106,22 @@ def member_refusals(
 
 
 @part
-def place_refusals(who: Any, mark: int, market: int, is_open: int) -> int:
+def closed_refuses(until: int, is_open: int, opens_on: int) -> int:
+    """Not open for business, and not before a stay ends."""
+    return CLOSED * ((is_open != 1) & ((opens_on == 0) | (opens_on > until)))
+
+
+@part
+def season_refuses(months: int, open_months: int) -> int:
+    """Closed in every month of a stay; 0: open all year."""
+    return OUT_OF_SEASON * ((open_months != 0) & (months & open_months == 0))
+
+
+@part
+def place_refusals(who: Any, mark: int, market: int, is_open: int, opens_on: int, open_months: int) -> int:
     """The bits of all rules that refuse a place with these values."""
-    refusals = mark | CLOSED * (is_open != 1) | market_refuses(who[W_MARKET], market)
+    refusals = mark | closed_refuses(who[W_UNTIL], is_open, opens_on)
+    refusals |= season_refuses(who[W_MONTHS], open_months) | market_refuses(who[W_MARKET], market)
     return int((refusals | minor_refuses(who[W_TODAY], who[W_BIRTH])) & who[W_RULES])
 
 
@@ -114,7 +129,7 @@ def place_refusals(who: Any, mark: int, market: int, is_open: int) -> int:
 # the work.
 WHO = tuple_of("int64", WHO_SIZE)
 MEMBER = (WHO, *columns("u1", "i2", "u1", "u1", "i4", "u1", "u1", "u2", "i2", "i2", "u2"))
-PLACE = (WHO, *columns("u1", "i2", "u1"))
+PLACE = (WHO, *columns("u1", "i2", "u1", "i4", "u2"))
 
 
 @compiled(*MEMBER, *columns("=i4"))
@@ -131,10 +146,14 @@ def judge_members(
 
 
 @compiled(*PLACE, *columns("=i4"))
-def judge_places(who: Any, marks: Any, market: Any, is_open: Any, refusals: Any) -> None:
+def judge_places(
+    who: Any, marks: Any, market: Any, is_open: Any, opens_on: Any, open_months: Any, refusals: Any
+) -> None:
     """Writes the bits of every row into `refusals`."""
     for i in range(len(marks)):
-        refusals[i] = place_refusals(who, int(marks[i]), int(market[i]), int(is_open[i]))
+        refusals[i] = place_refusals(
+            who, int(marks[i]), int(market[i]), int(is_open[i]), int(opens_on[i]), int(open_months[i])
+        )
 
 
 @compiled(*columns("i4", "i4"), "int64", "int64", "uint8", *columns("=u1"))

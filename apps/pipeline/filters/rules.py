@@ -39,6 +39,7 @@ RULES = (
     Rule(11, "age_range_of_candidate", "The viewer's age is outside the candidate's range.", private=True),
     Rule(12, "distance_of_viewer", "Further away than the viewer accepts.", private=True),
     Rule(13, "distance_of_candidate", "Further away than the candidate accepts.", private=True),
+    Rule(14, "out_of_season", "The place is closed in the months when the viewer is there."),
 )
 CODE: Mapping[str, int] = {rule.name: rule.code for rule in RULES}
 
@@ -80,5 +81,5 @@ ELIGIBILITY: Mapping[str, EligibilitySet] = {
     "networking": EligibilitySet(
         "networking", "member", ("self", *_EVERYWHERE, "intents", *_BOTH_DISTANCES), NETWORKING_INTENTS
     ),
-    "travel": EligibilitySet("travel", "place", ("closed", *_EVERYWHERE), ALL_INTENTS),
+    "travel": EligibilitySet("travel", "place", ("closed", "out_of_season", *_EVERYWHERE), ALL_INTENTS),
 }

@@ -14,6 +14,7 @@ import numpy as np
 from apps.pipeline.contracts import F32, I64, Request
 from apps.pipeline.features import pairs, registry
 from apps.pipeline.features.calendar import day_of
+from apps.pipeline.features.stay import months_there
 from apps.pipeline.filters.eligibility import market_of
 from apps.pipeline.passes import Passes
 from apps.pipeline.rules import U64
@@ -33,6 +34,7 @@ REASON_CODES = (
     "distance",  # within how many kilometres: 5, 10, 25, 50
     "newcomer",
     "curated",
+    "in_season",
     "category",  # the category
     "friends_saved",  # how many, at least 2
     "nearby",  # within how many kilometres
@@ -46,14 +48,14 @@ KILOMETRES: F32 = np.array(DISTANCES, "f4")
 READ_OF_MEMBERS = (
     "number", "market", "x", "y", "joined_day", "crafts", "interests", "industries", "skills", "looks",
 )  # fmt: skip
-READ_OF_PLACES = ("number", "market", "x", "y", "category", "curated", "looks")
+READ_OF_PLACES = ("number", "market", "x", "y", "category", "curated", "best_months", "looks")
 NO_MARKET = -2  # nobody is there
 IN_ORDER = {
     "member": (
         "complementary_crafts", "mutual_connections", "shared_interest", "same_industry", "shared_skill",
         "newcomer", "distance",
     ),
-    "place": ("friends_saved", "curated", "category", "nearby"),
+    "place": ("friends_saved", "curated", "in_season", "category", "nearby"),
 }  # fmt: skip
 WORDS = {  # where the arguments of codes have their names
     "complementary_crafts": "crafts", "shared_interest": "interests", "same_industry": "industries",
@@ -125,6 +127,7 @@ def _tell_places(request: Request, table: Table, rows: I64, told: I64) -> None:
         rows,
         len(request.snapshot.vocabulary.get("categories", ())),
         *registry.friends_saves(request),
+        months_there(request),
         *_home(request),
         KILOMETRES,
         request.viewer.row["taste"],

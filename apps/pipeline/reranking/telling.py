@@ -107,25 +107,29 @@ def tell_members(
 
 
 @compiled(
-    *columns("=i8", "i8"), "int64", *columns("i4", "f4"), "int64", "int64", "int64", *columns("f4", "f4:2"),
-    *columns("i4", "i2", "i2", "i2", "u1", "f4", "f4:2"),
+    *columns("=i8", "i8"), "int64", *columns("i4", "f4"), *["int64"] * 4, *columns("f4", "f4:2"),
+    *columns("i4", "i2", "i2", "i2", "u1", "f4", "u2", "f4:2"),
     uses=[sets_loop],
 )  # fmt: skip
 def tell_places(
-    told: Any, rows: Any, categories: int, saved: Any, counts: Any, home: int, x: int, y: int, distances: Any,
-    taste: Any, numbers: Any, markets: Any, xs: Any, ys: Any, category: Any, curated: Any, looks: Any,
+    told: Any, rows: Any, categories: int, saved: Any, counts: Any, months: int, home: int, x: int, y: int,
+    distances: Any, taste: Any, numbers: Any, markets: Any, xs: Any, ys: Any, category: Any, curated: Any,
+    best_months: Any, looks: Any,
 ) -> None:  # fmt: skip
-    """The same of places. `categories`: how many have a name. `saved`: sorted numbers, with `counts`."""
+    """The same of places. `categories`: how many have a name. `saved`: sorted numbers, with `counts`.
+    `months`: in which the viewer is there, as bits."""
     for i in range(len(rows)):
         row = rows[i]
-        listed, named, near = NONE, NONE, NONE
+        listed, named, near, best = NONE, NONE, NONE, NONE
+        if int(best_months[row]) & months != 0:
+            best = 0
         if curated[row] > 0:
             listed = 0
         if category[row] < categories:
             named = int(category[row])
         if markets[row] == home:
             near = nearness(x - xs[row], y - ys[row], distances)
-        arguments = (count_of(numbers[row], saved, counts, 2), listed, named, near)
+        arguments = (count_of(numbers[row], saved, counts, 2), listed, best, named, near)
         told[i] = first_of(arguments)
         if told[i] == 0 and fits(taste, looks, row):
             told[i] = (len(arguments) + 1) * ARGUMENTS

@@ -205,13 +205,15 @@ def scan_members(
 
 
 @compiled(
-    WHO, *SPAN, *columns("u1", "i4"), *columns("i2", "u1", "i2", "i2", "f4", "f4", "f4"),
+    WHO, *SPAN, *columns("u1", "i4"), *columns("i2", "u1", "i4", "u2"),
+    *columns("i2", "i2", "f4", "f4", "f4"),
     *columns("vector:2"), tuple_of("float64", 2), *SPAN, *columns("f4"), *OUT,
     returns="int64", uses=[predicates, vectors_loop],
 )  # fmt: skip
 def scan_places(
     who: Any, start: int, stop: int, marks: Any, numbers: Any,
-    market: Any, is_open: Any, x: Any, y: Any, popularity: Any, curated: Any, price: Any,
+    market: Any, is_open: Any, opens_on: Any, open_months: Any, x: Any, y: Any, popularity: Any,
+    curated: Any, price: Any,
     looks: Any, terms: Any, from_x: int, from_y: int, sought_looks: Any,
     floors: Any, most: Any, rows: Any, ranks: Any, best: Any, kept: Any,
 ) -> int:  # fmt: skip
@@ -222,7 +224,10 @@ def scan_places(
     found, size, least = 0, len(sought_looks), np.zeros(len(most), np.uint64)
     kept[:] = 0
     for i in range(start, stop):
-        if place_refusals(who, int(marks[i - start]), int(market[i]), int(is_open[i])) != 0:
+        refused = place_refusals(
+            who, int(marks[i - start]), int(market[i]), int(is_open[i]), int(opens_on[i]), int(open_months[i])
+        )
+        if refused != 0:
             continue
         rows[found] = i
         east, north = x[i] - from_x, y[i] - from_y

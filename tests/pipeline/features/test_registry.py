@@ -65,6 +65,7 @@ OF_BAR = {
     "closeness": 0.5,
     "popularity": 0.5,
     "curated": 1.0,
+    "in_season": 1.0,
     "friends_saved": 0.75,
     "affordable": 1.0,
     "fatigue": 0.0,
@@ -90,6 +91,7 @@ def test_features_of_a_place():
     bar = {
         "looks": vector(np.log(3.0)), "x": 600, "y": 800,
         "popularity": np.log1p(1000) / 2, "curated": 1, "price_band": 1,
+        "best_months": 1 << 6,
     }  # fmt: skip
     table = place_table([bar], first_number=9)
     snapshot = snapshot_of(table, surface="travel", viewers=member_table([ANN]), saves=[(1, 9), (1, 9)])

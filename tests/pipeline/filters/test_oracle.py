@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.pipeline.contracts import Trip
 from apps.pipeline.filters import eligibility, oracle
 from apps.pipeline.filters.rules import CODE
-from tests.pipeline.markets import member_table, random_members, random_places, request_for, snapshot_of
+from tests.pipeline.markets import DAY, member_table, random_members, random_places, request_for, snapshot_of
 
 SEEDS = st.integers(0, 10_000)
+DAYS = st.integers(0, 400)
 
 
 def assert_agrees(request):
@@ -30,12 +32,18 @@ def test_members_agree_with_the_oracle(surface, seed, market, viewer):
     assert_agrees(request_for(snapshot, viewer, market=market, excluded=marked[0], gone=marked[1]))
 
 
-@given(seed=SEEDS, born=st.sampled_from([0, 20080601, 20080602, 19960101]))
-@settings(max_examples=40, deadline=None)
-def test_places_agree_with_the_oracle(seed, born):
+STAYS = st.one_of(
+    st.none(), st.builds(lambda first, days: Trip(1, DAY + first, DAY + first + days), DAYS, DAYS)
+)
+
+
+@given(seed=SEEDS, born=st.sampled_from([0, 20080601, 20080602, 19960101]), stay=STAYS)
+@settings(max_examples=80, deadline=None)
+def test_places_agree_with_the_oracle(seed, born, stay):
     viewers = member_table([{"birth_date": born}])
     snapshot = snapshot_of(random_places(60, seed), surface="travel", viewers=viewers)
-    assert_agrees(request_for(snapshot, 1, excluded=[3, 4], gone=[5]))
+    market = -1 if stay is None else stay.market
+    assert_agrees(request_for(snapshot, 1, excluded=[3, 4], gone=[5], stay=stay, market=market))
 
 
 def test_the_edges_are_really_met():
@@ -48,3 +56,11 @@ def test_the_edges_are_really_met():
         total = np.sum(list(masks.values()), axis=0)
         alone |= {name for name, mask in masks.items() if np.any(mask & (total == 1))}
     assert alone == set(masks)
+    alone = set()
+    for seed in range(20):
+        snapshot = snapshot_of(random_places(400, seed), surface="travel", viewers=member_table([{}]))
+        request = request_for(snapshot, 1, excluded=range(50, 90), gone=range(90, 130))
+        masks = oracle.refusing(request, request.data.candidates)
+        total = np.sum(list(masks.values()), axis=0)
+        alone |= {name for name, mask in masks.items() if np.any(mask & (total == 1))}
+    assert alone == set(masks) - {"not_adult"}  # the viewer's alone: it refuses all

@@ -128,6 +128,9 @@ def column_by_column(request, table):
         said = {
             "friends_saved": [str(int(count)) if count >= 2 else None for count in saved],
             "curated": ["" if value > 0 else None for value in table["curated"]],
+            "in_season": [
+                "" if months >> 6 & 1 else None for months in table["best_months"].tolist()
+            ],  # June
             "category": [named[c] if c < len(named) else None for c in table["category"]],
             "nearby": near,
         }
@@ -188,6 +191,7 @@ def test_the_compiled_pass_says_of_places_what_is_said_column_by_column(seed, vo
             "y": int(random.choice([0, 1, 5000])),
             "category": int(random.choice([0, 1, 2, 255])),
             "curated": float(random.choice([0, 0.5])),
+            "best_months": int(random.choice([0, 1 << 6, 1 << 7])),
             "looks": random.normal(0, 1, 32),
         }
         for _ in range(n)
@@ -213,7 +217,7 @@ def test_the_pass_knows_where_visitors_stand_and_how_much_is_said():
 def test_what_was_put_into_words_is_forgotten_before_it_is_too_much(monkeypatch):
     monkeypatch.setattr("apps.pipeline.reranking.reasons.MOST_KEPT", 3)
     said = Said("place", {"categories": ("bar", "museum")})
-    curated, bar = 2 * telling.ARGUMENTS, 3 * telling.ARGUMENTS
+    curated, bar = 2 * telling.ARGUMENTS, 4 * telling.ARGUMENTS
     expected = [(("category", "bar"),), (("category", "museum"),), (("curated", ""), ("category", "bar")), ()]
     numbers = [bar, bar + 1, curated + (bar << telling.BITS), 0]
     for _ in range(2):

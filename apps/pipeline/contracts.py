@@ -133,6 +133,12 @@ class Request:
         return numbers[tied], weights[tied]
 
     @cached_property
+    def alike(self) -> tuple[I32, F32]:
+        """Places that go along with those the viewer saved or visited, by number; at most 1."""
+        numbers, weights = self.snapshot.alike.weighted(self.viewer.number)
+        return numbers, weights / np.float32(NEAREST)
+
+    @cached_property
     def friends_places(self) -> tuple[I32, F32]:
         """Places that the viewer's connections saved, by number, and how many of them saved each; none for a
         viewer who is untied."""

@@ -16,6 +16,7 @@ from apps.pipeline.passes import Passes
 
 graph_loop = Passes("graph_loop")
 
+ALIKE_SCORE = 0.25  # of EASE, from which on a place has the weight NEAREST (see Snapshot.alike)
 NEAREST = 255  # the weight of whom a walk reaches most (see Snapshot.pagerank)
 NOBODY: npt.NDArray[np.int32] = np.zeros(0, "i4")
 

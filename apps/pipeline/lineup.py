@@ -109,6 +109,12 @@ PLACES = LineUp(
         Source("curated", "Places on a curated list.", 100, spots.curated, "curated"),
         Source("friends_saved", "Places that the viewer's connections saved.", 100, spots.friends_saved),
         PINNED_SOURCE,
+        Source(
+            "alike",
+            "Places where others went who went where the viewer did.",
+            50,
+            spots.alike,
+        ),
     ),
     filters=("travel",),
     features=FEATURES["place"],

@@ -76,6 +76,8 @@ class Snapshot:
     content: Mapping[str, npt.NDArray[Any]]  # the content tower's weights, by "<surface>.<name>"
     # by surface of members: whom a walk reaches most, weight = NEAREST for the most
     pagerank: Mapping[str, Graph] = field(default_factory=dict)
+    # member -> places that go along with those they saved or visited, weight = NEAREST for the most
+    alike: Graph = field(default_factory=empty_graph)
     folder: Path | None = None
     manifest: Mapping[str, Any] = field(default_factory=dict)
 
@@ -242,7 +244,11 @@ def _arrays_of(snapshot: Snapshot, vectors: str) -> dict[str, npt.NDArray[Any]]:
             arrays |= {f"{key}.viewers.{n}": c for n, c in data.viewers.stored(vectors).columns.items()}
             arrays[f"{key}.viewer_row_of"] = data.viewer_row_of
         arrays |= {f"{key}.models.{name}": array for name, array in data.arrays.items()}
-    graphs = {"connections": snapshot.connections, "friends_places": snapshot.friends_places}
+    graphs = {
+        "connections": snapshot.connections,
+        "friends_places": snapshot.friends_places,
+        "alike": snapshot.alike,
+    }
     graphs |= {f"pagerank.{key}": graph for key, graph in snapshot.pagerank.items()}
     for name, graph in graphs.items():
         arrays |= {
@@ -305,6 +311,7 @@ def _assemble(manifest: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]
         surfaces=surfaces,
         connections=graph("connections"),
         friends_places=graph("friends_places"),
+        alike=graph("alike"),
         pagerank={key: graph(f"pagerank.{key}") for key, data in surfaces.items() if data.kind == "member"},
         content={n.removeprefix("content."): a for n, a in arrays.items() if n.startswith("content.")},
         folder=folder,

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from apps.common.changes import latest_position
 from apps.learning.as_of import Earlier, ServedPairs
 from apps.learning.decisions import Decisions, decisions_of
+from apps.learning.ease import alike_graph, only_of
 from apps.learning.graphs import connections_graph, friends_places_graph
 from apps.learning.heads import Outcomes, came_back
 from apps.learning.kept import keep_learnt
@@ -26,7 +27,7 @@ from apps.learning.places import learn_places
 from apps.learning.representation import with_columns
 from apps.pipeline.contracts import I32
 from apps.pipeline.features.calendar import date_of
-from apps.pipeline.graph import Graph
+from apps.pipeline.graph import Graph, empty_graph
 from apps.pipeline.layout import in_order
 from apps.pipeline.snapshot import Snapshot, SurfaceData, surface_data
 from apps.pipeline.table import Table
@@ -55,6 +56,7 @@ class Behaviour:
     decisions: Mapping[str, Found]  # by surface
     impressions: Mapping[str, Found]  # by surface of places
     visits: Found
+    visitors: tuple[I32, I32]  # who, and which place
     answers: Mapping[str, Found]  # by surface of members: whether those who matched talked
     active_days: Found
     served: Mapping[str, Found]  # by surface: features of decided pairs, as they were logged
@@ -165,6 +167,7 @@ def build(
         surfaces={key: _surface_data(source, source.surfaces[key], one) for key, one in learnt.items()},
         connections=connections,
         friends_places=friends_places_graph(connections, savers[shown], saved[shown]),
+        alike=_alike(source, kept),
         pagerank=pageranks,
         content={
             f"{key}.{name}": array for key, one in learnt.items() for name, array in one.content.items()
@@ -249,6 +252,16 @@ def _edges(source: Source, pairs: tuple[I32, I32]) -> Graph:
     )
 
 
+def _alike(source: Source, kept: Snapshot | None) -> Graph:
+    """Learnt with the models, and kept with them."""
+    members, places = source.viewers["number"], source.places["number"]
+    if source.behaviour is None:
+        return empty_graph() if kept is None else only_of(kept.alike, members, places)
+    who, where = (np.concatenate(both) for both in zip(source.saves, source.behaviour.visitors, strict=True))
+    may_look = np.isin(who, members)
+    return alike_graph(who[may_look], where[may_look], numbers=places, markets=source.places["market"])
+
+
 def _pagerank(source: Source, surface: Surface, matches: tuple[I32, I32]) -> Graph:
     """A match is walked on its own surface alone: dating tells networking nothing."""
     a, b = (np.concatenate(ends) for ends in zip(source.connections, matches, strict=True))
@@ -317,6 +330,7 @@ def _behaviour(
         decisions={key: reading.decisions_on(key, s.kind, until) for key, s in surfaces.items()},
         impressions={key: reading.impressions_on(key, until) for key in places},
         visits=reading.place_visits(until),
+        visitors=reading.visitors(until),
         answers={key: reading.answers_on(key, until) for key in surfaces if key not in places},
         active_days=reading.active_days(until),
         served={key: reading.served_on(key, surface.kind, until) for key, surface in surfaces.items()},

@@ -47,6 +47,11 @@ SELECT target, count(*)::int AS visits FROM interactions_event
 WHERE type = 'visit' AND target_kind = 'place'
   AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s GROUP BY target
 """
+_VISITORS = """
+SELECT DISTINCT actor, target FROM interactions_event
+WHERE type = 'visit' AND target_kind = 'place'
+  AND occurred_at BETWEEN %(until)s - interval '90 days' AND %(until)s
+"""
 _SAVES = """
 SELECT actor, target FROM interactions_relationship
 WHERE target_kind = 'place' AND state = 'saved' AND decided_at <= %(until)s
@@ -179,6 +184,12 @@ def last_activity(since: datetime, until: datetime) -> Columns:
 def place_visits(until: datetime) -> Columns:
     """target, visits: of the last 90 days."""
     return many_columns_of(_VISITS, {"target": "int", "visits": "int"}, {"until": until})
+
+
+def visitors(until: datetime) -> tuple[I32, I32]:
+    """Who visited which place in the last 90 days, each pair once."""
+    found = many_columns_of(_VISITORS, {"actor": "int", "target": "int"}, {"until": until})
+    return found["actor"], found["target"]
 
 
 def saves(until: datetime) -> tuple[I32, I32]:

@@ -75,18 +75,18 @@ def evaluate_surface(
         eligible=float(np.mean(sample.pools)) if sample.pools else 0.0,
         market=CITIES[market].name,
         market_viewers=len(whole.pools),
-        rows=tuple(_row(bench, name, market, sample, whole) for name in methods()),
+        rows=tuple(_row(bench, name, market, sample, whole) for name in methods(bench.kind)),
         worth=sample.worth,
     )
 
 
 def _lists(bench: Bench, viewers: list[int], ablated: int, tick: Callable[[int], None]) -> Lists:
-    parts: dict[str, list[Shown]] = {name: [] for name in methods()}
+    parts: dict[str, list[Shown]] = {name: [] for name in methods(bench.kind)}
     pools: list[int] = []
     ablation = Ablation()
     for position, case in enumerate(cases(bench, viewers)):
         pools.append(len(case.eligible))
-        for name, method in methods().items():
+        for name, method in methods(bench.kind).items():
             parts[name].append(_shown(case, method, position))
         if position < ablated:
             ablation.add(

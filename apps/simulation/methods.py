@@ -13,7 +13,7 @@ import numpy as np
 
 from apps.pipeline.contracts import Request
 from apps.pipeline.features.chances import like_probability
-from apps.pipeline.features.pairs import like_model
+from apps.pipeline.features.pairs import like_model, look_up
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.predictions import pair_features
 from apps.pipeline.run import run
@@ -39,12 +39,13 @@ class Case:
 Method = Callable[[Case], I64]
 
 
-def methods() -> Mapping[str, Method]:
-    """By the name under which the table shows them."""
+def methods(kind: str) -> Mapping[str, Method]:
+    """For candidates of a kind, by the name under which the table shows them."""
     return {
         "random eligible": at_random,
         "popularity": by_popularity,
         "one-sided taste": by_taste,
+        **({"EASE": by_ease} if kind == "place" else {}),
         "raya_recs": ours,
         "oracle": by_truth,
     }
@@ -69,6 +70,13 @@ def by_taste(case: Case) -> I64:
         partners=partner_masks(request.snapshot.vocabulary.get("crafts", ())),
     )
     return _best(case, like_probability(features, like_model(request.data)))
+
+
+def by_ease(case: Case) -> I64:
+    """What goes along with the viewer's own saves and visits, as served; then by popularity."""
+    order = np.argsort(numbers := case.request.alike[0])
+    known = look_up(case.eligible["number"], numbers[order], case.request.alike[1][order])
+    return _best(case, known + 1e-6 * np.asarray(case.eligible["popularity"], "f8"))
 
 
 def by_truth(case: Case) -> I64:

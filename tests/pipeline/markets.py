@@ -101,13 +101,15 @@ def snapshot_of(
     edges: Sequence[tuple[int, int]] = (),
     saves: Sequence[tuple[int, int]] = (),
     near: Sequence[tuple[int, int]] = (),
+    alike: Sequence[tuple[int, int]] = (),
     models: Mapping[str, Any] | None = None,
     arrays: Mapping[str, Any] | None = None,
     content: Mapping[str, Any] | None = None,
 ) -> Snapshot:
     """A snapshot of one surface in memory. `saves`: (member, place) once per connection who saved it.
 
-    `near`: (member, member) whom a walk reaches, once per NEAREST-th of a weight.
+    `near`: (member, member) whom a walk reaches, `alike`: (member, place) that goes along with theirs; each
+    once per NEAREST-th of a weight.
     """
     data = surface_data(
         key=surface,
@@ -127,6 +129,7 @@ def snapshot_of(
         surfaces={surface: data},
         connections=graph_of(edges),
         friends_places=graph_of(saves, symmetric=False),
+        alike=graph_of(alike, symmetric=False),
         content=content or {},
         pagerank={surface: graph_of(near, symmetric=False)} if near else {},
     )

@@ -11,6 +11,7 @@ from apps.interactions.models import Relationship
 from apps.members.models import Connection, Member
 from apps.pipeline.snapshot import Snapshot, open_snapshot
 from apps.pipeline.table import LEARNT, Table
+from apps.places.models import Place
 from apps.refresh import reading, services, tasks
 from apps.refresh.models import SnapshotRow
 from apps.refresh.selectors import active_snapshot_id, learnt_predictions, snapshot_folder
@@ -107,6 +108,23 @@ def test_without_a_change_nothing_but_the_name_differs(
                 assert np.array_equal(table.columns[name], other.columns[name]), (key, name)
     assert before.surfaces["dating"].candidates["taste"].any()
     assert np.array_equal(before.friends_places.targets, after.friends_places.targets)
+
+
+def test_what_goes_along_with_a_members_saves_is_learnt_and_kept_of_those_who_are_there(
+    people: dict[str, Member],
+) -> None:
+    first, *others = (people[f"w{i}"] for i in range(6))  # who all saved the bar
+    club, hidden = (make_place(name, first.home_market) for name in ("club", "hidden"))
+    for member in others:
+        for place in (club, hidden):
+            decide(member, place, "saved", surface="travel")
+    services.refresh()
+    assert opened().alike.neighbours(first.number).tolist() == sorted([club.number, hidden.number])
+    Place.objects.filter(pk=hidden.pk).update(visibility="hidden")
+    services.refresh(keep_models=A_DAY)
+    assert opened().alike.neighbours(first.number).tolist() == [club.number]
+    services.refresh()
+    assert opened().alike.neighbours(first.number).tolist() == [club.number]
 
 
 def test_models_are_kept_when_vectors_are_stored_otherwise(people: dict[str, Member], settings: Any) -> None:

@@ -263,6 +263,13 @@ PLACE_FEATURES = (
         learnt="like",
     ),
     Feature(
+        "alike",
+        "How well the place goes along with those that the viewer saved or visited, as others combine them.",
+        lambda request, pool: pairs.look_up(pool.table["number"], *request.alike),
+        source="behaviour",
+        weight=0.5,
+    ),
+    Feature(
         "closeness",
         "How near the place is to the viewer's home: one half at 10 km.",
         closeness,

@@ -16,6 +16,11 @@ def taste(request: Request, eligible: Eligible, quota: int) -> I64:
     return eligible.top("fit", quota)
 
 
+def alike(request: Request, eligible: Eligible, quota: int) -> I64:
+    """Places that go along with those the viewer saved or visited, as far as others went to both."""
+    return eligible.heaviest(*request.alike, quota)
+
+
 def curated(request: Request, eligible: Eligible, quota: int) -> I64:
     """Places on a live curated list, by their position."""
     return eligible.top("curated", quota)

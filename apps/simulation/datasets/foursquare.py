@@ -13,8 +13,13 @@ from datetime import UTC, datetime, timedelta
 from math import floor
 from pathlib import Path
 
+import numpy as np
+
+from apps.common.geo import plane_of
 from apps.interactions.bodies import EventBody
+from apps.learning.place_study import CheckIns
 from apps.members.bodies import MemberBody
+from apps.pipeline.contracts import I64
 from apps.places.bodies import PlaceBody
 from apps.simulation.datasets import Dataset, MarketRow, event_id, file_in, open_text
 
@@ -107,3 +112,27 @@ def _events(split: str, rows: list[CheckIn]) -> Iterator[EventBody]:
                     "context": {"count": count} if event_type == "visit" else {},
                 }
             )
+
+
+def check_ins(path: Path) -> CheckIns:
+    """Who went where, as rows: train early, tune between, test late. Raises OSError, ValueError."""
+    points = {int(place): (float(lat), float(lon)) for place, lat, lon in _fields(path, "poiCoos")}
+    places = sorted(points)
+    row = {place: i for i, place in enumerate(places)}
+    squares = sorted({_square(point) for point in points.values()})
+    index = {square: i for i, square in enumerate(squares)}
+    market = np.array([index[_square(points[place])] for place in places], "i4")
+    x, y = np.zeros(len(places), "i4"), np.zeros(len(places), "i4")
+    where = np.array([points[place] for place in places])
+    for i, (lat, lon) in enumerate(squares):
+        here = market == i
+        x[here], y[here] = plane_of(where[here, 0], where[here, 1], (lat + 0.5, lon + 0.5))
+    splits = {split: [(int(m), int(p)) for m, p, _ in _fields(path, split)] for split in SPLITS}
+    members = {member: i for i, member in enumerate(sorted({member for member, _ in splits["train"]}))}
+
+    def rows(split: str) -> tuple[I64, I64]:
+        pairs = [(members[member], row[place]) for member, place in splits[split] if member in members]
+        columns = np.array(pairs, "i8").reshape(-1, 2)
+        return columns[:, 0], columns[:, 1]
+
+    return CheckIns(rows("train"), rows("tune"), rows("test"), len(members), market, x, y)

@@ -62,6 +62,7 @@ OF_BOB = {
 }
 OF_BAR = {
     "taste": 0.75,
+    "alike": 1 / 255,
     "closeness": 0.5,
     "popularity": 0.5,
     "curated": 1.0,
@@ -94,7 +95,9 @@ def test_features_of_a_place():
         "best_months": 1 << 6,
     }  # fmt: skip
     table = place_table([bar], first_number=9)
-    snapshot = snapshot_of(table, surface="travel", viewers=member_table([ANN]), saves=[(1, 9), (1, 9)])
+    snapshot = snapshot_of(
+        table, surface="travel", viewers=member_table([ANN]), saves=[(1, 9), (1, 9)], alike=[(1, 9)]
+    )
     pool = Pool(table, np.zeros(1, "u4"))
     found = {
         name: float(f.column(request_for(snapshot, 1), pool)[0]) for name, f in FEATURES["place"].items()

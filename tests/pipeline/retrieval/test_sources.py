@@ -109,10 +109,16 @@ def test_places_nearby_start_from_home_and_abroad_from_the_centre():
 
 def test_places_by_taste_curation_and_friends():
     places = [{"looks": vector(-1.0), "curated": 0.5}, {"looks": vector(1.0)}, {"curated": 1.0}, {}]
-    snapshot = travel(places, models=AFFINITY, saves=[(1, 4), (1, 4), (1, 2), (1, 77)])
+    snapshot = travel(
+        places,
+        models=AFFINITY,
+        saves=[(1, 4), (1, 4), (1, 2), (1, 77)],
+        alike=[(1, 1), (1, 3), (1, 3), (1, 77)],
+    )
     assert proposed(spots.taste, snapshot) == [2, 3, 4, 1]
     assert proposed(spots.curated, snapshot) == [3, 1]
     assert proposed(spots.friends_saved, snapshot) == [4, 2]
+    assert proposed(spots.alike, snapshot) == [3, 1]
 
 
 def test_a_candidate_of_two_sources_is_there_once_with_both_bits():

@@ -149,6 +149,28 @@ MUTATIONS = (
         "tests/delivery/test_travellers.py::test_a_snapshot_alone_places_travellers_without_the_overlays_help",
     ),
     Mutation(
+        "a place that is closed in the months of a stay is not shown",
+        "apps/pipeline/filters/predicates.py",
+        "return OUT_OF_SEASON * ((open_months != 0) & (months & open_months == 0))",
+        "return OUT_OF_SEASON * ((open_months != 0) & (months == 0))",
+        "tests/pipeline/test_trips.py::test_a_place_is_judged_on_the_days_of_the_trip",
+    ),
+    Mutation(
+        "a trip that was called off brings its town into no list",
+        "apps/delivery/overlay.py",
+        "trips=overlay.trips.reread(numbers, trips),",
+        "trips=overlay.trips,",
+        "tests/delivery/test_coming_trips.py"
+        "::test_both_towns_are_shown_with_the_next_poll_until_the_trip_is_called_off",
+    ),
+    Mutation(
+        "a market may be asked for on surfaces of places alone: members are shown where they are",
+        "apps/delivery/services.py",
+        'if market is not None and not dry_run and shown is not None and shown.kind == "member":',
+        "if False:",
+        "tests/delivery/test_coming_trips.py::test_a_market_may_be_asked_for_and_is_judged_by_the_trip_there",
+    ),
+    Mutation(
         "a tie that was lost since the snapshot makes no mutual connection",
         "apps/pipeline/contracts.py",
         "without = distinct(np.concatenate([without, self.untied]))",

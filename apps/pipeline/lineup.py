@@ -67,13 +67,11 @@ PEOPLE = LineUp(
         Source(
             "friends_of_friends",
             "Members who share a connection with the viewer.",
-            100,
+            0,
             people.friends_of_friends,
         ),
         Source("newcomers", "Members who joined in the last two weeks.", 60, people.newcomers, "joined_day"),
-        Source(
-            "recently_active", "Members who were active last.", 100, people.recently_active, "active_hour"
-        ),
+        Source("recently_active", "Members who were active last.", 0, people.recently_active, "active_hour"),
         PINNED_SOURCE,
         Source(
             "pagerank",
@@ -107,7 +105,7 @@ PLACES = LineUp(
         ),
         Source("taste", "Places that fit what the viewer has saved.", 200, spots.taste, "fit"),
         Source("curated", "Places on a curated list.", 100, spots.curated, "curated"),
-        Source("friends_saved", "Places that the viewer's connections saved.", 100, spots.friends_saved),
+        Source("friends_saved", "Places that the viewer's connections saved.", 0, spots.friends_saved),
         PINNED_SOURCE,
         Source(
             "alike",

@@ -30,7 +30,7 @@ from apps.surfaces.services import FIRST_SURFACES
 Content = dict[str, Any]
 PARTS = {"surfaces", "segments", "flags", "experiments", "governance"}
 CARRIED = 90
-# Where a first release differs from the knobs' own defaults.
+# Where a first release differs from the knobs' own defaults. What was seen to help nowhere starts at 0.
 STARTING_POINTS: Mapping[str, Mapping[str, Value]] = {
     "networking": {
         "weights.complementary_crafts": 0.2,
@@ -40,7 +40,6 @@ STARTING_POINTS: Mapping[str, Mapping[str, Value]] = {
     "travel": {
         "daily_cap": 0,
         "weights.curated": 0.05,
-        "weights.friends_saved": 0.05,
     },
 }
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from django.conf import settings
 
 from apps.pipeline.contracts import Request
 from apps.pipeline.lineup import STAGES
 from apps.pipeline.params import PipelineParams
-from apps.policies.schema import default_policy
+from apps.policies.schema import default_policy, get
 from apps.releases.params import params_of
 from apps.simulation.ablation import FEATURES, Ablation, Switch, Worth, switches
 from apps.simulation.evaluation import SurfaceResult
@@ -72,6 +74,26 @@ def test_on_places_nothing_is_tried_that_only_people_have() -> None:
     assert found["windows", False].params.category_window == 2
     assert not [name for name, _ in found if name == "likes"]
     assert found["features: lists", True].said == "on: curated"
+
+
+def test_what_was_seen_to_help_nowhere_is_off_and_tried() -> None:
+    """docs/evaluation.md has the figures; one that is turned on again belongs there, too."""
+    off = {
+        "networking": {
+            "quotas.friends_of_friends", "quotas.recently_active", "quotas.pagerank", "quotas.adamic_adar",
+        },
+        "travel": {"quotas.friends_saved", "weights.friends_saved"},
+    }  # fmt: skip
+    off["dating"] = off["networking"]
+    for surface, knobs_off in off.items():
+        kind = "place" if surface == "travel" else "member"
+        policy = default_policy(surface, kind)
+        assert {get(policy, knob) for knob in knobs_off} == {0}
+    found = by_name(requested(started()))
+    assert found["friends_of_friends", False].params.quotas["friends_of_friends"] == 100
+    assert found["recently_active", False].said == "off, tried at 100"
+    page = Path(settings.BASE_DIR, "docs", "evaluation.md").read_text()
+    assert all(f"**{name}**" in page for name in ("friends_of_friends", "recently_active", "friends_saved"))
 
 
 def test_either_way_a_gain_is_what_having_it_brings() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from apps.learning.heavy_model import HeavyModel, boosted, matrix_of, stored
 from apps.pipeline.explain import explain_candidate
 from apps.pipeline.params import PipelineParams, Widths
-from apps.pipeline.ranking.heavy import check_trees, heavy_probability
+from apps.pipeline.ranking.heavy import MOST_TREES, check_trees, heavy_probability
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import open_snapshot, write_snapshot
 from tests.pipeline.markets import (
@@ -69,6 +69,23 @@ def test_the_walk_gives_what_scikit_learn_gives(seed, columns, levels, scale):
     model = stored(fitted, names)
     check_trees(model.model, model.arrays)
     expected = fitted.predict_proba(matrix_of(features))[:, 1]
+    assert np.abs(model.predict(features) - expected).max() <= 1e-6
+
+
+def test_a_hundred_trees_over_all_features_give_what_scikit_learn_gives():
+    """As many as may be served, on real-valued features: nothing adds up to more than 1e-6."""
+    rng = np.random.default_rng(1)
+    n = 4_000
+    names = ["light", *(f"f{i}" for i in range(11))]
+    features = {name: rng.normal(size=n).astype("f4") for name in names}
+    features["f0"] = np.round(features["f0"])
+    odds = features["f1"] * features["f2"] + np.where(features["f0"] > 0, features["f3"], -features["f4"])
+    fitted = boosted(matrix_of(features), rng.random(n) < 1 / (1 + np.exp(-odds)))
+    model = stored(fitted, names)
+    assert model.arrays["heavy.feature"].shape[0] == MOST_TREES
+    check_trees(model.model, model.arrays)
+    expected = fitted.predict_proba(matrix_of(features))[:, 1]
+    assert np.ptp(expected) > 0.8
     assert np.abs(model.predict(features) - expected).max() <= 1e-6
 
 

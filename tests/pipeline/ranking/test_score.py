@@ -8,6 +8,7 @@ import pytest
 from apps.pipeline.contracts import Pool
 from apps.pipeline.features import registry
 from apps.pipeline.params import PipelineParams
+from apps.pipeline.ranking.predictions import PAIR_FEATURES
 from apps.pipeline.ranking.reciprocity import combine
 from apps.pipeline.ranking.score import BOUND, score_pool, total
 from apps.pipeline.run import run
@@ -115,6 +116,44 @@ def test_a_score_is_the_sum_that_numpy_makes(seed, factors):
     expected -= np.where(np.isfinite(table["price"]), table["price"], 0.0)
     np.testing.assert_array_equal(total(request, pool), expected.astype("f4"), strict=True)
     assert set(pool.features) == {"activity", "closeness", "shared_skills"}
+
+
+@pytest.mark.parametrize("kind", ["member", "place"])
+def test_a_score_does_not_depend_on_who_else_is_in_the_list(kind):
+    """Every declared feature weighed, every prediction learnt: of many, of some and alone the same bits."""
+    members = random_members(40, 3, market=0)
+    table = members if kind == "member" else random_places(40, 4, market=0)
+    weights = {name: 0.01 * (i + 1) for i, name in enumerate(registry.FEATURES[kind])}
+    models = {
+        name: {"intercept": -0.3, "weights": dict.fromkeys(PAIR_FEATURES[kind], 0.1)}
+        for name in ("like", "reply", "stays")
+    }
+    ties = {"edges": [(1, n) for n in range(2, 12)] + [(n, n + 1) for n in range(5, 30)]}
+    ties |= {"near": [(1, n) for n in range(2, 20)]} if kind == "member" else {"saves": [(5, 3), (6, 3)]}
+    snapshot = snapshot_of(
+        table,
+        surface="dating" if kind == "member" else "travel",
+        viewers=None if kind == "member" else members,
+        models=models,
+        **ties,
+    )
+    lineup = "people" if kind == "member" else "places"
+    request = request_for(snapshot, 1, params=PipelineParams(lineup=lineup, weights=weights))
+
+    def of(rows):
+        pool, lost = score_pool(
+            request, Pool(request.data.candidates.gather(rows), np.zeros(len(rows), "u4"))
+        )
+        assert not lost
+        assert set(pool.features) == set(registry.FEATURES[kind])
+        return dict(zip(pool.table["number"].tolist(), pool.score.tolist(), strict=True))
+
+    everybody = of(np.arange(1, 40))
+    assert len(set(everybody.values())) > 30
+    some = of(np.arange(38, 0, -2))
+    alone = {number: score for row in range(1, 40) for number, score in of(np.array([row])).items()}
+    assert some == {number: everybody[number] for number in some}
+    assert alone == everybody
 
 
 @pytest.mark.parametrize("kind", ["member", "place"])

@@ -44,6 +44,7 @@ EXPLANATIONS: Mapping[str, str] = {
     "shown": "Would be in the list.",
     "unknown": "Neither in the snapshot nor a newcomer: not active, hidden, or changed just now.",
     "not_proposed": "Eligible, but no source proposed them within its quota.",
+    "no_room": "Eligible and proposed, but the sources propose more than there is room for.",
     "below_the_list": "Eligible and ranked, but below the end of the list.",
     "lost_to_diversity": "High enough by score, but too like others of the list: diversity moved them down.",
     "lost_to_windows": "High enough by score, but a window of places lets no more of their kind in.",

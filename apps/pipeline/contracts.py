@@ -22,6 +22,7 @@ from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Snapshot, SurfaceData
 from apps.pipeline.table import Table
 from apps.pipeline.trace import Trace
+from apps.pipeline.watch import Watch
 
 I32 = npt.NDArray[np.int32]
 I64 = npt.NDArray[np.int64]
@@ -98,10 +99,17 @@ class Request:
     reserve: int = 40  # how many more to return in order, for backfill by the guard
     widths: Widths = FULL  # narrower where time is short
     logs_features: bool = False  # the slate says what the best were judged by
+    left_out: Mapping[str, str] = field(default_factory=dict)  # sources that are not asked, and why
+    watch: Watch | None = None  # measures the sources; None: nobody does, as in a replay
 
     @property
     def data(self) -> SurfaceData:
         return self.snapshot.surfaces[self.surface]
+
+    def in_time(self) -> None:
+        """Between two steps of a source. Raises OutOfTime where its time is over."""
+        if self.watch is not None:
+            self.watch.check()
 
     @cached_property
     def mutual(self) -> TwoSteps:
@@ -210,7 +218,8 @@ class Explanation:
     candidate: int
     shown: bool
     stage: str  # shown | snapshot | filters | retrieval | ranking | reranking | random_order
-    # shown | unknown | a rule's name | not_proposed | below_the_list | not_drawn | lost_to_ and a reranker
+    # shown | unknown | a rule's name | not_proposed | no_room | below_the_list | not_drawn | lost_to_ and a
+    # reranker
     code: str
     private: bool = False  # the code gives away one side's secret: only for those allowed to see such
     rank: int | None = None  # 1 is first; also for those below the list, as far as the reserve reaches

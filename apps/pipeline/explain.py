@@ -26,8 +26,9 @@ from apps.pipeline.ranking.score import pairs_of, phi, predict, predict_again, p
 from apps.pipeline.reranking.order import reranked
 from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
-from apps.pipeline.retrieval.propose import quota_of
+from apps.pipeline.retrieval.propose import propose, quota_of, room_of, wanted_of
 from apps.pipeline.table import Table
+from apps.pipeline.trace import Trace
 
 
 def explain_candidate(request: Request, candidate: int, run: Callable[..., Slate]) -> Explanation:
@@ -173,12 +174,18 @@ def _not_proposed(request: Request, candidate: int, run: Callable[..., Slate]) -
     at = eligible.positions_of(np.array([candidate]))
     wider: list[Mapping[str, Any]] = []
     for source in lineup_for(request).sources:
-        if source is PINNED_SOURCE:
+        if source is PINNED_SOURCE or source.name in request.left_out:
             continue
-        rank = np.flatnonzero(source.propose(request, eligible, len(eligible)) == at)
-        if len(rank):
-            said = {"field": f"quotas.{source.name}", "from": quota_of(request, source)}
-            wider.append({"of": "policy", **said, "to": int(rank[0]) + 1})
+        try:
+            rank = np.flatnonzero(source.propose(request, eligible, len(eligible)) == at)
+        except Exception:  # a lost source would not propose them either
+            continue
+        if not len(rank):
+            continue
+        quota, to = quota_of(request, source), int(rank[0]) + 1
+        if to <= quota:
+            return _without_room(request, candidate, run)
+        wider.append({"of": "policy", "field": f"quotas.{source.name}", "from": quota, "to": to})
     wider.sort(key=lambda change: (change["to"] - change["from"], change["field"]))
     changes: list[tuple[Mapping[str, Any], ...]] = []
     for one in wider:
@@ -199,6 +206,31 @@ def _not_proposed(request: Request, candidate: int, run: Callable[..., Slate]) -
         code="not_proposed",
         change=changes[0] if changes else (),
     )
+
+
+def _without_room(request: Request, candidate: int, run: Callable[..., Slate]) -> Explanation:
+    """Proposed, but there was less room than the sources proposed: the smallest that would have them, and the
+    score they would have to reach then."""
+    sources = lineup_for(request).sources
+    eligible, _ = find_eligible(request, wanted_of(request, sources))
+
+    def with_room(room: int) -> Request:
+        return replace(request, params=replace(request.params, room=room))
+
+    most = len(propose(with_room(0), eligible, sources, Trace()))
+    change: tuple[Mapping[str, Any], ...] = ()
+    for room in range(room_of(request) + 1, most + 1):
+        pool = propose(with_room(room), eligible, sources, Trace())
+        if _in_pool(pool, candidate) is not None:
+            change = ({"of": "policy", "field": "room", "from": request.params.room, "to": room},)
+            asked = with_room(room)
+            slate = run(asked, detailed=True)
+            assert slate.pool is not None
+            i = _in_pool(slate.pool, candidate)
+            if i is not None and not (slate.numbers[: request.limit] == candidate).any():
+                change = (*change, *_score_needed(asked, slate.pool, i))
+            break
+    return Explanation(candidate, shown=False, stage="retrieval", code="no_room", change=change)
 
 
 def _score_needed(request: Request, pool: Pool, i: int) -> tuple[Mapping[str, Any], ...]:

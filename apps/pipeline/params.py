@@ -16,7 +16,7 @@ class Widths:
     """How many candidates the costly stages of one request may take; whoever asks chooses before the run."""
 
     heavy: int = 120  # of the best, by the light ranker, that the heavy ranker scores; 0: none
-    retrieved: int = 0  # whom all sources together may propose; 0: as many as their quotas say
+    retrieved: int = 0  # room for those whom all sources together propose; 0: for all of them
 
 
 FULL = Widths()
@@ -36,6 +36,11 @@ class PipelineParams:
     heavy_width: int = 0  # the heavy ranker looks at so many of the light one's best; 0: at nobody
     # most candidates a source may propose; 0: source off
     quotas: Mapping[str, int] = field(default_factory=dict)
+    room: int = 0  # for so many of those whom all sources together propose; 0: for all of them
+    # by source: how much its candidates count where the room is too small; 1: like the others'
+    source_weights: Mapping[str, float] = field(default_factory=dict)
+    source_shares: Mapping[str, float] = field(default_factory=dict)  # of the room, kept for its candidates
+    source_budgets: Mapping[str, float] = field(default_factory=dict)  # ms of a request; 0: no limit
     diversity: float = 0.0  # 0: by score alone; 1: by difference alone
     industry_window: int = 0  # of 5 places in a row at most so many of one industry; 0: no limit
     craft_window: int = 0

@@ -14,8 +14,12 @@ from functools import cache
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.reranking.windows import LENGTH, WINDOWS
+from apps.pipeline.retrieval.eligible import Source
 
 Value = float | int | str
+# Of a policy: objects of numbers by feature or source; the others stand by themselves.
+OBJECTS = ("weights", "quotas", "source_weights", "source_shares", "source_budgets")
+MOST_WEIGHT = 10.0
 RECIPROCITY_RULES = {
     "harmonic": "Harmonic mean: both must want it",
     "geometric": "Geometric mean: a little milder",
@@ -91,6 +95,12 @@ RECIPROCITY = (
         "How much the candidate's own chance to like counts: 0 not at all, 0.5 as much as the viewer's.",
         "Reciprocity", 0.5,
     ),
+)  # fmt: skip
+ROOM = _whole(
+    "room", "Room",
+    "How many of those whom the sources propose are ranked. While time is short there may be less, down to "
+    "200; a list always has twice as many to choose from as it needs. 0 means all.",
+    "Room", 0, 5000, "candidates",
 )  # fmt: skip
 ORDER = (
     Knob(
@@ -217,7 +227,9 @@ def knobs(kind: str) -> Mapping[str, Knob]:
     pair = RECIPROCITY if kind == "member" else ()
     signals = (*SIGNALS, *PEOPLE_SIGNALS) if kind == "member" else SIGNALS
     trips = TRIPS if kind == "place" else ()
-    every = (*pair, *_weights(kind), *_quotas(kind), *ORDER, *trips, *_windows(kind), *signals, *LIMITS)
+    of_sources = (*_quotas(kind), ROOM, *_room(kind), *_budgets(kind))
+    order = (*ORDER, *trips, *_windows(kind))
+    every = (*pair, *_weights(kind), *of_sources, *order, *signals, *LIMITS)
     return {knob.key: knob for knob in every}
 
 
@@ -234,10 +246,37 @@ def _weights(kind: str) -> list[Knob]:
 def _quotas(kind: str) -> list[Knob]:
     return [
         Knob(
-            f"quotas.{name}", Kind.WHOLE, _words(name), sentence, "Sources",
-            quota, quota, 0, 2000, 10, "candidates",
+            f"quotas.{source.name}", Kind.WHOLE, _words(source.name), source.sentence, "Sources",
+            source.quota, source.quota, 0, 2000, 10, "candidates",
         )
-        for name, sentence, quota in _sources(kind)
+        for source in _sources(kind)
+    ]  # fmt: skip
+
+
+def _room(kind: str) -> Iterator[Knob]:
+    for source in _sources(kind):
+        label = _words(source.name)
+        yield Knob(
+            f"source_weights.{source.name}", Kind.NUMBER, f"{label}: weight",
+            "How much the places in its list count, next to those as far up in the others'.",
+            "Room", 1.0, 1.0, 0.1, MOST_WEIGHT, 0.1,
+        )  # fmt: skip
+        yield _number(
+            f"source_shares.{source.name}", f"{label}: minimum share",
+            "At least this part of the room is for its candidates, as far as it finds so many.",
+            "Room", 0.0, unit="of the room",
+        )  # fmt: skip
+
+
+def _budgets(kind: str) -> list[Knob]:
+    return [
+        _number(
+            f"source_budgets.{source.name}", _words(source.name) + ": time",
+            "How long it may take of one request. 0 means no limit.",
+            "Time", source.budget, maximum=1000.0, step=1.0, unit="ms",
+        )
+        for source in _sources(kind)
+        if not source.key
     ]  # fmt: skip
 
 
@@ -253,9 +292,9 @@ def _windows(kind: str) -> list[Knob]:
     ]  # fmt: skip
 
 
-def _sources(kind: str) -> Iterator[tuple[str, str, int]]:
+def _sources(kind: str) -> list[Source]:
     lineup = next(lineup for lineup in LINEUPS.values() if lineup.kind == kind)
-    return ((s.name, s.sentence, s.quota) for s in lineup.sources if s.name in lineup.quotas)
+    return [source for source in lineup.sources if source.name in lineup.quotas]
 
 
 def _words(name: str) -> str:

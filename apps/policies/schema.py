@@ -1,6 +1,7 @@
 """The content of a revision or release: all that staff tune, as plain JSON values.
 
-    {"surfaces": {"dating": {"kind": "member", "weights": {...}, "quotas": {...}, "diversity": 0.1, ...,
+    {"surfaces": {"dating": {"kind": "member", "weights": {...}, "quotas": {...}, "source_weights": {...},
+                             "source_shares": {...}, "source_budgets": {...}, "diversity": 0.1, ...,
                              "markets": {"paris": {"diversity": 0.2}}, "rules": [...]}},
      "segments": [...], "flags": [...], "experiments": [...], "governance": {...}}
 
@@ -21,10 +22,11 @@ from apps.policies.experiments import check_experiments
 from apps.policies.fields import Refusals
 from apps.policies.flags import check_flags, check_overrides
 from apps.policies.governance import check_governance, default_governance
-from apps.policies.knobs import Knob, Value, knobs
+from apps.policies.knobs import OBJECTS, Knob, Value, knobs
 from apps.policies.older import brought_up, is_older
 from apps.policies.rules import check_rules
 from apps.policies.segments import check_segments, expanded_cost, kinds_of, segment_costs
+from apps.policies.shares import refuse_shares
 from apps.surfaces.services import FIRST_SURFACES
 
 Content = dict[str, Any]
@@ -72,7 +74,7 @@ def default_content(kinds: Mapping[str, str] | None = None) -> Content:
 
 def default_policy(surface: str, kind: str) -> dict[str, Any]:
     """One surface's policy before anybody tuned it."""
-    policy: dict[str, Any] = {"kind": kind, "weights": {}, "quotas": {}, "markets": {}, "rules": []}
+    policy: dict[str, Any] = {"kind": kind, **{group: {} for group in OBJECTS}, "markets": {}, "rules": []}
     starts = STARTING_POINTS.get(surface, {})
     for knob in knobs(kind).values():
         put(policy, knob.key, starts.get(knob.key, knob.default))
@@ -114,7 +116,7 @@ def carry_over(content: Mapping[str, Any], kinds: Mapping[str, str]) -> Content:
 def _carried(surface: str, kind: str, old: Mapping[str, Any] | None) -> dict[str, Any]:
     if old is None or old.get("kind") != kind:
         return default_policy(surface, kind)
-    policy: dict[str, Any] = {"kind": kind, "weights": {}, "quotas": {}}
+    policy: dict[str, Any] = {"kind": kind, **{group: {} for group in OBJECTS}}
     for knob in knobs(kind).values():
         put(policy, knob.key, get(old, knob.key, knob.absent))
     markets = {
@@ -159,6 +161,7 @@ def validate_content(content: Mapping[str, Any]) -> Content:
     }
     if not noted:
         _refuse_dear(checked, noted)
+        refuse_shares(checked, noted)
     if noted:
         raise PolicyInvalid(noted)
     return checked
@@ -183,8 +186,8 @@ def _policy(surface: str, policy: Any, segments: Mapping[str, str], noted: dict[
         noted[f"{surface}.kind"] = "Must be member or place."
         return {}
     known = knobs(policy["kind"])
-    checked: dict[str, Any] = {"kind": policy["kind"], "weights": {}, "quotas": {}}
-    for group in ("weights", "quotas"):
+    checked: dict[str, Any] = {"kind": policy["kind"], **{group: {} for group in OBJECTS}}
+    for group in OBJECTS:
         if not isinstance(policy.get(group, {}), Mapping):
             noted[f"{surface}.{group}"] = "Must be an object of numbers."
             policy = {**policy, group: {}}
@@ -220,7 +223,7 @@ def _markets(value: Any, known: Mapping[str, Knob], noted: dict[str, str], path:
 
 def _paths(policy: Mapping[str, Any]) -> Iterator[str]:
     for key, value in policy.items():
-        if key in ("weights", "quotas") and isinstance(value, Mapping):
+        if key in OBJECTS and isinstance(value, Mapping):
             yield from (f"{key}.{name}" for name in value)
         else:
             yield str(key)

@@ -20,6 +20,7 @@ from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.rules import U64, RuleSpec, SurfaceRules
 from apps.policies.fields import seconds
+from apps.policies.knobs import OBJECTS
 from apps.policies.older import brought_up
 from apps.policies.schema import put
 from apps.policies.segments import expanded
@@ -31,7 +32,7 @@ PLAIN = (
     "reciprocity_weight", "diversity", "exploration", "daily_cap", "hourly_cap", "hold_minutes",
     "cooldown_days", "session_reach", "session_half_life", "less_half_life", "fatigue_half_life",
     "inbox_full", "presence_hours", "likes_share", "industry_window", "craft_window", "category_window",
-    "newcomer_subsidy", "newcomer_stop", "heavy_width", "trips_share", "trips_days",
+    "newcomer_subsidy", "newcomer_stop", "heavy_width", "trips_share", "trips_days", "room",
 )  # fmt: skip
 KEPT = 16  # contents a process remembers: the live ones and a few drafts
 KEPT_PARAMS = 512  # of one surface: assignments that were met
@@ -160,16 +161,14 @@ def params_of(
     policy: Mapping[str, Any], overrides: Mapping[str, Any], *, random_order: bool = False
 ) -> PipelineParams:
     """A policy with some knobs turned."""
-    values: dict[str, Any] = {**policy, "weights": dict(policy["weights"]), "quotas": dict(policy["quotas"])}
+    values: dict[str, Any] = {**policy, **{group: dict(policy.get(group, {})) for group in OBJECTS}}
     for key, value in overrides.items():
         put(values, key, value)
     return PipelineParams(
         lineup=LINEUP_OF[policy["kind"]],
         reciprocity=values.get("reciprocity", "viewer_only"),
-        weights=values["weights"],
-        quotas=values["quotas"],
         random_order=random_order,
-        **{name: values[name] for name in PLAIN if name in values},
+        **{name: values[name] for name in (*OBJECTS, *PLAIN) if name in values},
     )
 
 

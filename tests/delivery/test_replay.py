@@ -30,6 +30,7 @@ from apps.members.bodies import ConnectionBody, MemberBody
 from apps.members.graph import delete_connection, put_connection
 from apps.members.models import Member
 from apps.members.services import patch_member, put_member
+from apps.pipeline.params import Widths
 from apps.refresh.selectors import snapshot_folder
 from apps.refresh.services import refresh
 from apps.releases.services import switch_off
@@ -284,22 +285,33 @@ def test_the_page_tells_of_likes_to_trust_and_safety_alone(ready: Runtime) -> No
 
 
 def test_a_list_that_was_ranked_narrower_is_replayed_as_narrow(ready: Runtime) -> None:
-    """Of a thousand quotas 200 are left: the source that may propose four is asked for one."""
-    quotas = {"nearest": 4, "friends_of_friends": 996, "liked_you": 0, "newcomers": 0, "recently_active": 0}
-
-    def change(content: dict[str, Any]) -> None:
-        content["surfaces"]["dating"]["quotas"].update(quotas)
-
-    publish(ready, change)
     late = time.perf_counter() - 60
     row = delivered(came_at=late)
-    assert len(row.candidates) == 1
     assert row.inputs["widths"] == [0, 200]
     assert {"stage": "narrowed", "received": 0, "kept": 0, "heavy": 0, "retrieved": 200} in row.trace
+    found = replay_delivery(row)
+    assert found.same
+    assert found.request.widths == Widths(heavy=0, retrieved=200)
+
+
+def test_a_list_that_had_less_room_than_its_sources_proposed_is_replayed(ready: Runtime) -> None:
+    """Of a hundred there is room for 84, twice the list with its reserve; of them half for one source."""
+    for i in range(100):
+        joins(f"new{i}")
+    refresh()
+    ready.poll(wait=True)
+
+    def change(content: dict[str, Any]) -> None:
+        content["surfaces"]["dating"]["room"] = 50
+        content["surfaces"]["dating"]["source_weights"]["newcomers"] = 3.0
+        content["surfaces"]["dating"]["source_shares"]["nearest"] = 0.5
+
+    publish(ready, change)
+    row = delivered(limit=2)
+    trace = {stage["stage"]: stage for stage in row.trace}
+    assert trace["room"] == {"stage": "room", "received": 105, "kept": 84, "room": 84}
+    assert (trace["nearest"]["found"], trace["nearest"]["least"]) == (105, 42)
     assert replay_delivery(row).same
-    row.inputs = {**row.inputs, "widths": [120, 0]}
-    assert not replay_delivery(row).same
-    assert len(delivered(member="adam", came_at=time.perf_counter()).candidates) == 3
 
 
 def test_signals_of_that_moment_are_replayed(ready: Runtime) -> None:

@@ -15,7 +15,7 @@ from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import blend, multiply
 from apps.pipeline.reranking import arrange, exchange, greedy, telling
-from apps.pipeline.retrieval import look_up, scan
+from apps.pipeline.retrieval import look_up, room_loop, scan
 
 ROOT = Path(compiled.__file__).parents[2]
 CODE = """
@@ -77,6 +77,7 @@ def test_nothing_is_compiled_by_a_request():
         look_up.find,
         look_up.find_heaviest,
         look_up.mark,
+        room_loop.keep,
         pairs_loop.age_gap,
         pairs_loop.kilometres,
         pairs_loop.complementary,

@@ -11,7 +11,7 @@ import pytest
 from apps.pipeline.contracts import Request, Slate
 from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import FULL, PipelineParams, Widths
-from apps.pipeline.retrieval.propose import quotas_of
+from apps.pipeline.retrieval.propose import room_of, wanted_of
 from apps.pipeline.run import run
 from tests.pipeline.markets import DAY, HOUR, member_table, request_for, snapshot_of, vector
 
@@ -36,36 +36,39 @@ def stages(slate: Slate) -> dict[str, dict[str, Any]]:
     return {stage["stage"]: stage for stage in slate.trace.as_json()}
 
 
-def test_full_widths_leave_quotas_and_trace_as_they_are(request_: Request) -> None:
-    assert quotas_of(request_, PEOPLE)["nearest"] == 300
-    assert "narrowed" not in stages(run(request_))
+def test_full_widths_leave_room_for_all_and_the_trace_as_it_is(request_: Request) -> None:
+    found = stages(run(request_))
+    assert not {"narrowed", "room"} & set(found)
+    assert found["score"]["received"] == found["merge"]["kept"]
 
 
 def test_the_trace_tells_the_widths_and_the_stages_show_them(request_: Request) -> None:
     wide, narrow = stages(run(request_)), stages(run(replace(request_, widths=NARROW)))
     assert narrow["narrowed"] == {"stage": "narrowed", "received": 0, "kept": 0, "heavy": 0, "retrieved": 200}
-    assert narrow["merge"]["kept"] <= 200 + len(PEOPLE) < wide["merge"]["kept"]
-    assert narrow["score"]["received"] == narrow["merge"]["kept"]
+    assert narrow["merge"] == wide["merge"]
+    assert narrow["room"] == {
+        "stage": "room", "received": wide["merge"]["kept"], "kept": 200, "room": 200,
+    }  # fmt: skip
+    assert narrow["score"]["received"] == 200 < wide["merge"]["kept"]
 
 
-def test_every_source_is_narrowed_alike_but_for_pins_and_those_that_are_off(request_: Request) -> None:
-    params = replace(request_.params, quotas={"newcomers": 0}, disabled_stages=frozenset({"liked_you"}))
-    request = replace(request_, params=params)
-    wide, narrow = quotas_of(request, PEOPLE), quotas_of(replace(request, widths=NARROW), PEOPLE)
-    assert narrow["newcomers"] == narrow["liked_you"] == 0
-    assert narrow["pinned"] == wide["pinned"]
-    on = [name for name in wide if wide[name] and name != "pinned"]
-    part = 200 / sum(wide[name] for name in on)
-    assert part < 1
-    assert all(0 <= narrow[name] - part * wide[name] < 1 for name in on)
+def test_every_source_is_asked_in_full_and_gives_up_about_the_same_part(request_: Request) -> None:
+    narrow = replace(request_, widths=NARROW)
+    assert wanted_of(narrow, PEOPLE) == wanted_of(request_, PEOPLE)
+    wide, found = stages(run(request_)), stages(run(narrow))
+    names = ("nearest", "liked_you", "newcomers", "recently_active")
+    assert all(found[name]["found"] == wide[name]["kept"] for name in names)
+    parts = [found[name]["kept"] / found[name]["found"] for name in names]
+    assert 200 / wide["merge"]["kept"] < 0.5
+    assert max(parts) - min(parts) < 0.15  # who is in two lists has two chances
 
 
-def test_no_quota_is_ever_made_larger_and_none_that_is_on_becomes_zero(request_: Request) -> None:
-    for quotas in ({s.name: 1 for s in PEOPLE}, {"nearest": 2000, "newcomers": 1}, {"nearest": 30}):
-        request = replace(request_, params=replace(request_.params, quotas=quotas))
-        wide, narrow = quotas_of(request, PEOPLE), quotas_of(replace(request, widths=NARROW), PEOPLE)
-        assert all((narrow[name] > 0) == (wide[name] > 0) for name in wide)
-        assert all(narrow[name] <= wide[name] for name in wide)
+def test_the_narrower_of_the_policys_room_and_that_of_the_moment_counts(request_: Request) -> None:
+    asked = replace(request_, limit=20, params=replace(request_.params, room=150))
+    assert room_of(asked) == room_of(replace(asked, widths=NARROW)) == 150
+    assert room_of(replace(asked, params=replace(asked.params, room=300))) == 300
+    assert room_of(replace(asked, params=replace(asked.params, room=300), widths=NARROW)) == 200
+    assert room_of(request_) == 0
 
 
 def test_the_longest_list_is_full_however_narrow(request_: Request) -> None:

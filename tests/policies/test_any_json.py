@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from apps.policies.conflicts import conflicts
 from apps.policies.difference import difference
+from apps.policies.knobs import OBJECTS
 from apps.policies.schema import PolicyInvalid, default_content, validate_content
 from tests.policies.examples import NOW, experiment, flag, rule, segment
 
@@ -67,7 +68,7 @@ def test_any_json_anywhere_in_a_content_is_taken_or_refused_by_path(changes):
         conflicts(checked, NOW)
 
 
-@pytest.mark.parametrize("group", ["weights", "quotas", "markets", "rules"])
+@pytest.mark.parametrize("group", [*OBJECTS, "markets", "rules"])
 @pytest.mark.parametrize("value", [None, 3, "x", [], {}])
 def test_a_part_of_a_surface_of_the_wrong_shape_is_refused_not_broken(group, value):
     content = whole()

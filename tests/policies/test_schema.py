@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.pipeline.features.registry import FEATURES
+from apps.pipeline.lineup import LINEUPS
 from apps.policies.difference import difference, put_difference
 from apps.policies.fields import seconds
-from apps.policies.knobs import Kind, knobs
+from apps.policies.knobs import OBJECTS, Kind, knobs
 from apps.policies.schema import (
     PolicyInvalid,
     carry_over,
@@ -99,6 +100,71 @@ def test_a_market_overrides_single_knobs_within_their_bounds():
     assert set(refusal.value.fields) == {
         f"dating.markets.paris.overrides.{name}" for name in ("diversity", "charm", "random_share")
     }
+
+
+SHARES = "dating.source_shares"
+
+
+def shares_of(**shares):
+    return {f"source_shares.{name}": share for name, share in shares.items()}
+
+
+def test_minimum_shares_of_sources_may_add_up_to_one_and_no_more():
+    whole = changed(f"{SHARES}.nearest", 0.7)
+    whole["surfaces"]["dating"]["source_shares"]["newcomers"] = 0.3
+    assert validate_content(whole)["surfaces"]["dating"]["source_shares"]["nearest"] == 0.7
+    whole["surfaces"]["dating"]["source_shares"]["liked_you"] = 0.0001
+    with pytest.raises(PolicyInvalid) as refusal:
+        validate_content(whole)
+    assert refusal.value.fields == {
+        f"{SHARES}.nearest": "The minimum shares of dating add up to 1.0001 here; together they may be at "
+        "most 1."
+    }
+
+
+def test_a_market_a_flag_and_a_variant_may_not_make_minimum_shares_too_many():
+    def refused(change):
+        content = changed(f"{SHARES}.nearest", 0.7)
+        change(content)
+        with pytest.raises(PolicyInvalid) as refusal:
+            validate_content(content)
+        return refusal.value.fields
+
+    more = shares_of(newcomers=0.4)
+    (path,) = refused(lambda content: content["surfaces"]["dating"].update(markets={"paris": more}))
+    assert path == "dating.markets.paris.source_shares.newcomers"
+    fields = refused(lambda content: content.update(flags=[flag(overrides=more)]))
+    assert fields == {
+        "flags.0.overrides.source_shares.newcomers": "The minimum shares of dating add up to 1.1 here; "
+        "together they may be at most 1."
+    }
+    one = experiment()
+    one["variants"][1]["overrides"] = more
+    (path,) = refused(lambda content: content.update(experiments=[one]))
+    assert path == "experiments.0.variants.1.overrides.source_shares.newcomers"
+
+    def together(content):
+        content["surfaces"]["dating"]["source_shares"]["nearest"] = 0.5
+        content["surfaces"]["dating"]["markets"] = {"paris": shares_of(liked_you=0.3)}
+        content["flags"] = [flag(overrides=more)]
+
+    (path,) = refused(together)
+    assert path == "flags.0.overrides.source_shares.newcomers"
+
+
+def test_what_takes_from_another_sources_share_may_add_to_its_own():
+    content = changed(f"{SHARES}.nearest", 0.7)
+    turned = shares_of(nearest=0.2, newcomers=0.6)
+    content["flags"] = [flag(overrides=turned)]
+    assert validate_content(content)["flags"][0]["overrides"] == turned
+
+
+@pytest.mark.parametrize("kind", ["member", "place"])
+def test_every_source_has_its_four_knobs_but_no_time_where_the_search_tells_it(kind):
+    (lineup,) = [one for one in LINEUPS.values() if one.kind == kind]
+    for source in lineup.sources:
+        has = [f"{group}.{source.name}" in knobs(kind) for group in OBJECTS[1:]]
+        assert has == ([False] * 4 if source.name == "pinned" else [True, True, True, not source.key])
 
 
 @pytest.mark.parametrize(

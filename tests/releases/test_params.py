@@ -35,7 +35,9 @@ def test_params_say_what_the_policy_says():
     policy = content["surfaces"]["dating"]
     assert params == PipelineParams(
         lineup="people", reciprocity="harmonic", reciprocity_weight=0.5, weights=policy["weights"],
-        quotas=policy["quotas"], diversity=policy["diversity"], exploration=policy["exploration"],
+        quotas=policy["quotas"], source_weights=policy["source_weights"],
+        source_shares=policy["source_shares"], source_budgets=policy["source_budgets"],
+        diversity=policy["diversity"], exploration=policy["exploration"],
         daily_cap=7, hold_minutes=5, cooldown_days=3, session_reach=0.3, likes_share=0.1, heavy_width=120,
     )  # fmt: skip
 

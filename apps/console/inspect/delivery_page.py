@@ -30,7 +30,13 @@ def delivery_sections(delivery: Delivery, *, private: bool) -> list[Section]:
     surface = Surface.objects.filter(key=delivery.surface).first()
     kind = surface.kind if surface else "member"
     told = frozenset() if private or kind != "member" else frozenset({LIKED_YOU})
-    return [_facts(delivery), _funnel(delivery, told), _shown(delivery, kind, told), _stages(delivery, told)]
+    return [
+        _facts(delivery),
+        _funnel(delivery, told),
+        _sources(delivery, told),
+        _shown(delivery, kind, told),
+        _stages(delivery, told),
+    ]
 
 
 def _facts(delivery: Delivery) -> Section:
@@ -66,14 +72,55 @@ def funnel_of(trace: Sequence[Mapping[str, Any]], *, without: frozenset[str]) ->
     if (filters := by_stage.get("filters") or by_stage.get("eligible")) is not None:
         steps.append(("In the market", filters["received"], ""))
         steps.append(("Passed the filters", filters["kept"], ""))
-    found = [f"{_words(name)} {by_stage[name]['kept']}" for name in SOURCES - without if name in by_stage]
+    ours = sorted(name for name in SOURCES - without if name in by_stage)
+    kept = ", ".join(f"{_words(name)} {by_stage[name]['kept']}" for name in ours)
+    if (room := by_stage.get("room")) is not None:
+        found = ", ".join(f"{_words(name)} {found_by(by_stage[name])}" for name in ours)
+        steps.append(("Proposed by a source", room["received"], found))
+        steps.append(("Had room", room["kept"], kept))
     if (score := by_stage.get("score")) is not None:
-        steps.append(("Proposed by a source", score["received"], ", ".join(sorted(found))))
+        if room is None:
+            steps.append(("Proposed by a source", score["received"], kept))
         steps.append(("Ranked", score["kept"], ""))
     if (guard := by_stage.get("guard")) is not None:
         lost = [f"{guard[name]} {word}" for name, word in GUARDED if guard.get(name)]
         steps.append(("Shown", guard["kept"], ", ".join(lost)))
     return steps
+
+
+def found_by(stage: Mapping[str, Any]) -> int:
+    """How many a source proposed, by its stage of a trace; fewer may have had room."""
+    return int(stage.get("found", stage["kept"]))
+
+
+def _sources(delivery: Delivery, without: frozenset[str]) -> Section:
+    """What each source brought, and why one brought nobody."""
+    rows = [
+        (
+            _words(stage["stage"]).capitalize(),
+            found_by(stage),
+            stage["kept"],
+            stage.get("least", ""),
+            "" if "ms" not in stage else f"{stage['ms']:.2f}",
+            _remark(stage),
+        )
+        for stage in delivery.trace
+        if stage.get("stage") in SOURCES - without
+    ]
+    head = ("Source", "Found", "Kept", "Minimum", "ms", "Remark")
+    note = (
+        "Kept: for whom there was room. Minimum: how much of the room is the source's, as far as it finds "
+        "so many. Who was found by several counts with each."
+    )
+    return Section("Sources", grid=Grid(head, rows, "None was asked.", numeric=(1, 2, 3, 4)), note=note)
+
+
+def _remark(stage: Mapping[str, Any]) -> str:
+    if "skipped" in stage:
+        return f"skipped: {stage['skipped']}"
+    if "lost" in stage:
+        return f"lost: {stage['lost']}"
+    return f"late: {stage['late']}" if "late" in stage else ""
 
 
 def _funnel(delivery: Delivery, without: frozenset[str]) -> Section:

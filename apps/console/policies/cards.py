@@ -17,6 +17,7 @@ from apps.policies.governance import GUARDS
 from apps.policies.knobs import Knob, knobs
 from apps.policies.schema import get
 
+OF_SOURCES = ("source_weights", "source_shares", "source_budgets")  # told beside their quota
 CONDITIONS = ("viewers", "candidates", "audience", "condition")
 
 
@@ -73,6 +74,8 @@ def text_of(knob: Knob, value: Any) -> str:
         return knob.choices.get(value, str(value)).split(":")[0]
     if knob.key in ("daily_cap", "hourly_cap") and not value:
         return "no cap"
+    if knob.key == "room" and not value:
+        return "for all"
     unit = f" {knob.unit}" if knob.unit and not knob.unit.startswith("%") else knob.unit
     return f"{value:,.10g}{unit}"
 
@@ -100,12 +103,7 @@ def _card(surface: str, policy: Mapping[str, Any]) -> Card:
         weights=[_weight_bar(knob, float(values[knob.key])) for knob in weights],
         idle=sum(knob.group == "Weights" for knob in known.values()) - len(weights),
         sources=[
-            Bar(
-                knob.label,
-                f"{values[knob.key]:,}" if values[knob.key] else "off",
-                0,
-                100 * values[knob.key] / most,
-            )
+            Bar(knob.label, _source_text(known, knob, values), 0, 100 * values[knob.key] / most)
             for knob in quotas
         ],
         rules=len(policy.get("rules", ())),
@@ -119,11 +117,23 @@ def _groups(
     """What is drawn as words, under the titles of the form; weights and sources are drawn as bars."""
     found: dict[str, list[tuple[str, str, str]]] = {}
     for knob in known.values():
-        if knob.group not in ("Weights", "Sources"):
+        if knob.group not in ("Weights", "Sources") and knob.key.partition(".")[0] not in OF_SOURCES:
             found.setdefault(knob.group, []).append(
                 (knob.label, text_of(knob, values[knob.key]), knob.sentence)
             )
     return list(found.items())
+
+
+def _source_text(known: Mapping[str, Knob], quota: Knob, values: Mapping[str, Any]) -> str:
+    """A source's quota, with what else is said of it and is not the default."""
+    name = quota.key.removeprefix("quotas.")
+    said = [f"{values[quota.key]:,}" if values[quota.key] else "off"]
+    for group in OF_SOURCES:
+        knob = known.get(f"{group}.{name}")
+        if knob is not None and values[knob.key] != knob.default:
+            word = knob.label.partition(": ")[2]
+            said.append(f"{word} {text_of(knob, values[knob.key])}")
+    return ", ".join(said)
 
 
 def _weight_bar(knob: Knob, value: float) -> Bar:

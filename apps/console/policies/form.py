@@ -20,6 +20,11 @@ GROUPS = {
     "Reciprocity": "Whose wish counts.",
     "Weights": "What moves a candidate up (above 0) or down (below 0). 0 leaves it out.",
     "Sources": "How many candidates each source may propose before the ranking. 0 switches a source off.",
+    "Room": "Who stays where the sources propose more than is ranked. Minimum shares come first: 0.1 is a "
+    "tenth of the room, all together are at most 1. A source of weight 2 keeps about twice as many of the "
+    "rest as one of weight 1; no score depends on it.",
+    "Time": "A source that takes longer three times in a row, or breaks so often, is left out for ten "
+    "seconds, then tried again; lists go on without it. Those that the search itself answers take no time.",
     "Order": "How the ranked list becomes the list that is shown.",
     "Signals": "What the last minutes and days change on the next list. Their weights stand above.",
     "Limits": "How often and how long.",

@@ -29,6 +29,8 @@ from apps.pipeline.table import OnUse, Table, empty_table
 
 look_up = Passes("retrieval.look_up")
 
+BUDGET = 25.0  # ms: a quarter of what a list may take, and hundreds of times what a source takes
+
 
 @dataclass(frozen=True)
 class Eligible:
@@ -110,7 +112,8 @@ class Eligible:
 class Source:
     """Proposes at most `quota` positions of the eligible, best first.
 
-    Fails open: an error means fewer candidates.
+    Fails open: an error means fewer candidates. One that works in steps calls
+    `request.in_time()` between them.
     """
 
     name: str
@@ -118,6 +121,7 @@ class Source:
     quota: int  # where its knob starts
     propose: Callable[[Request, Eligible, int], npt.NDArray[np.integer[Any]]]
     key: str = ""  # one of search.KEYS that it proposes by: told in the pass that finds the eligible
+    budget: float = BUDGET  # ms, where its knob starts; without one, and without limit, where it has a key
 
 
 def find_eligible(request: Request, wanted: Mapping[str, int] = MappingProxyType({})) -> tuple[Eligible, int]:

@@ -22,6 +22,7 @@ def liked_you(request: Request, eligible: Eligible, quota: int) -> I64:
     positions = distinct(eligible.positions_of(request.viewer.liked_by))
     if not len(positions):
         return positions
+    request.in_time()
     table = eligible.pick(positions)
     return positions[best(finite(viewers_side(request).values(table), -np.inf), table["number"], quota)]
 
@@ -63,5 +64,6 @@ def pinned(request: Request, eligible: Eligible, quota: int) -> I64:
 
 def _not_connected(request: Request, eligible: Eligible, numbers: I32, weights: F32, quota: int) -> I64:
     """The heaviest of those who are eligible and no connections of the viewer."""
+    request.in_time()
     direct = request.snapshot.connections.neighbours(request.viewer.number)
     return eligible.heaviest(numbers, weights, quota, without=direct)

@@ -29,4 +29,5 @@ def curated(request: Request, eligible: Eligible, quota: int) -> I64:
 def friends_saved(request: Request, eligible: Eligible, quota: int) -> I64:
     """Places that the viewer's connections saved, by how many of them."""
     numbers, counts = request.friends_places
+    request.in_time()
     return eligible.heaviest(numbers, counts, quota)

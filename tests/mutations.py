@@ -987,6 +987,37 @@ MUTATIONS = (
         "tests/interactions/test_concurrency.py::test_two_likes_that_cross_always_make_a_match",
     ),
     Mutation(
+        "an error in a source costs its candidates, never the list",
+        "apps/pipeline/retrieval/propose.py",
+        "    except Exception as error:  # a lost source means fewer candidates, never no list",
+        "    except LookupError as error:",
+        "tests/delivery/test_ladder.py::test_a_broken_source_costs_its_candidates_and_is_named",
+    ),
+    Mutation(
+        "a source that fails again and again rests",
+        "apps/delivery/sources.py",
+        "            if not friend.is_there",
+        "            if False",
+        "tests/delivery/test_source_breakers.py"
+        "::test_a_source_that_raises_rests_after_three_lists_and_comes_back_when_it_answers",
+    ),
+    Mutation(
+        "a replay asks no source that gave nothing then",
+        "apps/delivery/replay.py",
+        "        left_out=_left_out(row),",
+        "",
+        "tests/delivery/test_source_breakers.py"
+        "::test_a_source_that_hangs_past_its_time_is_counted_rests_and_is_replayed_as_it_was",
+    ),
+    Mutation(
+        "a source's minimum share of the room is kept for it",
+        "apps/pipeline/retrieval/room_loop.py",
+        "            if place < least[s] and left > 0 and stays[at] == 0:",
+        "            if False:",
+        "tests/pipeline/retrieval/test_room.py"
+        "::test_minimum_shares_hold_as_far_as_a_source_finds_so_many_and_the_room_is_never_overfilled",
+    ),
+    Mutation(
         "the line before a process is bounded",
         "apps/api/shedding.py",
         "            if len(self._waiting) >= self._most_waiting and not self._made_room(is_background):",

@@ -35,6 +35,23 @@ NARROWED = Counter(
     "raya_recs_lists_narrowed", "Lists ranked narrower, for time was short: the rung", ["surface", "rung"]
 )
 
+# Sources. Those that never failed in a process are not there.
+BY_SOURCE = ("surface", "source")
+SOURCE_FAILED = Counter(
+    "raya_recs_source_failures",
+    "Lists that a source failed: it raised, was stopped, or came late",
+    [*BY_SOURCE, "why"],
+)
+SOURCE_STATE = Gauge(
+    "raya_recs_source_state",
+    "Processes in which the breaker of a source is closed, open or half open",
+    [*BY_SOURCE, "state"],
+    multiprocess_mode="livesum",
+)
+SOURCE_OPENED = Gauge(
+    "raya_recs_source_opened", "How often breakers of sources opened", BY_SOURCE, multiprocess_mode="livesum"
+)
+
 # Promises of the guard and of the ledger.
 GUARD_DROPS = Counter(
     "raya_recs_guard_drops",

@@ -53,14 +53,14 @@ def ranked(prepared: Prepared) -> tuple[Slate, bytes]:
         log.exception("The pipeline failed")
         prepared.payload["degraded"] = [*prepared.payload["degraded"], NO_PIPELINE]
         return without_pipeline(prepared), b""
-    prepared.payload["degraded"] = [*prepared.payload["degraded"], *lost_parts(slate.trace)]
+    prepared.payload["degraded"] = [*prepared.payload["degraded"], *dict.fromkeys(lost_parts(slate.trace))]
     return slate, told
 
 
 def lost_parts(trace: Trace) -> Iterator[str]:
-    """The sources and features that broke, by name: lists go on without them."""
+    """The sources and features that broke or rest, by name: lists go on without them."""
     for stage in trace.stages:
-        if "lost" in stage.detail:
+        if "lost" in stage.detail or "skipped" in stage.detail:
             yield f"source:{stage.stage}"
         for name in stage.detail.get("lost_features", ()):
             yield f"feature:{name}"

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from apps.delivery.bounds import longest_cooldown
 from apps.delivery.coming import sharing
 from apps.delivery.rules import rules_for, words_of_viewer
 from apps.delivery.runtime import Runtime
+from apps.delivery.sources import sources
 from apps.delivery.state import DAY, I32, NOBODY, ViewerState, read_state, with_facts
 from apps.delivery.told import inputs_of, pack, told_by
 from apps.delivery.world import World
@@ -39,9 +41,11 @@ from apps.pipeline.run import eligible_count, run
 from apps.pipeline.sets import distinct, is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.table import Table
+from apps.pipeline.watch import Watch
 from apps.releases.params import CompiledSurface
 
 RESERVE = 40
+NONE_LEFT_OUT: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -237,8 +241,10 @@ def over_caps(prepared: Prepared, request: Request) -> I32:
     return capped.over(request) if capped is not None else NOBODY
 
 
-def request_of(prepared: Prepared) -> Request:
-    """The pipeline's request."""
+def request_of(
+    prepared: Prepared, *, left_out: Mapping[str, str] = NONE_LEFT_OUT, watch: Watch | None = None
+) -> Request:
+    """The pipeline's request: without the sources `left_out`, with the others measured by `watch`."""
     world, question = prepared.world, prepared.question
     assert world.snapshot is not None
     kind = world.surfaces[question.surface].kind
@@ -268,6 +274,8 @@ def request_of(prepared: Prepared) -> Request:
         reserve=RESERVE,
         widths=prepared.widths,
         logs_features=not question.dry_run and is_logged(prepared.delivery),
+        left_out=left_out,
+        watch=watch,
     )
 
 
@@ -304,13 +312,15 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
     The payload says when caps shorten it.
     """
     question = prepared.question
-    request = request_of(prepared)
+    request = _watched(prepared)
     capped = over_caps(prepared, request)
     if len(capped):
         everybody = distinct(np.concatenate([request.viewer.excluded, capped]))
         slate = run(replace(request, viewer=replace(request.viewer, excluded=everybody)))
     else:
         slate = run(request)
+    if request.watch is not None:
+        sources.told(question.surface, request.watch)
     if len(capped) and len(slate.numbers) < question.limit:
         prepared.payload["capped_before"] = eligible_count(request) - slate.eligible
     market = _market_index(prepared.world, question, prepared.row)
@@ -326,6 +336,16 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
     told = told_by(request, capped, slate.ranked)
     prepared.payload["inputs"] = inputs_of(request, slate, told)
     return slate, pack(told)
+
+
+def _watched(prepared: Prepared) -> Request:
+    """The request without the sources that rest. A dry run asks all of them, and nobody takes their time;
+    given ids and a random order ask none."""
+    question, params = prepared.question, prepared.params
+    if question.dry_run or question.candidates is not None or params.random_order:
+        return request_of(prepared)
+    left_out = sources.left_out(question.surface, params)
+    return request_of(prepared, left_out=left_out, watch=Watch(perf_counter))
 
 
 def believed_state(

@@ -27,6 +27,7 @@ from apps.pipeline.rules import LiveRules, Pacing, SurfaceRules, live_rules
 from apps.pipeline.run import run
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused
 from apps.pipeline.table import Table
+from apps.pipeline.trips import HERE
 from apps.refresh.store import open_here
 from apps.releases.models import Release
 from apps.releases.params import Assigned, compiled
@@ -119,6 +120,7 @@ def request_of_row(row: Delivery) -> Request:
         rules=_rules(row, surface.rules, met=met, now=now, killed=killed, assigned=assigned),
         pacing=_pacing(row) if surface.rules.specs or assigned.params.newcomer_subsidy > 0 else None,
         widths=Widths(*row.inputs["widths"]) if "widths" in row.inputs else FULL,
+        left_out=_left_out(row),
     )
 
 
@@ -195,6 +197,20 @@ def _external_id(row: Delivery) -> str:
 def _killed(row: Delivery) -> frozenset[str]:
     """What staff had switched off."""
     return frozenset(key for stage in row.trace if stage["stage"] == "switched_off" for key in stage["keys"])
+
+
+def _left_out(row: Delivery) -> dict[str, str]:
+    """The sources that gave nothing then, for whatever reason. One that was lost in one market of a list that
+    trips share may have given in another: it is named with its market."""
+    is_shared = any(stage["stage"] == "trips" for stage in row.trace)
+    found = {}
+    for stage in row.trace:
+        if "skipped" in stage:
+            found[stage["stage"]] = f"as then: {stage['skipped']}"
+        elif "lost" in stage:
+            place = f"{stage.get('market', HERE)}:" if is_shared else ""
+            found[f"{place}{stage['stage']}"] = f"as then: {stage['lost']}"
+    return found
 
 
 def _must_be_dealt_alike(row: Delivery, assigned: Assigned) -> None:

@@ -34,6 +34,7 @@ from apps.delivery.latency import Latency
 from apps.delivery.overlay import Overlay, first_overlay, followed, with_changes
 from apps.delivery.prices import newer_prices
 from apps.delivery.rules import OverlayWords
+from apps.delivery.sources import sources
 from apps.delivery.world import World
 from apps.interactions.grants import grant_file
 from apps.pipeline.signals import by_number
@@ -436,6 +437,7 @@ def stop() -> None:
         current.stop()
     truth.rest()
     valkey.valkey.forget()
+    sources.forget()
 
 
 def ready() -> dict[str, Any]:

@@ -19,9 +19,11 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 
 from apps.common import metrics
+from apps.common.breaker import State
 from apps.common.valkey import valkey
 from apps.delivery.facts import postgres_facts, valkey_facts
 from apps.delivery.runtime import Runtime, runtime
+from apps.delivery.sources import sources
 from apps.delivery.truth import postgres
 
 log = logging.getLogger(__name__)
@@ -56,6 +58,10 @@ def watch_world(here: Runtime) -> None:
     for friend in (valkey, postgres):
         metrics.BREAKER_OPEN.labels(friend.name.lower()).set(not friend.is_there)
         metrics.BREAKER_OPENED.labels(friend.name.lower()).set(friend.opened)
+    for surface, source, friend in sources.states():
+        for state in State:
+            metrics.SOURCE_STATE.labels(surface, source, state).set(friend.state is state)
+        metrics.SOURCE_OPENED.labels(surface, source).set(friend.opened)
     metrics.PROCESSES.set(1)
     metrics.PROCESS_CPU.set(time.process_time())
     metrics.PROCESS_MEMORY.set(_resident_bytes())

@@ -7,7 +7,7 @@ list do so where the viewer is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from math import ceil
@@ -22,6 +22,8 @@ MOST_TRIPS = 2  # that share one list
 MOST_REASONS = 3  # as reasons.MOST
 REASON = "trip"  # its argument: the market's name, the first and the last day as yyyymmdd
 
+HERE = "@"  # where the viewer is, beside the keys of markets, which are words
+
 Place = tuple[int, int]  # which slate, and the position in it
 
 
@@ -33,6 +35,7 @@ def requests_of(request: Request) -> tuple[Request, ...]:
     whole, share = replace(request, trips=()), request.params.trips_share
     if request.params.random_order or share <= 0:
         return (whole,)
+    homes = replace(whole, left_out=_left_out(request, HERE)) if request.left_out else whole
     if request.only is not None:  # each is ranked where it is, and none is left out for want of a share
         away = [replace(whole, market=trip.market, stay=trip) for trip in request.trips[:MOST_TRIPS]]
         return whole, *away
@@ -43,11 +46,24 @@ def requests_of(request: Request) -> tuple[Request, ...]:
 
     def part(places: int, **more: object) -> Request:
         rest = request.limit - places + request.reserve
-        return replace(whole, limit=places, reserve=rest, **more)  # type: ignore[arg-type]
+        return replace(homes, limit=places, reserve=rest, **more)  # type: ignore[arg-type]
 
     each = [most // len(trips) + (i < most % len(trips)) for i in range(len(trips))]
-    away = [part(n, market=trip.market, stay=trip) for n, trip in zip(each, trips, strict=True)]
+    away = [
+        part(n, market=trip.market, stay=trip, left_out=_left_out(request, _key(request, trip.market)))
+        for n, trip in zip(each, trips, strict=True)
+    ]
     return part(request.limit - most), *away
+
+
+def _left_out(request: Request, place: str) -> Mapping[str, str]:
+    """The sources left out of one part: those named alone, and those named with its market, as rome:taste."""
+    split = ((name.rpartition(":"), why) for name, why in request.left_out.items())
+    return {name: why for (where, _, name), why in split if where in ("", place)}
+
+
+def _key(request: Request, market: int) -> str:
+    return str(request.snapshot.markets[market]["key"])
 
 
 def places_for_trips(shown: int, share: float) -> int:
@@ -123,9 +139,9 @@ def _trace(request: Request, parts: Sequence[tuple[Request, Slate]], shown: Sequ
     (_, home), *away = parts
     trace = Trace(home.trace.detailed, list(home.trace.stages))
     for asked, slate in away:
+        key = _key(request, asked.market)
         lost = [s for s in slate.trace.stages if "lost" in s.detail or "lost_features" in s.detail]
-        trace.stages.extend(lost)
-        key = request.snapshot.markets[asked.market]["key"]
+        trace.stages.extend(replace(s, detail={**s.detail, "market": key}) for s in lost)
         trace.add("trip", slate.eligible, len(slate.numbers), market=key)
     rules = [s for _, slate in parts for s in slate.trace.stages if s.stage == "rules"]
     if rules:

@@ -88,6 +88,9 @@ def test_every_metric_that_rules_and_dashboard_name_is_there(site: Site) -> None
         "raya_recs_calls_shed_total",
         "raya_recs_lists_narrowed_total",
         "raya_recs_exposures_refused_total",
+        "raya_recs_source_failures_total",
+        "raya_recs_source_opened",
+        "raya_recs_source_state",
     }
     assert named - known <= only_when_it_happens
     assert registered & {"raya_recs_list_seconds", "raya_recs_events_stored_total"}

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from apps.pipeline.contracts import Trip
 from apps.pipeline.features.calendar import day_of
 from apps.pipeline.filters import oracle
+from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import PipelineParams, Widths
 from apps.pipeline.rules import RuleSpec, SurfaceRules, live_rules
 from apps.pipeline.run import eligible_count, explain, run
-from apps.pipeline.trips import places_for_trips, requests_of
+from apps.pipeline.trips import HERE, places_for_trips, requests_of
 from tests.pipeline.markets import (
     NOW,
     member_table,
@@ -206,3 +207,33 @@ def test_whatever_is_shown_may_be_shown_where_and_when(seed, share, limit, first
 def test_every_width_has_enough_for_both(widths):
     request = asked(towns(), IN_JULY, widths=widths)
     assert len(run(request).numbers) == 20
+
+
+def test_a_source_lost_in_one_market_is_left_out_of_that_one_alone(monkeypatch):
+    lineup = LINEUPS["places"]
+    working = next(source for source in lineup.sources if source.name == "taste").propose
+
+    def broken_in_rome(request, eligible, quota):
+        if request.stay is not None:
+            raise ArithmeticError
+        return working(request, eligible, quota)
+
+    request = asked(towns(), IN_JULY)
+    with monkeypatch.context() as patched:
+        sources = tuple(
+            replace(source, propose=broken_in_rome) if source.name == "taste" else source
+            for source in lineup.sources
+        )
+        patched.setitem(LINEUPS, "places", replace(lineup, sources=sources))
+        then = run(request)
+    (lost,) = [stage for stage in then.trace.as_json() if "lost" in stage]
+    assert (lost["stage"], lost["market"]) == ("taste", "rome")
+    bit = 1 << [source.name for source in lineup.sources].index("taste")
+    assert (then.sources & bit).any()
+    again = run(replace(request, left_out={"rome:taste": "as then"}))
+    assert again.sources.tobytes() == then.sources.tobytes()
+    assert again.numbers.tolist() == then.numbers.tolist()
+    here = run(replace(request, left_out={f"{HERE}:taste": "as then"}))
+    everywhere = run(replace(request, left_out={"taste": "resting"}))
+    assert (here.sources & bit).any()
+    assert not (everywhere.sources & bit).any()

@@ -48,9 +48,16 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
+def with_both(content: dict[str, Any]) -> None:
+    """Both sources are on, and nobody has a cap."""
+    with_rules(daily_cap=0, hourly_cap=0)(content)
+    for surface in ("dating", "networking"):
+        content["surfaces"][surface]["quotas"] |= {NAME: 100, STEPS: 100}
+
+
 @pytest.fixture
 def ready(serving: Runtime, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Iterator[Runtime]:
-    publish(serving, with_rules(daily_cap=0, hourly_cap=0))
+    publish(serving, with_both)
     sources.forget()
     yield serving
     sources.forget()
@@ -119,6 +126,7 @@ def test_a_source_that_hangs_past_its_time_is_counted_rests_and_is_replayed_as_i
     ready: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def budget(content: dict[str, Any]) -> None:
+        with_both(content)
         content["surfaces"]["dating"]["source_budgets"][STEPS] = 5.0
 
     publish(ready, budget)

@@ -29,7 +29,8 @@ def request_() -> Request:
     ]
     snapshot = snapshot_of(member_table([{"taste": vector(1.0), "looks": vector(1.0)}, *others]))
     liked_by = list(range(2, 300))
-    return request_for(snapshot, 1, limit=20, liked_by=liked_by, params=PipelineParams(exploration=0.2))
+    params = PipelineParams(exploration=0.2, quotas={"recently_active": 100})
+    return request_for(snapshot, 1, limit=20, liked_by=liked_by, params=params)
 
 
 def stages(slate: Slate) -> dict[str, dict[str, Any]]:

@@ -216,8 +216,8 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
 
 
 def _until_believed() -> None:
-    """A start waits for the online state, but not where Valkey was too slow at first: lists would lack it then,
-    and a rebuild go on beside the rounds. CommandError: it takes too long."""
+    """A start waits for the online state, but not where Valkey was too slow at first: lists would lack it
+    then, and a rebuild go on beside the rounds. CommandError: it takes too long."""
     deadline = time.monotonic() + REBUILT_SECONDS
     while not runtime().world.vouches_for(online.marker(background_client())):
         if time.monotonic() > deadline:

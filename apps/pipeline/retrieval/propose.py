@@ -7,6 +7,7 @@ room than they propose, room.py says who stays.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,13 +27,13 @@ NOBODY: I64 = np.zeros(0, "i8")
 
 
 class Proposal:
-    """What became of one source: `positions` of the eligible, best first, how many of them there is room for
-    (-1: for all), and what is to say of it."""
+    """What became of one source: `positions` of the eligible, best first, at most as many as it was `asked`
+    for; how many of them there is room for (-1: for all), and what is to say of it."""
 
-    __slots__ = ("bit", "kept", "positions", "quota", "said", "source")
+    __slots__ = ("asked", "bit", "kept", "positions", "said", "source")
 
-    def __init__(self, source: Source, bit: int, quota: int) -> None:
-        self.source, self.bit, self.quota = source, bit, quota
+    def __init__(self, source: Source, bit: int, asked: int) -> None:
+        self.source, self.bit, self.asked = source, bit, asked
         self.positions, self.kept = NOBODY, -1
         self.said: dict[str, Any] = {}
 
@@ -53,18 +54,36 @@ def budget_of(request: Request, source: Source) -> float:
 
 
 def room_of(request: Request) -> int:
-    """For how many of the proposed there is room; 0: for all of them. Pins stay beside it.
+    """For how many of the proposed there is room by policy; 0: for all of them. Pins stay beside it."""
+    return _enough(request, request.params.room) if request.params.room > 0 else 0
 
-    The policy's, or less while time is short; always twice as many as the list needs.
+
+def asked_of(request: Request, sources: Sequence[Source]) -> dict[str, int]:
+    """How many each source is asked for, by name: its quota, or its part of a narrower width.
+
+    Short of time, parts go by quota and weight, and are no less than the minimum share; pins have no part.
     """
-    rooms = [room for room in (request.params.room, request.widths.retrieved) if room > 0]
-    return max(min(rooms), 2 * (request.limit + request.reserve)) if rooms else 0
+    quotas = {source.name: quota_of(request, source) for source in sources}
+    if not request.widths.retrieved:
+        return quotas
+    most, weights = _enough(request, request.widths.retrieved), request.params.source_weights
+    claims = {name: quota * weights.get(name, 1.0) for name, quota in quotas.items() if name != BY_RULES}
+    if sum(quotas[name] for name in claims) <= most:
+        return quotas
+    part, shares = most / sum(claims.values()), request.params.source_shares
+    narrower = {n: math.ceil(max(claim * part, shares.get(n, 0.0) * most)) for n, claim in claims.items()}
+    return {name: min(quota, narrower.get(name, quota)) for name, quota in quotas.items()}
+
+
+def _enough(request: Request, room: int) -> int:
+    """A list always has twice as many to choose from as it needs."""
+    return max(room, 2 * (request.limit + request.reserve))
 
 
 def wanted_of(request: Request, sources: Sequence[Source]) -> dict[str, int]:
     """How many the sources that propose by a key will ask for, by key."""
-    asked = [source for source in sources if source.key and source.name not in request.left_out]
-    return {source.key: quota_of(request, source) for source in asked}
+    asked = asked_of(request, sources)
+    return {s.key: asked[s.name] for s in sources if s.key and s.name not in request.left_out}
 
 
 def propose(request: Request, eligible: Eligible, sources: Sequence[Source], trace: Trace) -> Pool:
@@ -74,11 +93,10 @@ def propose(request: Request, eligible: Eligible, sources: Sequence[Source], tra
     if request.only is not None:
         everybody = np.arange(len(eligible))
         return Pool(eligible.pick(everybody), bits, eligible.rows_at(everybody))
-    proposals = []
+    proposals, asked = [], asked_of(request, sources)
     for i, source in enumerate(sources):
-        quota = quota_of(request, source)
-        if quota:
-            proposal = Proposal(source, 1 << i, quota)
+        if asked[source.name]:
+            proposal = Proposal(source, 1 << i, asked[source.name])
             _ask(request, eligible, proposal, bits)
             proposals.append(proposal)
     (merged,) = bits.nonzero()
@@ -105,8 +123,8 @@ def _ask(request: Request, eligible: Eligible, proposal: Proposal, bits: U32) ->
         budget = budget_of(request, source)
         watch.begin(name, budget)
     try:
-        positions = np.ascontiguousarray(source.propose(request, eligible, proposal.quota), "i8")
-        positions = positions[: proposal.quota]
+        positions = np.ascontiguousarray(source.propose(request, eligible, proposal.asked), "i8")
+        positions = positions[: proposal.asked]
         if not look_up.mark(positions, proposal.bit, bits):
             raise IndexError(f"{name} proposed somebody who is not eligible")
         proposal.positions = positions
@@ -131,7 +149,11 @@ def _within(room: int, request: Request, eligible: Eligible, proposals: Sequence
         if name == BY_RULES:
             always = one.bit
         bid = Bid(
-            one.positions, one.quota, weights.get(name, 1.0), shares.get(name, 0.0), competes=name != BY_RULES
+            one.positions,
+            quota_of(request, one.source),
+            weights.get(name, 1.0),
+            shares.get(name, 0.0),
+            competes=name != BY_RULES,
         )
         bids.append(bid)
         one.said["found"] = len(one.positions)

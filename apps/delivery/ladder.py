@@ -53,7 +53,12 @@ def ranked(prepared: Prepared) -> tuple[Slate, bytes]:
         log.exception("The pipeline failed")
         prepared.payload["degraded"] = [*prepared.payload["degraded"], NO_PIPELINE]
         return without_pipeline(prepared), b""
-    prepared.payload["degraded"] = [*prepared.payload["degraded"], *dict.fromkeys(lost_parts(slate.trace))]
+    lost = list(dict.fromkeys(lost_parts(slate.trace)))
+    prepared.payload["degraded"] = [*prepared.payload["degraded"], *lost]
+    if lost and slate.eligible and not len(slate.numbers):  # what is left of the sources found nobody
+        prepared.payload["degraded"].append(NO_PIPELINE)
+        prepared.payload.pop("inputs", None)  # of another list
+        return without_pipeline(prepared), b""
     return slate, told
 
 

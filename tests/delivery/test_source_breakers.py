@@ -86,6 +86,18 @@ def trace_of(answer: dict[str, Any], stage: str) -> dict[str, Any]:
     return next(one for one in row.trace if one["stage"] == stage)
 
 
+def test_without_any_source_there_is_the_last_list(ready: Runtime, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = listed()
+    every = LINEUPS["people"]
+    none = tuple(replace(one, propose=broken) for one in every.sources)
+    monkeypatch.setitem(LINEUPS, "people", replace(every, sources=none))  # type: ignore[arg-type]
+    for _ in range(FAILURES + 1):  # the last of them while all rest
+        answer = listed()
+        assert set(names(answer)) == set(names(before)) == WOMEN
+        assert answer["degraded"][-1] == "pipeline_unavailable"
+        assert "source:nearest" in answer["degraded"]
+
+
 def test_a_source_that_raises_rests_after_three_lists_and_comes_back_when_it_answers(
     ready: Runtime, monkeypatch: pytest.MonkeyPatch, clock: Clock
 ) -> None:

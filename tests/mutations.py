@@ -980,6 +980,14 @@ MUTATIONS = (
         "tests/common/test_prepared.py",
     ),
     Mutation(
+        "a batch that repeats what it can't store takes its locks in one order",
+        "apps/interactions/services.py",
+        "whole=len(given) == len(events)",
+        "whole=True",
+        "tests/interactions/test_concurrency.py"
+        "::test_a_batch_that_waits_for_a_pair_holds_none_that_comes_after_it",
+    ),
+    Mutation(
         "of two likes that cross the second sees the first",
         "apps/interactions/storing.py",
         "AS l(kind, slot) WHERE (SELECT count(*) FROM new) >= 0",

@@ -58,7 +58,7 @@ def record_events(
         now += clock.behind(theirs, asked_at=asked_at, answered_at=clock.now())
         results, rows = _judge_all(bodies, look_up(events), window_of(now, backfill=backfill))
         given = list(rows.values())
-        held, locks = _locks(given)
+        held, locks = _locks(given, whole=len(given) == len(events))
         new, untold = store(given, now, locks)
         kept = given if len(new) == len(given) else [row for row in given if row.body.id in new]
         repeated = _answer_repeats(results, bodies, rows, new)
@@ -107,14 +107,15 @@ def _answer_repeats(
     return [body for i, body in others.items() if results[i].status == "duplicate"]
 
 
-def _locks(rows: Sequence[Row]) -> tuple[set[Bond], list[Lock]]:
+def _locks(rows: Sequence[Row], *, whole: bool) -> tuple[set[Bond], list[Lock]]:
     """What is locked as the rows are stored, and the bonds that can be decided with that.
 
-    Which bonds an undo is about is known once it has its own lock: then none of them is locked before.
+    Which bonds an undo is about is known once it has its own lock: then none of them is locked before. So it
+    is where a body is no row (not `whole`): it may repeat what is stored, and that is decided anew, too.
     """
     undone = [row.of for row in rows if row.of is not None]
     takeable = [row.body.id for row in rows if row.body.type in UNDOABLE]
-    bonds = set() if undone else _touched(rows, DECISIVE)
+    bonds = _touched(rows, DECISIVE) if whole and not undone else set()
     return bonds, locks_of(bonds, undone=undone, events=takeable)
 
 

@@ -2,15 +2,20 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from threading import Barrier
+from time import monotonic, sleep
+from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from apps.interactions.bodies import EventBody
+from apps.interactions.bonds import WRITING, locks_of
 from apps.interactions.checks import EventResult
 from apps.interactions.models import Event
-from tests.interactions.world import event, people, relationships, send, undo
+from apps.interactions.relationships import bond_of
+from tests.interactions.world import NOW, event, people, relationships, send, undo
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ROUNDS = 15
@@ -89,3 +94,43 @@ def test_large_batches_over_the_same_pairs_do_not_deadlock() -> None:
     results = at_once(make("like"), make("like")[::-1], make("block"))
     assert {result.status for batch in results for result in batch} == {"accepted"}
     assert sum(state == "matched" for state in relationships().values()) == len(pairs)
+
+
+def test_a_batch_that_waits_for_a_pair_holds_none_that_comes_after_it() -> None:
+    """A repeat may be told again though the batch can't be given it as new: it is too old to be sent now."""
+    names = ("ann", "bob", "cid", "dee")
+    n = people(*names)
+
+    def slot(pair: tuple[str, str]) -> int:
+        a, b = pair
+        return locks_of([bond_of("like", n[a], n[b], "member", "dating")])[0][1]
+
+    first, last = sorted([("ann", "bob"), ("cid", "dee")], key=slot)
+    assert slot(first) < slot(last)
+    old = event("like", *first)
+    send(old)
+    later, days = NOW + timedelta(days=40), 40 * 24 * 60
+
+    def send_both() -> list[EventResult]:
+        try:
+            return send(event("like", *last, minute=days), old, now=later)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            assert asked("SELECT pg_advisory_xact_lock(%s, %s)", WRITING, slot(first)) is not None
+            sending = pool.submit(send_both)
+            until = monotonic() + 10
+            while not asked("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
+                assert monotonic() < until
+                assert not sending.done()
+                sleep(0.01)
+            assert asked("SELECT pg_try_advisory_xact_lock(%s, %s)", WRITING, slot(last))
+        assert [result.status for result in sending.result(timeout=10)] == ["accepted", "duplicate"]
+
+
+def asked(sql: str, *values: object) -> Any:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+        return cursor.fetchone()[0]

@@ -459,6 +459,13 @@ MUTATIONS = (
         "test_while_valkey_is_not_believed_what_was_told_is_kept_to_be_told_again",
     ),
     Mutation(
+        "of a conversation with Valkey one refusal is enough not to believe it",
+        "apps/common/online.py",
+        "            raise answers[i]\n",
+        "            answers[i] = 0\n",
+        "tests/common/test_online.py::test_of_a_conversation_one_refusal_marks_all_of_it_as_missed",
+    ),
+    Mutation(
         "what was taken back stays so when the older word comes late",
         "apps/common/online.py",
         "      fresh[#fresh + 1] = record\n",

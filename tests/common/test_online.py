@@ -1,6 +1,7 @@
 """The packed records in a real Valkey: the later fact wins, a missed write is never believed."""
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import cast
 
@@ -131,6 +132,26 @@ def test_a_like_that_valkey_did_not_take_is_marked_but_not_waited_for(
     start = time.monotonic()
     apply([effect("like", "liked", 7, 9, surface="dating")])
     assert time.monotonic() - start < online.LEASE_SECONDS
+    assert not online.current_belief().trusted
+
+
+def test_a_server_that_forgot_its_scripts_is_told_all_the_same() -> None:
+    told = [effect("like", "liked", 7, 9, surface="dating"), effect("impression", "", 7, 9, surface="dating")]
+    apply(told)
+    writing_client().flushall()
+    writing_client().script_flush()
+    assert apply(told)
+    assert records(online.acted_key("dating", 7)) == {(9, 0, 1)}
+    assert records(online.received_key("dating", 9)) == {(7, 0, 1)}
+    assert {number for number, _, _ in records(online.seen_key("dating", 7))} == {9}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("broken", [online.acted_key, online.session_key])
+def test_of_a_conversation_one_refusal_marks_all_of_it_as_missed(broken: Callable[[str, int], str]) -> None:
+    assert apply([effect("like", "liked", 8, 9, surface="dating")])  # the scripts are known
+    writing_client().lpush(broken("dating", 7), "what no script can read")
+    assert not apply([effect("like", "liked", 7, 9, surface="dating")])
     assert not online.current_belief().trusted
 
 

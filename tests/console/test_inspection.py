@@ -21,6 +21,7 @@ from apps.api.models import ServiceKey
 from apps.common.clock import today
 from apps.common.models import AuditEntry
 from apps.common.staff import LargeInspectAdmin
+from apps.console.inspect.delivery_page import funnel_of
 from apps.console.inspect.why_not import bars_of, caps_of
 from apps.interactions.models import Delivery, Event, Relationship
 from apps.members.models import Member
@@ -504,3 +505,15 @@ def test_a_waterfall_says_weights_the_ranker_all_rules_together_and_caps():
     both = caps_of({"caps": {"daily": 60, "hourly": 5}})
     assert both == "May be shown 60 times in 24 hours and 5 times in an hour."
     assert (caps_of({"caps": {"daily": 0, "hourly": 0}}), caps_of({})) == ("No cap.", "")
+
+
+def test_a_source_that_broke_where_a_trip_leads_takes_nothing_from_what_it_found_at_home() -> None:
+    trace = [
+        {"stage": "filters", "received": 40, "kept": 30},
+        {"stage": "taste", "received": 30, "kept": 12},
+        {"stage": "score", "received": 12, "kept": 12},
+        {"stage": "taste", "received": 9, "kept": 0, "lost": "ValueError", "market": "paris"},
+        {"stage": "trip", "received": 9, "kept": 5, "market": "paris"},
+    ]
+    steps = {label: said for label, _, said in funnel_of(trace, without=frozenset())}
+    assert steps["Proposed by a source"] == "taste 12"

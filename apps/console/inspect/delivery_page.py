@@ -66,8 +66,11 @@ def _facts(delivery: Delivery) -> Section:
 
 
 def funnel_of(trace: Sequence[Mapping[str, Any]], *, without: frozenset[str]) -> list[tuple[str, int, str]]:
-    """From everybody in the market to who was shown: label, how many were left, what is to say of it."""
-    by_stage = {stage["stage"]: stage for stage in trace}
+    """From everybody in the market to who was shown: label, how many were left, what is to say of it.
+
+    What a trace says of the market of a trip stays out of it.
+    """
+    by_stage = {stage["stage"]: stage for stage in trace if "market" not in stage}
     steps: list[tuple[str, int, str]] = []
     if (filters := by_stage.get("filters") or by_stage.get("eligible")) is not None:
         steps.append(("In the market", filters["received"], ""))
@@ -119,7 +122,7 @@ def _remark(stage: Mapping[str, Any]) -> str:
     if "skipped" in stage:
         return f"skipped: {stage['skipped']}"
     if "lost" in stage:
-        return f"lost: {stage['lost']}"
+        return f"lost: {stage['lost']}" + (f" in {stage['market']}" if "market" in stage else "")
     return f"late: {stage['late']}" if "late" in stage else ""
 
 

@@ -275,8 +275,8 @@ def test_every_stage_and_every_code_that_can_be_met_is_in_the_table():
     met = {kind.code for kind in KINDS.values()}
     assert {rule.name for rule in RULES} - met == {"not_adult"}  # no snapshot holds a minor: unknown
     by_rerankers = {f"lost_to_{one.name}" for one in PEOPLE.rerankers}  # see tests.pipeline.test_explain
-    of_large_markets = {"no_room"}  # see tests.pipeline.retrieval.test_room
-    assert {*EXPLANATIONS} - met == {"shown", "not_told"} | by_rerankers | of_large_markets
+    elsewhere = {"no_room", "lost_to_trips"}  # see tests.pipeline.retrieval.test_room and test_trips
+    assert {*EXPLANATIONS} - met == {"shown", "not_told"} | by_rerankers | elsewhere
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)

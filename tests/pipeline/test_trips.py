@@ -64,6 +64,18 @@ def test_a_quarter_of_the_list_is_for_the_trip_from_the_third_place_on():
     assert slate.eligible == eligible_count(request) == 60
 
 
+def test_who_would_be_shown_at_home_alone_is_told_that_the_trip_stands_higher():
+    request = asked(towns(), IN_JULY)
+    shown = run(request).numbers.tolist()
+    at_home = run(replace(request, trips=())).numbers.tolist()[:12]
+    lost = [number for number in at_home if number not in shown[:12]]
+    assert len(lost) == 3
+    for number in lost:
+        told = explain(request, number)
+        assert (told.shown, told.stage, told.code) == (False, "reranking", "lost_to_trips")
+        assert told.rank == shown.index(number) + 1 > 12
+
+
 def test_places_of_the_trip_say_so_first_and_with_its_days():
     request = asked(towns(curated=1.0, best_months=JULY), IN_JULY)
     slate = run(request)

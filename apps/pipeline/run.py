@@ -83,7 +83,8 @@ def explain(request: Request, candidate: int) -> Explanation:
     rank = int(at[0]) + 1 if len(at) else None
     if rank is not None and rank <= request.limit:
         return replace(found, shown=True, stage="shown", code="shown", rank=rank, change=())
-    if found.shown:
+    is_high_enough_at_home = there is parts[0] and found.rank is not None and found.rank <= request.limit
+    if found.shown or is_high_enough_at_home:
         return replace(found, shown=False, stage="reranking", code="lost_to_trips", rank=rank)
     return replace(found, rank=rank)
 

@@ -1002,6 +1002,14 @@ MUTATIONS = (
         "tests/interactions/test_concurrency.py::test_two_likes_that_cross_always_make_a_match",
     ),
     Mutation(
+        "pins are left out for no want of time",
+        "apps/pipeline/lineup.py",
+        "people.pinned, budget=0.0",
+        "people.pinned",
+        "tests/pipeline/retrieval/test_lost_sources.py"
+        "::test_what_the_pass_over_the_eligible_tells_has_no_time_of_its_own_and_pins_have_all",
+    ),
+    Mutation(
         "an error in a source costs its candidates, never the list",
         "apps/pipeline/retrieval/propose.py",
         "    except Exception as error:  # a lost source means fewer candidates, never no list",

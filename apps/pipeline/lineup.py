@@ -40,7 +40,10 @@ class LineUp:
         return {source.name: source.quota for source in self.sources if source is not PINNED_SOURCE}
 
 
-PINNED_SOURCE = Source("pinned", "Those whom rules pin, when they are eligible.", PINNED, people.pinned)
+# What staff's rules ask for is no guess that may be left out for want of time.
+PINNED_SOURCE = Source(
+    "pinned", "Those whom rules pin, when they are eligible.", PINNED, people.pinned, budget=0.0
+)
 
 RERANKERS = (
     Reranker("diversity", "Spreads those who are alike.", diversify),

@@ -128,8 +128,11 @@ def test_one_that_comes_late_keeps_what_it_found_and_counts_as_failed(
         assert request.watch.failed == failed
 
 
-def test_what_the_pass_over_the_eligible_tells_has_no_time_of_its_own(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("lineup", "name"), [("people", "nearest"), ("people", "pinned"), ("places", "pinned")]
+)
+def test_what_the_pass_over_the_eligible_tells_has_no_time_of_its_own_and_pins_have_all(
+    lineup: str, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = Clock()
 
@@ -137,9 +140,11 @@ def test_what_the_pass_over_the_eligible_tells_has_no_time_of_its_own(
         clock.ms += 10_000
         return eligible.top("fit", quota)
 
-    with_source(monkeypatch, "people", "nearest", propose=slow)
+    with_source(monkeypatch, lineup, name, propose=slow)
     watch = Watch(clock)
-    assert len(run(asked("people", watch=watch)).numbers) == 6
+    run(asked(lineup, watch=watch))
+    assert clock.ms == 10_000
+    assert name in watch.asked
     assert watch.failed == {}
 
 

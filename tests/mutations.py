@@ -1002,6 +1002,13 @@ MUTATIONS = (
         "tests/interactions/test_concurrency.py::test_two_likes_that_cross_always_make_a_match",
     ),
     Mutation(
+        "no release asks for a source that it never knew",
+        "apps/pipeline/lineup.py",
+        "            before=0,\n",
+        "",
+        "tests/policies/test_schema.py::test_a_source_that_an_old_release_never_knew_proposes_nobody",
+    ),
+    Mutation(
         "pins are left out for no want of time",
         "apps/pipeline/lineup.py",
         "people.pinned, budget=0.0",

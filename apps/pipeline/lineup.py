@@ -115,6 +115,7 @@ PLACES = LineUp(
             "Places where others went who went where the viewer did.",
             50,
             spots.alike,
+            before=0,
         ),
     ),
     filters=("travel",),

@@ -247,7 +247,7 @@ def _quotas(kind: str) -> list[Knob]:
     return [
         Knob(
             f"quotas.{source.name}", Kind.WHOLE, _words(source.name), source.sentence, "Sources",
-            source.quota, source.quota, 0, 2000, 10, "candidates",
+            source.quota, source.unsaid, 0, 2000, 10, "candidates",
         )
         for source in _sources(kind)
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from apps.pipeline.contracts import Request
 from apps.pipeline.lineup import STAGES, LineUp, lineup_for
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.reranking.windows import WINDOWS
+from apps.pipeline.retrieval.propose import quota_of
 from apps.policies.knobs import knobs
 from apps.policies.schema import default_policy, get
 from apps.simulation.scores import Mean, Shown, interval
@@ -128,7 +129,7 @@ def _knobs_of(lineup: LineUp, stage: str) -> tuple[str, ...]:
 def _value(request: Request, lineup: LineUp, knob: str) -> float:
     group, _, name = knob.rpartition(".")
     if group:
-        return float(request.params.quotas.get(name, lineup.quotas[name]))
+        return float(next(quota_of(request, one) for one in lineup.sources if one.name == name))
     return float(getattr(request.params, name))
 
 

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from apps.pipeline.features.registry import FEATURES
 from apps.pipeline.lineup import LINEUPS
+from apps.pipeline.run import run
 from apps.policies.difference import difference, put_difference
 from apps.policies.fields import seconds
 from apps.policies.knobs import OBJECTS, Kind, knobs
@@ -19,6 +20,8 @@ from apps.policies.schema import (
     put,
     validate_content,
 )
+from apps.releases.params import params_of
+from tests.pipeline.markets import member_table, place_table, request_for, snapshot_of
 from tests.policies.examples import START, experiment, flag, rule, segment
 
 KINDS = {"dating": "member", "networking": "member", "travel": "place"}
@@ -278,6 +281,19 @@ def test_a_weight_that_an_old_release_never_knew_means_zero():
     draft = carry_over(old, KINDS)
     assert get(draft["surfaces"]["networking"], "weights.complementary_crafts") == 0.0
     assert difference(old, draft) == []
+
+
+def test_a_source_that_an_old_release_never_knew_proposes_nobody():
+    old = default_content()
+    del old["surfaces"]["travel"]["quotas"]["alike"]
+    draft = carry_over(old, KINDS)
+    assert get(draft["surfaces"]["travel"], "quotas.alike") == 0
+    assert difference(old, draft) == []
+    snapshot = snapshot_of(place_table([{}]), surface="travel", viewers=member_table([{}]), alike=[(1, 1)])
+    for content, found_by in ((old, set()), (draft, set()), (default_content(), {"alike"})):
+        params = params_of(content["surfaces"]["travel"], {})
+        stages = run(request_for(snapshot, 1, params=params)).trace.as_json()
+        assert {stage["stage"] for stage in stages} & {"alike"} == found_by
 
 
 def test_carrying_over_drops_a_knob_that_went_and_adds_a_surface_that_came():

@@ -122,6 +122,12 @@ class Source:
     propose: Callable[[Request, Eligible, int], npt.NDArray[np.integer[Any]]]
     key: str = ""  # one of search.KEYS that it proposes by: told in the pass that finds the eligible
     budget: float = BUDGET  # ms, where its knob starts; without one, and without limit, where it has a key
+    before: int | None = None  # the quota that releases mean from before there was this source; None: `quota`
+
+    @property
+    def unsaid(self) -> int:
+        """The quota of a release that says none."""
+        return self.quota if self.before is None else self.before
 
 
 def find_eligible(request: Request, wanted: Mapping[str, int] = MappingProxyType({})) -> tuple[Eligible, int]:

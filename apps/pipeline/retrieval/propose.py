@@ -42,7 +42,7 @@ def quota_of(request: Request, source: Source) -> int:
     """How many this source may propose; 0: it is off."""
     if source.name in request.params.disabled_stages:
         return 0
-    return max(int(request.params.quotas.get(source.name, source.quota)), 0)
+    return max(int(request.params.quotas.get(source.name, source.unsaid)), 0)
 
 
 def budget_of(request: Request, source: Source) -> float:

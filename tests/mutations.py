@@ -1128,6 +1128,13 @@ MUTATIONS = (
         "tests/refresh/test_services.py::test_a_harmed_snapshot_is_refused[manifest]",
     ),
     Mutation(
+        "a source that waits for a processor is not late",
+        "apps/delivery/preparation.py",
+        "from time import thread_time",
+        "from time import perf_counter as thread_time",
+        "tests/delivery/test_source_breakers.py::test_a_source_that_waits_for_a_processor_is_not_late",
+    ),
+    Mutation(
         "a snapshot's files are what its manifest says",
         "apps/pipeline/snapshot.py",
         "if checksum != checksums[name]:",

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from time import perf_counter
+from time import thread_time
 from typing import Any
 from uuid import UUID
 
@@ -345,7 +345,7 @@ def _watched(prepared: Prepared) -> Request:
     if question.dry_run or question.candidates is not None or params.random_order:
         return request_of(prepared)
     left_out = sources.left_out(question.surface, params)
-    return request_of(prepared, left_out=left_out, watch=Watch(perf_counter))
+    return request_of(prepared, left_out=left_out, watch=Watch(thread_time))
 
 
 def believed_state(

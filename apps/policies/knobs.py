@@ -272,7 +272,7 @@ def _budgets(kind: str) -> list[Knob]:
     return [
         _number(
             f"source_budgets.{source.name}", _words(source.name) + ": time",
-            "How long it may take of one request. 0 means no limit.",
+            "How much processor time it may take of one request. 0 means no limit.",
             "Time", source.budget, maximum=1000.0, step=1.0, unit="ms",
         )
         for source in _sources(kind)

@@ -1135,6 +1135,13 @@ MUTATIONS = (
         "tests/delivery/test_source_breakers.py::test_a_source_that_waits_for_a_processor_is_not_late",
     ),
     Mutation(
+        "a snapshot's files are checked after all who answer",
+        "apps/pipeline/snapshot.py",
+        ", initializer=_go_last",
+        "",
+        "tests/refresh/test_services.py::test_files_are_checked_by_a_thread_that_goes_last_and_by_no_other",
+    ),
+    Mutation(
         "a snapshot's files are what its manifest says",
         "apps/pipeline/snapshot.py",
         "if checksum != checksums[name]:",

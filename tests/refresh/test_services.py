@@ -1,5 +1,7 @@
 """The refresh on a market of four members, from real rows to an opened snapshot."""
 
+import os
+import threading
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from apps.interactions.models import Event
 from apps.interactions.partitions import ensure_partitions
 from apps.members.models import Connection, Member
 from apps.members.selectors import latest_adult_birth_date
+from apps.pipeline import snapshot as snapshots
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused, open_snapshot
 from apps.refresh import jobs, services
 from apps.refresh.identifiers import open_identifiers
@@ -312,6 +315,23 @@ def test_a_harmed_snapshot_is_refused(four: dict[str, Member], harm: str) -> Non
         file.unlink()
     with pytest.raises(SnapshotRefused):
         open_snapshot(folder)
+
+
+def test_files_are_checked_by_a_thread_that_goes_last_and_by_no_other(
+    four: dict[str, Member], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = snapshot_folder(services.refresh().id)
+    before, ranks = os.getpriority(os.PRIO_PROCESS, threading.get_native_id()), []
+
+    def checksum_of(path: Path) -> str:
+        ranks.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return read(path)
+
+    read = snapshots.checksum_of
+    monkeypatch.setattr(snapshots, "checksum_of", checksum_of)
+    open_snapshot(folder)
+    assert set(ranks) == {19}
+    assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) == before
 
 
 def test_under_18_never_gets_in(four: dict[str, Member]) -> None:

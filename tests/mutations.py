@@ -18,6 +18,13 @@ class Mutation:
 
 MUTATIONS = (
     Mutation(
+        "the release of exposures keeps Valkey from nobody for long",
+        "apps/interactions/exposures.py",
+        "if portion and exposures > EXPOSURES_PER_CALL:",
+        "if portion and exposures > 2**31:",
+        "tests/interactions/test_exposures.py::test_one_call_of_the_release_goes_through_few_exposures",
+    ),
+    Mutation(
         "what Valkey missed is acknowledged after every process knows, also one for which Postgres hung",
         "apps/common/online.py",
         "MARGIN_SECONDS = 0.5",

@@ -31,6 +31,7 @@ from apps.common.valkey import background_client
 
 log = logging.getLogger(__name__)
 LEAST_WAIT_SECONDS = 600  # also without a hold the app has time to say what was seen
+EXPOSURES_PER_CALL = 1000  # that one call of the release goes through: Valkey answers nobody else meanwhile
 CLOCKS_DIFFER_SECONDS, NAMED_BEHIND_SECONDS = 300, 86_400
 LATE = "o:exposures:late"  # how many were counted again after their release, by surface
 
@@ -208,16 +209,31 @@ def _release(client: redis.Redis, surface: str, generation: int, now: float) -> 
         )
         if not found:
             return released
-        viewers = [int(viewer) for viewer in found]
-        keys = [online.MARKER, due, online.counters_key(surface)]
-        keys += [online.exposures_key(surface, viewer) for viewer in viewers]
-        args: list[Any] = [generation, int(now), *viewers]
-        answer = _script(client, _RELEASE)(keys=keys, args=args)
-        if answer == -1:
-            return released
-        numbers = np.frombuffer(cast(bytes, answer), "<i4")
-        _forget_caps(client, surface, numbers)
-        released += len(numbers)
+        for viewers in _portions(client, surface, [int(viewer) for viewer in found]):
+            keys = [online.MARKER, due, online.counters_key(surface)]
+            keys += [online.exposures_key(surface, viewer) for viewer in viewers]
+            args: list[Any] = [generation, int(now), *viewers]
+            answer = _script(client, _RELEASE)(keys=keys, args=args)
+            if answer == -1:
+                return released
+            numbers = np.frombuffer(cast(bytes, answer), "<i4")
+            _forget_caps(client, surface, numbers)
+            released += len(numbers)
+
+
+def _portions(client: redis.Redis, surface: str, viewers: list[int]) -> Iterator[list[int]]:
+    """Of viewers with few exposures many together, of one with more than a call goes through that one."""
+    pipeline: Any = client.pipeline(transaction=False)
+    for viewer in viewers:
+        pipeline.strlen(online.exposures_key(surface, viewer))
+    portion, exposures = list[int](), 0
+    for viewer, size in zip(viewers, pipeline.execute(), strict=True):
+        exposures += size // online.EXPOSURE.itemsize
+        if portion and exposures > EXPOSURES_PER_CALL:
+            yield portion
+            portion, exposures = [], size // online.EXPOSURE.itemsize
+        portion.append(viewer)
+    yield portion
 
 
 def _forget_caps(client: redis.Redis, surface: str, numbers: Sequence[int] | np.ndarray) -> None:

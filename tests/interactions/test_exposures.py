@@ -10,7 +10,7 @@ import time_machine
 
 from apps.common import clock, online
 from apps.common.valkey import background_client, writing_client
-from apps.interactions import rebuild
+from apps.interactions import exposures, rebuild
 from apps.interactions.exposures import LATE, Impression, confirm, release_due
 from apps.interactions.ledger_check import ledger_differences
 from apps.surfaces.services import ensure_first_surfaces
@@ -38,6 +38,11 @@ def see(viewer: str, candidate: str, at: datetime, delivery: UUID | None = None)
     assert [result.status for result in send(impression, now=at)] == ["accepted"]
 
 
+def scripts_run() -> int:
+    statistics = background_client().info("commandstats")
+    return int(statistics["cmdstat_evalsha"]["calls"])
+
+
 def after_the_wait(now: datetime) -> datetime:
     return now + timedelta(seconds=HOLD + 1)
 
@@ -61,6 +66,20 @@ def test_an_exposure_is_given_back_once_however_often_it_is_released(
     for _ in range(3):
         release_due(["dating"], now=after_the_wait(now))
     assert counted(n[BOB]) == 1
+
+
+def test_one_call_of_the_release_goes_through_few_exposures(
+    n: dict[str, int], now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exposures, "EXPOSURES_PER_CALL", 3)
+    show(n[BOB], [n[ANN]], now)
+    release_due(["dating"], now=after_the_wait(now))  # from now on Valkey knows the script
+    for viewer, shown in {ANN: [BOB, CAT, DAN], CAT: [ANN, BOB], DAN: [BOB]}.items():
+        show(n[viewer], [n[name] for name in shown], now)
+    before = scripts_run()
+    assert release_due(["dating"], now=after_the_wait(now)) == 6
+    assert scripts_run() - before == 2
+    assert counted(n[BOB]) == 0
 
 
 def test_an_impression_makes_an_exposure_final(n: dict[str, int], now: datetime) -> None:

@@ -966,11 +966,34 @@ MUTATIONS = (
         "tests/console/test_inspection.py::test_a_page_about_one_member_asks_why_and_keeps_the_reason",
     ),
     Mutation(
-        "a last list keeps the caps of its day",
-        "apps/delivery/last_lists.py",
-        '        kept["caps"] = slate.caps[:count]',
-        "        pass",
+        "a last list keeps to the caps that each has now",
+        "apps/pipeline/run.py",
+        "caps_of(part, words_of_numbers(part, some), np.arange(len(some)))",
+        "np.zeros((len(some), 2), 'i4')",
         "tests/delivery/test_ladder.py::test_a_last_list_stays_within_the_caps",
+    ),
+    Mutation(
+        "whoever the rules of a surface refuse by now is in no last list",
+        "apps/delivery/ladder.py",
+        'judged = _unjudged if NO_SNAPSHOT in prepared.payload["degraded"] else _judged',
+        "judged = _unjudged",
+        "tests/delivery/test_last_lists.py::test_what_either_side_changed_since_holds[intents-bea]",
+    ),
+    Mutation(
+        "without a snapshot a last list keeps to the tightest cap of all",
+        "apps/delivery/ladder.py",
+        "np.tile(_tightest(prepared), (len(kept), 1))",
+        "np.zeros((len(kept), 2), 'i4')",
+        "tests/delivery/test_last_lists.py"
+        "::test_without_a_snapshot_the_tightest_cap_that_anybody_has_holds_for_all",
+    ),
+    Mutation(
+        "whoever is not known to be an adult any more is gone as soon as that was said",
+        "apps/members/selectors.py",
+        "        birth_date__lte=latest_adult_birth_date(today or clock.today()),\n",
+        "",
+        "tests/delivery/test_last_lists.py"
+        "::test_who_is_not_known_to_be_an_adult_any_more_is_in_no_list_from_the_moment_it_was_said[no_snapshot]",
     ),
     Mutation(
         "a broken source is named",
@@ -1282,13 +1305,6 @@ MUTATIONS = (
         "if bucket == hour - 1 then latest = count end",
         "tests/delivery/test_ledger.py"
         "::test_an_hourly_cap_counts_what_a_faster_request_was_granted_in_the_next_hour",
-    ),
-    Mutation(
-        "a last list keeps to a cap that began since",
-        "apps/delivery/last_lists.py",
-        "if under != last.under:",
-        "if False:",
-        "tests/delivery/test_ladder.py::test_a_last_list_keeps_to_a_cap_that_began_since",
     ),
     Mutation(
         "an experiment's audience is what its segments mean",

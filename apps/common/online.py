@@ -200,7 +200,7 @@ def held_key(surface: str, viewer: int) -> str:
 
 def last_key(surface: str, viewer: int) -> str:
     """What a viewer's last list was drawn from (apps.delivery.last_lists)."""
-    return f"o:last:{surface}:{viewer}"
+    return f"o:lists:{surface}:{viewer}"
 
 
 def counters_key(surface: str) -> str:

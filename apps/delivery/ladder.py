@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -17,12 +16,12 @@ from apps.common.errors import Problem
 from apps.delivery import truth
 from apps.delivery.answers import base_payload
 from apps.delivery.bounds import longest_away, tightest_caps
-from apps.delivery.last_lists import mark_of_caps, only_those, read_last, slate_of
+from apps.delivery.last_lists import read_last, slate_of
 from apps.delivery.preparation import Prepared, Question, believed_state, held_from, rank_pool, request_of
 from apps.delivery.state import I32
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate
-from apps.pipeline.run import run
+from apps.pipeline.run import run, still_eligible
 from apps.pipeline.sets import is_in
 from apps.pipeline.table import empty_table
 from apps.pipeline.trace import Trace
@@ -133,20 +132,19 @@ def naming(prepared: Prepared, numbers: I32) -> Prepared:
 
 
 def last_list(prepared: Prepared) -> Slate:
-    """Whoever of the last list, which is never one of a market that was asked for, may still be shown.
+    """Whoever of the last list, which is never one of a market that was asked for, may be shown now, as the
+    snapshot and the overlay say. Without a snapshot nobody can judge them: whoever is not known to be gone
+    or excluded.
 
-    Raises RedisError.
+    Raises RedisError, and what a filter raises.
     """
-    if prepared.question.market is not None:
+    if prepared.question.market is not None or not prepared.believed:
         return NOBODY
-    last = read_last(prepared.question.surface, prepared.viewer) if prepared.believed else None
+    last = read_last(prepared.question.surface, prepared.viewer)
     if last is None:
         return NOBODY
-    under = None
-    if NO_SNAPSHOT not in prepared.payload["degraded"]:  # else neither rules nor the market are known
-        under = mark_of_caps(prepared.payload["release"], prepared.params, prepared.rules)
-    slate = slate_of(last, under=under, tightest=_tightest(prepared))
-    return only_those(slate, _still(prepared, slate.numbers))
+    judged = _unjudged if NO_SNAPSHOT in prepared.payload["degraded"] else _judged
+    return slate_of(last, *judged(prepared, last["number"]))
 
 
 def _unranked(prepared: Prepared) -> Slate:
@@ -156,8 +154,14 @@ def _unranked(prepared: Prepared) -> Slate:
     return run(replace(request, params=params))
 
 
-def _still(prepared: Prepared, numbers: I32) -> Any:
-    """Who is not excluded, not known to be gone, and among those asked for."""
+def _judged(prepared: Prepared, numbers: I32) -> tuple[I32, I32]:
+    """Who may be shown by the rules of the surface, and the caps of each."""
+    return still_eligible(request_of(prepared), numbers)
+
+
+def _unjudged(prepared: Prepared, numbers: I32) -> tuple[I32, I32]:
+    """Who is not excluded, not known to be gone, and among those asked for; under the tightest caps of all,
+    for nobody can say which of them a candidate has."""
     question, world = prepared.question, prepared.world
     kind = prepared.payload["kind"]
     lost = is_in(numbers, prepared.state.excluded)
@@ -165,7 +169,8 @@ def _still(prepared: Prepared, numbers: I32) -> Any:
     if question.candidates is not None:
         wanted = [world.number_of(kind, one) for one in question.candidates]
         lost |= ~np.isin(numbers, [one for one in wanted if one is not None])
-    return ~lost
+    kept = numbers[~lost]
+    return kept, np.tile(_tightest(prepared), (len(kept), 1))
 
 
 def _tightest(prepared: Prepared) -> I32:

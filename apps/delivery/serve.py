@@ -25,7 +25,7 @@ from apps.common.valkey import reached_run_id
 from apps.delivery import ladder, ledger, trips, truth
 from apps.delivery.answers import answer_of, base_payload, with_slate
 from apps.delivery.health import counts
-from apps.delivery.last_lists import mark_of_caps, only_those, packed
+from apps.delivery.last_lists import only_those, packed
 from apps.delivery.latency import WIDEST
 from apps.delivery.ledger import Answered, NotBelieved, Order
 from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare
@@ -225,8 +225,7 @@ def _to_keep(prepared: Prepared, slate: Slate, payload: dict[str, Any]) -> bytes
     question = prepared.question
     is_whole = question.candidates is None and question.market is None
     is_ranked = not {ladder.NO_PIPELINE, ladder.NO_SNAPSHOT} & set(payload["degraded"])
-    under = mark_of_caps(payload["release"], prepared.params, prepared.rules)
-    return packed(slate, under) if is_whole and is_ranked else b""
+    return packed(slate) if is_whole and is_ranked else b""
 
 
 def _is_still_vouched(runtime: Runtime, generation: int) -> bool:

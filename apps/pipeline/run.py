@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from apps.pipeline.contracts import Explanation, Pool, Request, Slate
+from apps.pipeline.contracts import I32, Explanation, Pool, Request, Slate
 from apps.pipeline.features.taste import with_taste_of_now
 from apps.pipeline.filters import eligibility
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.lineup import LineUp, lineup_for
 from apps.pipeline.params import FULL
 from apps.pipeline.ranking.boosts import weigh
-from apps.pipeline.ranking.caps import looked_at
-from apps.pipeline.ranking.matching import effects
+from apps.pipeline.ranking.caps import caps_of, looked_at
+from apps.pipeline.ranking.matching import effects, words_of_numbers
 from apps.pipeline.ranking.score import parts_of, score_pool, signals_in
 from apps.pipeline.ranking.served import served_of
 from apps.pipeline.reranking import random_order
@@ -48,6 +48,18 @@ def run(request: Request, *, detailed: bool = False) -> Slate:
 def eligible_count(request: Request) -> int:
     """How many may be shown, in all markets that share the list."""
     return sum(len(find_eligible(part)[0]) for part in requests_of(request))
+
+
+def still_eligible(request: Request, numbers: I32) -> tuple[I32, I32]:
+    """Those of `numbers` who may be shown, in all markets that share the list, and [n, 2] the caps of each.
+
+    Asks no source and scores nobody.
+    """
+    asked = numbers if request.only is None else numbers[np.isin(numbers, request.only)]
+    parts = requests_of(replace(request, only=asked))
+    found = [(part, find_eligible(part)[0].numbers) for part in parts]
+    caps = [caps_of(part, words_of_numbers(part, some), np.arange(len(some))) for part, some in found]
+    return np.concatenate([some for _, some in found]), np.concatenate(caps)
 
 
 def _run(request: Request, *, detailed: bool = False) -> Slate:

@@ -17,7 +17,7 @@ from apps.common.valkey import writing_client
 from apps.delivery import ladder, preparation
 from apps.delivery import runtime as runtimes
 from apps.delivery.health import counts
-from apps.delivery.last_lists import LAST_SECONDS, MOST_KEPT, LastList, packed, read_last, slate_of
+from apps.delivery.last_lists import LAST_SECONDS, MOST_KEPT, packed, read_last
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.services import rank, recommend
 from apps.interactions.copier import copy_all
@@ -30,8 +30,6 @@ from tests.delivery.test_services import WOMEN, happens, names
 from tests.delivery.test_stores_away import uncapped, within
 from tests.interactions.world import event, send
 from tests.policies import examples
-
-NO_CAP = np.zeros(2, "i4")
 
 
 def asked(viewer: str = "adam", limit: int = 10, **options: Any) -> dict[str, Any]:
@@ -78,7 +76,7 @@ def test_without_the_pipeline_the_last_list_is_shown_minus_whoever_may_not_be(
     asked(limit=1)
     ranked = read_last("dating", number("adam"))
     assert ranked is not None
-    assert len(ranked.kept) == len(WOMEN)
+    assert len(ranked) == len(WOMEN)
     release_holds("adam")
     happens("block", "blocked", "bea", "adam", surface="")
     happens("pass", "passed", "adam", "cleo")
@@ -157,7 +155,7 @@ def test_a_ranking_without_the_pipeline_shows_only_those_asked_for(
     break_filters(monkeypatch)
     answer = rank(surface="dating", member="adam", candidates=["bea", "minor", "adam"])
     assert names(answer) == ["bea"]
-    assert read_last("dating", number("adam")).numbers.tolist() == kept.numbers.tolist()  # type: ignore[union-attr]
+    assert np.array_equal(read_last("dating", number("adam")), kept)  # type: ignore[arg-type]
 
 
 def test_what_breaks_a_rollout_is_counted_as_its_failure(
@@ -239,32 +237,11 @@ def test_a_last_list_is_bounded_in_size_and_time(serving: Runtime) -> None:
     asked()
     key = online.last_key("dating", number("adam"))
     assert 0 < writing_client().ttl(key) <= LAST_SECONDS
-    slate = slate_of(last_of(list(range(1, 200))), under=1, tightest=NO_CAP)
-    assert len(packed(slate, 1)) == 4 + 12 * MOST_KEPT
+    many = replace(ladder.NOBODY, numbers=np.arange(200, dtype="i4"), scores=np.zeros(200, "f4"))
+    assert len(packed(many)) == 8 * MOST_KEPT
 
 
 def test_an_empty_list_does_not_take_the_place_of_the_last_one(serving: Runtime) -> None:
     asked()
     assert names(asked()) == []
     assert read_last("dating", number("adam")) is not None
-
-
-@pytest.mark.parametrize(
-    ("kept", "tightest", "expected"),
-    [((5, 0), (3, 4), (3, 4)), ((2, 9), (3, 4), (2, 4)), ((2, 9), (0, 0), (2, 9)), ((0, 0), (0, 7), (0, 7))],
-)
-def test_under_other_caps_than_then_the_tightest_hold(
-    kept: tuple[int, int], tightest: tuple[int, int], expected: tuple[int, int]
-) -> None:
-    last = last_of([7], caps=kept)
-    assert slate_of(last, under=1, tightest=np.array(tightest)).caps.tolist() == [list(kept)]
-    for under in (2, None):
-        assert slate_of(last, under=under, tightest=np.array(tightest)).caps.tolist() == [list(expected)]
-
-
-def last_of(numbers: list[int], caps: tuple[int, int] = (0, 0)) -> LastList:
-    from apps.delivery.last_lists import KEPT
-
-    kept = np.zeros(len(numbers), KEPT)
-    kept["number"], kept["caps"] = numbers, caps
-    return LastList(1, kept)

@@ -1,9 +1,11 @@
 """Events a second through the API, and CPU per event beside a `COPY` of the same rows in the same run.
 
 One API process takes batches over HTTP; then this process copies what it stored, in the same batches and
-commits, into a table with the same columns, constraints and indexes. Postgres counts on both sides, Valkey on
-the API's. Then passes are timed until the next list, and lists with all that the last minutes said are
-served beside lists without, in one thread. It leaves events behind.
+commits and over as many connections, into a table with the same columns, constraints and indexes and this
+month's events in it. Postgres counts on both sides, Valkey on the API's. Beside it stands the cheapest copy
+there is: over one connection into an empty table, while the other core rests. Then passes are timed until the
+next list, and lists with all that the last minutes said are served beside lists without, in one thread. It
+leaves events behind.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +28,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 import orjson
+import psycopg
 from django.core.management.base import CommandError
 from django.db import connection
 
@@ -60,7 +65,8 @@ LIVE: Mapping[str, float] = {
     "hold_minutes": 30,
 }  # fmt: skip
 ROUND = ("per_second", "cpu_ratio_copy", "cpu_us", "api_cpu_us", "postgres_cpu_us", "valkey_cpu_us",
-         "copy_cpu_us", "p50_ms", "p99_ms")  # fmt: skip
+         "copy_cpu_us", "cpu_ratio_copy_alone", "copy_alone_cpu_us", "p50_ms", "p99_ms")  # fmt: skip
+MOST_BEFORE = 1_000_000  # rows in the table that is copied into
 _COLUMNS = (
     "id, type, actor, target, target_kind, surface, delivery, position, occurred_at, received_at, context"
 )
@@ -174,23 +180,54 @@ class Posting:
 
 def _round(post: Posting, batches: Sequence[Sequence[dict[str, Any]]], plan: Plan) -> dict[str, Any]:
     seen = post.measure(batches)
-    copied = _copy(_stored(batches[: seen["batches"]]), plan.batch)
-    return seen | {"copy_cpu_us": copied, "cpu_ratio_copy": round(seen["cpu_us"] / copied, 2)}
+    rows = _stored(batches[: seen["batches"]])
+    copied = [rows[start : start + plan.batch] for start in range(0, len(rows), plan.batch)]
+    beside = _copy(copied, plan.connections, full=True)
+    alone = _copy(copied, 1, full=False)
+    return seen | {
+        "copy_cpu_us": beside,
+        "copy_alone_cpu_us": alone,
+        "cpu_ratio_copy": round(seen["cpu_us"] / beside, 2),
+        "cpu_ratio_copy_alone": round(seen["cpu_us"] / alone, 2),
+    }
 
 
-def _copy(rows: Sequence[Sequence[Any]], size: int) -> float:
+def _copy(batches: Sequence[Sequence[tuple[Any, ...]]], connections: int, *, full: bool) -> float:
     """CPU microseconds per row of copying these: this process and Postgres."""
-    with connection.cursor() as cursor:
-        cursor.execute("DROP TABLE IF EXISTS bench_copy")
-        cursor.execute("CREATE TABLE bench_copy (LIKE interactions_event INCLUDING ALL)")
+    with _table(full=full) as name, ThreadPoolExecutor(connections) as pool:
         before = time.process_time() + postgres_cpu_seconds()
-        for start in range(0, len(rows), size):
-            with cursor.copy(f"COPY bench_copy ({_COLUMNS}) FROM STDIN") as copy:  # each commits by itself
-                for row in rows[start : start + size]:
-                    copy.write_row(row)
+        list(pool.map(partial(_copy_some, name), [batches[i::connections] for i in range(connections)]))
         took = time.process_time() + postgres_cpu_seconds() - before
-        cursor.execute("DROP TABLE bench_copy")
-    return round(took * 1e6 / len(rows), 2)
+    return round(took * 1e6 / sum(map(len, batches)), 2)
+
+
+def _copy_some(table: str, batches: Sequence[Sequence[tuple[Any, ...]]]) -> None:
+    with (
+        psycopg.connect(**connection.get_connection_params(), autocommit=True) as own,
+        own.cursor() as cursor,
+    ):
+        for rows in batches:
+            with cursor.copy(f"COPY {table} ({_COLUMNS}) FROM STDIN") as copy:  # each commits by itself
+                for row in rows:
+                    copy.write_row(row)
+
+
+@contextmanager
+def _table(*, full: bool) -> Iterator[str]:
+    """Like that of events: with this month's of before the last hour in it, or empty."""
+    name = "bench_copy"
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP TABLE IF EXISTS {name}")
+        cursor.execute(f"CREATE TABLE {name} (LIKE interactions_event INCLUDING ALL)")
+        if full:
+            cursor.execute(
+                f"INSERT INTO {name} ({_COLUMNS}) SELECT {_COLUMNS} FROM interactions_event "
+                "WHERE occurred_at > now() - interval '31 days' AND received_at < now() - interval '1 hour' "
+                "LIMIT %s",
+                [MOST_BEFORE],
+            )
+        yield name
+        cursor.execute(f"DROP TABLE {name}")
 
 
 def _stored(batches: Sequence[Sequence[dict[str, Any]]]) -> list[tuple[Any, ...]]:
@@ -242,5 +279,6 @@ def _line(number: int, found: dict[str, Any]) -> str:
     return (
         f"round {number}: {found['per_second']:,.0f} events a second, p99 {found['p99_ms']} ms a batch; "
         f"{found['cpu_us']} µs CPU an event (API {found['api_cpu_us']}, Postgres {found['postgres_cpu_us']}, "
-        f"Valkey {found['valkey_cpu_us']}), {found['cpu_ratio_copy']} times COPY ({found['copy_cpu_us']} µs)"
+        f"Valkey {found['valkey_cpu_us']}), {found['cpu_ratio_copy']} times COPY ({found['copy_cpu_us']} "
+        f"µs), {found['cpu_ratio_copy_alone']} times one alone ({found['copy_alone_cpu_us']} µs)"
     )

@@ -20,12 +20,16 @@ if serves_lists:
     from apps.api.shedding import shedding
     from apps.delivery.runtime import runtime
     from apps.delivery.watch import start
+    from apps.interactions.telling import forget_together
 
     # Snapshot, release and compiled passes are there before this worker takes its first request. A rebuild of
     # the online state may take a minute: it is not waited for, lists do without it as the ladder says.
     runtime(patience=5.0)
     start()
+    forget_together()
     application = shedding(application)  # type: ignore[assignment]
     # All of this stays. To look through it for garbage again holds up every request for a tenth of a second.
     gc.collect()
     gc.freeze()
+    # A batch of events holds thousands of objects at once, none of which is garbage: once is enough.
+    gc.set_threshold(20_000)

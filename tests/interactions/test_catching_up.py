@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -9,7 +10,7 @@ from uuid import UUID
 
 import pytest
 import redis
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -209,6 +210,37 @@ def test_while_valkey_is_not_believed_what_was_told_is_kept_to_be_told_again(n: 
     assert accepted(late("like", "ann", "bob"))
     assert Untold.objects.count() == 1
     assert heal_online_state_task()
+    assert not Untold.objects.exists()
+
+
+def test_what_was_told_is_forgotten_together_and_nothing_of_it_while_valkey_is_not_believed(
+    n: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_told", deque())
+    for target in ("bob", "cat"):
+        assert accepted(late("like", "ann", target))
+    assert Untold.objects.count() == 2
+    with CaptureQueriesContext(connection) as queries:
+        telling.forget_told()
+        telling.forget_told()
+    assert len(queries) == 1
+    assert not Untold.objects.exists()
+    online.mark_missed("rebuilding")
+    assert accepted(late("pass", "bob", "cat"))
+    telling.forget_told()
+    assert Untold.objects.count() == 1
+
+
+def test_what_could_not_be_forgotten_waits_for_the_next_time(
+    n: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "_told", deque())
+    assert accepted(late("like", "ann", "bob"))
+    with monkeypatch.context() as patched:
+        patched.setattr(telling, "_FORGET", "SELECT 1/0 WHERE %s::text <> '' OR %s")
+        with pytest.raises(DatabaseError), transaction.atomic():
+            telling.forget_told()
+    telling.forget_told()
     assert not Untold.objects.exists()
 
 

@@ -27,7 +27,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("faults")
     group.addoption("--grants", type=int, default=100_000, help="exposures that the tests of caps grant")
     group.addoption("--kills", type=int, default=60, help="how often a process is killed under events")
-    group.addoption("--races", type=int, default=2_000, help="blocks that lists are asked right after")
+    group.addoption(
+        "--races", type=int, default=2_000, help="blocks that lists are asked right after, all rungs"
+    )
     group.addoption("--answers", type=int, default=3_000, help="lists that each outage has to answer")
     group.addoption(
         "--storm", type=float, default=12.0, help="seconds of five times the callers there is room for"

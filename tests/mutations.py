@@ -966,6 +966,13 @@ MUTATIONS = (
         "tests/console/test_inspection.py::test_a_page_about_one_member_asks_why_and_keeps_the_reason",
     ),
     Mutation(
+        "a place opens with the date where it is",
+        "apps/delivery/preparation.py",
+        "        day=_day(prepared, kind),\n",
+        "",
+        "tests/delivery/test_coming_trips.py::test_a_place_opens_with_the_date_where_it_is",
+    ),
+    Mutation(
         "a last list keeps to the caps that each has now",
         "apps/pipeline/run.py",
         "caps_of(part, words_of_numbers(part, some), np.arange(len(some)))",

@@ -4,11 +4,13 @@ another one). Stored, sent and mailed they stay UTC.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.utils import timezone
+
+EPOCH = date(1970, 1, 1).toordinal()
 
 
 class LocalTimeInvalid(ValueError):
@@ -18,6 +20,11 @@ class LocalTimeInvalid(ValueError):
 def zone_of(name: str | None) -> tzinfo | None:
     """The zone of an IANA name; None for anything that is no such name."""
     return ZoneInfo(name) if name in _known() else None
+
+
+def day_in(zone: str | None, at: float) -> int:
+    """The date in a zone at a moment (s), as days since 1970-01-01; in UTC for anything that is no zone."""
+    return datetime.fromtimestamp(at, zone_of(zone) or UTC).toordinal() - EPOCH
 
 
 def zone_name() -> str:

@@ -20,6 +20,7 @@ import redis
 
 from apps.common import clock, online
 from apps.common.errors import Problem
+from apps.common.local_time import day_in
 from apps.common.metrics import market_label
 from apps.delivery import ledger, truth
 from apps.delivery.answers import base_payload, seed_of
@@ -263,6 +264,7 @@ def request_of(
         now=prepared.now if question.at is None else question.at,
         seed=seed_of(prepared.delivery) if question.seed is None else question.seed,
         market=_market(world, question),
+        day=_day(prepared, kind),
         **_stays(prepared, kind),
         only=_only(world, kind, question.candidates),
         newcomers=world.overlay.newcomers.get(question.surface),
@@ -277,6 +279,17 @@ def request_of(
         left_out=left_out,
         watch=watch,
     )
+
+
+def _day(prepared: Prepared, kind: str) -> int | None:
+    """Of a request for places: today where they are."""
+    if kind != "place":
+        return None
+    assert prepared.world.snapshot is not None
+    question = prepared.question
+    index = _market_index(prepared.world, question, prepared.row)
+    market = prepared.world.snapshot.markets[index] if index >= 0 else {}
+    return day_in(market.get("timezone"), prepared.now if question.at is None else question.at)
 
 
 def _stays(prepared: Prepared, kind: str) -> dict[str, Any]:

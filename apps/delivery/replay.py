@@ -110,6 +110,7 @@ def request_of_row(row: Delivery) -> Request:
         now=now,
         seed=row.seed,
         market=market,
+        day=row.inputs.get("day"),
         stay=_trip(row.inputs.get("stay")),
         trips=tuple(Trip(*trip) for trip in row.inputs.get("trips", ())),
         only=told.only,

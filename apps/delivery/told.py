@@ -151,6 +151,7 @@ def inputs_of(request: Request, slate: Slate, told: Told) -> dict[str, Any]:
     return {
         "build": build(),
         "market": request.market,
+        **({"day": request.day} if request.day is not None else {}),
         **({"stay": astuple(request.stay)} if request.stay is not None else {}),
         **({"trips": [astuple(trip) for trip in request.trips]} if request.trips else {}),
         "prices": request.snapshot.id,  # a snapshot holds one version of them

@@ -80,6 +80,8 @@ class Request:
     seed: int
     # index of the market the viewer draws from when it is not the one they are in; -1: that one
     market: int = -1
+    # today in that market, as days since 1970-01-01; None: the day in UTC
+    day: int | None = None
     # when the viewer is there, where that is not today: places are open, or not, on those days
     stay: Trip | None = None
     trips: tuple[Trip, ...] = ()  # coming ones, each to another market, whose places share the list

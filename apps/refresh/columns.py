@@ -79,7 +79,7 @@ _WORDS = {
 
 def market_entries() -> tuple[dict[str, Any], ...]:
     """All markets in the order of their index in a snapshot: by id, so that a new one comes last."""
-    fields = ("id", "key", "name", "latitude", "longitude")
+    fields = ("id", "key", "name", "latitude", "longitude", "timezone")
     return tuple(Market.objects.order_by("id").values(*fields))
 
 

@@ -74,7 +74,7 @@ def _question(surface: str) -> Question:
     return Question(
         surface,
         known[surface].eligibility,
-        moment.date(),
+        moment,
         moment - timedelta(days=params.cooldown_days),
         params.trips_days if params.trips_share else 0,
     )

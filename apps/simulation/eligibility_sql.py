@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db import connection
@@ -38,10 +38,13 @@ place_of(number, latitude, longitude) AS (
     SELECT p.number, k.latitude, k.longitude
     FROM person p JOIN surfaces_market k ON k.id = p.pool WHERE p.pool IS DISTINCT FROM p.home_market_id
 )"""
-# When they are there: today; and on the next trips that begin within some days, the first to each market.
+# When they are there: today, by the clocks there; and on the next trips that begin within some days, the
+# first to each market.
 _STAYS = """
 stay(number, market_id, starts_on, ends_on) AS (
-    SELECT number, pool, %(today)s::date, %(today)s::date FROM person
+    SELECT p.number, p.pool, there.today, there.today FROM person p LEFT JOIN (
+        SELECT id, (%(now)s AT TIME ZONE timezone)::date AS today FROM surfaces_market
+    ) there ON there.id = p.pool
     UNION ALL
     SELECT member_id, market_id, starts_on, ends_on FROM (
         SELECT *, row_number() OVER (PARTITION BY member_id ORDER BY starts_on, id) AS place FROM (
@@ -124,7 +127,7 @@ class Question:
 
     surface: str
     eligibility: str  # dating, networking, travel
-    today: date
+    now: datetime
     seen_since: datetime
     trip_days: int = 0  # how long before a trip its places are shown; 0: not before it begins
 
@@ -188,7 +191,8 @@ def _rows(
     values = {
         "surface": question.surface,
         "kind": "place" if question.eligibility == "travel" else "member",
-        "today": question.today,
+        "now": question.now,
+        "today": question.now.astimezone(UTC).date(),
         "seen_since": question.seen_since,
         "trip_days": question.trip_days,
         "intents": INTENTS[question.eligibility],

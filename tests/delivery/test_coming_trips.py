@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import time_machine
@@ -234,6 +235,26 @@ def test_the_independent_check_agrees(site: Runtime) -> None:
     result = check_lists("travel", viewers=0, limit=20, seed=1, members=["adam", "bea"])
     assert result.shown == 3  # cafe twice, bistro once
     assert result.good, (result.violations, result.wrong)
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", "no/zone"])
+def test_a_place_opens_with_the_date_where_it_is(market: Market, zone: str) -> None:
+    """At any moment the date of one of the two zones is not that of UTC."""
+    today = clock.today()
+    there = clock.now().astimezone(ZoneInfo(zone)).date() if zone != "no/zone" else today
+    opens = {"bar": today, "cafe": today + timedelta(1)}
+    for name, day in opens.items():
+        Place.objects.filter(external_id=name).update(is_open=False, opens_on=day)
+    Market.objects.update(timezone=zone)
+    refresh()
+    open_there = {name for name, day in opens.items() if day <= there}
+    assert shown_to("adam", "travel") == open_there
+    if zone != "no/zone":
+        assert check_lists("travel", viewers=0, limit=5, seed=1, members=["adam"]).shown == len(open_there)
+    if open_there:
+        answer = recommend(surface="travel", member="adam", limit=5)
+        copy_all()
+        assert replay_delivery(Delivery.objects.get(id=answer["delivery"])).same
 
 
 def test_trips_by_member_are_kept_apart_and_reread() -> None:

@@ -97,6 +97,8 @@ def test_a_place_is_judged_on_the_days_of_the_trip():
     assert sorted(run(request).numbers.tolist()) == [2, 4, 7]
     july = replace(request, now=NOW + 33 * 86400, market=ROME, trips=())
     assert sorted(run(july).numbers.tolist()) == [2, 4]
+    there_since_a_day = replace(july, now=NOW, day=day_of(NOW) + 33)
+    assert sorted(run(there_since_a_day).numbers.tolist()) == [2, 4]
     codes = {number: explain(request, number).code for number in range(1, 8)}
     assert codes == {
         1: "out_of_season", 2: "shown", 3: "closed", 4: "shown", 5: "closed", 6: "out_of_season", 7: "shown",

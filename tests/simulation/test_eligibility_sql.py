@@ -31,7 +31,7 @@ def markets() -> None:
 
 
 def question(surface: str = "dating") -> Question:
-    return Question(surface, surface, TODAY, datetime(2026, 4, 28, tzinfo=UTC))
+    return Question(surface, surface, datetime(2026, 5, 1, 12, tzinfo=UTC), datetime(2026, 4, 28, tzinfo=UTC))
 
 
 def member(external_id: str, **changes: Any) -> None:

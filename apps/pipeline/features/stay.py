@@ -19,5 +19,5 @@ def last_date_there(request: Request) -> int:
 def _days(request: Request) -> tuple[int, int]:
     if request.stay is not None:
         return request.stay.first_day, request.stay.last_day
-    today = day_of(request.now)
+    today = day_of(request.now) if request.day is None else request.day
     return today, today

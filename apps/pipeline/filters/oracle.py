@@ -49,7 +49,7 @@ def _other_market(request: Request, table: Table) -> Mask:
 def _days(request: Request) -> list[np.datetime64]:
     """Every day on which the viewer is there."""
     if request.stay is None:
-        return [np.datetime64(int(request.now // 86400), "D")]
+        return [np.datetime64(int(request.now // 86400) if request.day is None else request.day, "D")]
     return [np.datetime64(day, "D") for day in range(request.stay.first_day, request.stay.last_day + 1)]
 
 

@@ -77,21 +77,25 @@ _CONFIRM = (
     _COUNT
     + """
 local apart, behind, now = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local late, changes = 0, {}
+local late, changes, none = 0, {}, {}
 for k = 3, #KEYS do
   local data, given, kept, changed = redis.call('GET', KEYS[k]) or '', ARGV[k + 2], {}, false
+  local about = {}  -- where the impressions of each candidate stand
+  for i = 1, #given, 29 do
+    local number = struct.unpack('<i4', given, i)
+    about[number] = about[number] or {}
+    table.insert(about[number], i)
+  end
   for at = 1, #data, 21 do
     local number, granted, due, released = struct.unpack('<i4I4I4B', data, at)
     local tag, seen = string.sub(data, at + 13, at + 20), false
-    for i = 1, #given, 29 do
-      if struct.unpack('<i4', given, i) == number then
-        local occurred, received = struct.unpack('<dd', given, i + 13)
-        if string.byte(given, i + 4) == 1 then
-          local same = string.sub(given, i + 5, i + 12) == tag
-          seen = seen or (same and granted <= occurred + behind)
-        else
-          seen = seen or (granted <= received and granted <= occurred + apart)
-        end
+    for _, i in ipairs(about[number] or none) do
+      local occurred, received = struct.unpack('<dd', given, i + 13)
+      if string.byte(given, i + 4) == 1 then
+        local same = string.sub(given, i + 5, i + 12) == tag
+        seen = seen or (same and granted <= occurred + behind)
+      else
+        seen = seen or (granted <= received and granted <= occurred + apart)
       end
     end
     if not seen then

@@ -29,6 +29,5 @@ EXPOSE 8000 8001
 VOLUME /app/var
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 \
     CMD ["python", "/app/raya_recs/healthcheck.py"]
-CMD ["granian", "--interface", "wsgi", "raya_recs.wsgi:application", "--no-ws", "--host", "0.0.0.0", \
-     "--port", "8000", "--workers", "2", "--blocking-threads", "16", "--backpressure", "256", \
-     "--respawn-failed-workers", "--static-path-route", "/static", "--static-path-mount", "/app/collected/static"]
+CMD ["python", "-m", "raya_recs.serve", "--host", "0.0.0.0", "--workers", "2", \
+     "--static", "/app/collected/static"]

@@ -125,14 +125,11 @@ def _programs(env: dict[str, str], static: Path, api_port: int, admin_port: int)
 def _web(
     process: str, env: dict[str, str], static: Path, port: int, *, workers: int, ready_path: str
 ) -> Program:
-    server = [str(BIN / "granian"), "--interface", "wsgi", "raya_recs.wsgi:application", "--no-ws"]
-    place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(BASE_DIR)]
-    load = ["--workers", str(workers), "--blocking-threads", "16", "--backpressure", "256"]
-    files = ["--static-path-route", "/static", "--static-path-mount", str(static), "--respawn-failed-workers"]
+    server = [sys.executable, "-m", "raya_recs.serve", "--port", str(port), "--workers", str(workers)]
     return Program(
         name=process,
-        command=[*server, *place, *load, *files],
-        env=env | {"RAYA_RECS_PROCESS": process},
+        command=[*server, "--static", str(static)],
+        env=env | {"RAYA_RECS_PROCESS": process, "PYTHONPATH": str(BASE_DIR)},
         is_ready=lambda _: _answers(f"http://127.0.0.1:{port}{ready_path}"),
     )
 

@@ -12,7 +12,7 @@ from apps.common.metrics_folder import share_counts
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "raya_recs.settings.local")
 serves_lists = os.environ.get("RAYA_RECS_PROCESS") == "api"
 if serves_lists:
-    share_counts(settings.METRICS_DIR)
+    share_counts(settings.METRICS_DIR, server=os.getppid())
     spans.begin("raya_recs.api")
 application = get_wsgi_application()
 

@@ -1,7 +1,7 @@
 """Where the web processes of one server count together: a folder named after the process that started them.
 
-`share_counts(parent)` is called once in each, before prometheus_client is first imported: it chooses there
-how to count. Each process has files of its own; those of a worker that died still count, so that no total
+`share_counts` is called once in each, before prometheus_client is first imported: it chooses there how to
+count. Each process has files of its own; those of a worker that died still count, so that no total
 falls. A server that starts anew starts at zero in another folder, and clears away those of servers that are
 gone.
 """
@@ -15,13 +15,22 @@ from pathlib import Path
 VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 
 
-def share_counts(parent: Path) -> None:
-    """Counts with the other processes of this server below `parent`, or where the environment says."""
+def share_counts(parent: Path, *, server: int) -> None:
+    """Counts with the other processes of this server below `parent`, or where the environment says.
+
+    `server`: the id of the process that starts them.
+    """
     if VARIABLE not in os.environ:
-        folder = parent / str(os.getppid())
+        folder = parent / str(server)
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left(parent)
         os.environ[VARIABLE] = str(folder)
+
+
+def forget_starter() -> None:
+    """For the process that starts a server's workers: what it counted, nothing, is no worker's."""
+    for path in Path(os.environ.get(VARIABLE, os.devnull)).glob(f"*_{os.getpid()}.db"):
+        path.unlink()
 
 
 def forget_the_dead(folder: Path) -> None:

@@ -23,7 +23,6 @@ import pytest
 import requests
 
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # A browser comes with the machine, not from the package index: `.ci/run` installs it, or says that these
 # tests are skipped.

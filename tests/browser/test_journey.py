@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import re
+import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -18,7 +19,7 @@ import requests
 from django_otp.oath import totp
 
 from raya_recs.processes import Children, free_port
-from tests.browser.conftest import BIN, IN_A_BROWSER, ROOT, Demo
+from tests.browser.conftest import IN_A_BROWSER, ROOT, Demo
 from tests.browser.staff import Staff, of_the_guide, wait_for
 
 pytestmark = IN_A_BROWSER
@@ -282,20 +283,19 @@ def test_the_aa_experiment_and_a_real_effect_have_their_pages(demo, editor, appr
 def test_the_first_login_sets_up_two_factor_and_the_next_one_asks_for_it(demo, browser):
     children = Children(demo.folder / "log")
     port = free_port()
-    command = [
-        BIN / "granian",
-        "--interface",
-        "wsgi",
-        "raya_recs.wsgi:application",
-        "--no-ws",
-        "--host",
-        "127.0.0.1",
-    ]
     env = demo.env | {"TWO_FACTOR": "1", "RAYA_RECS_PROCESS": "admin"}
-    static = ["--static-path-route", "/static", "--static-path-mount", str(demo.folder / "static")]
+    command = [
+        sys.executable,
+        "-m",
+        "raya_recs.serve",
+        "--port",
+        str(port),
+        "--static",
+        demo.folder / "static",
+    ]
     children.start(
         "admin-2fa",
-        [*command, "--port", str(port), "--working-dir", str(ROOT), *static],
+        command,
         env=env,
         cwd=ROOT,
         seconds=30,

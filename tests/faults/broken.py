@@ -1,4 +1,4 @@
-"""The API as web processes that tests have broken on purpose serve it: `granian tests.faults.broken:NAME`."""
+"""The API as web processes that tests have broken on purpose serve it: `--application` names one of these."""
 
 from __future__ import annotations
 

@@ -184,12 +184,10 @@ class Site:
     def start_web(self, workers: int, application: str = "raya_recs.wsgi:application", **env: str) -> Child:
         """A web server, which is asked from now on. `application`: one that a test has broken."""
         port = free_port()
-        command = [BIN / "granian", "--interface", "wsgi", application, "--no-ws"]
-        place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(ROOT)]
+        command = [sys.executable, "-m", "raya_recs.serve", "--port", str(port), "--workers", str(workers)]
+        command += ["--application", application]
         env = self.env | {"RAYA_RECS_PROCESS": "api"} | env
-        load = ["--workers", str(workers), "--blocking-threads", "16", "--backpressure", "256"]
-        load.append("--respawn-failed-workers")
-        child = self.children.start("api", [*command, *place, *load], env=env, cwd=ROOT, seconds=30)
+        child = self.children.start("api", command, env=env, cwd=ROOT, seconds=30)
         address = f"http://127.0.0.1:{port}"
         child.wait_until(lambda: _answers(f"{address}/health/live"), 60)
         self.web, self.address = child, address

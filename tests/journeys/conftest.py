@@ -23,7 +23,6 @@ from raya_recs.processes import Children, free_port
 from tests.journeys.town import Town, build_town
 
 ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 
 
 @pytest.fixture(autouse=True)
@@ -53,10 +52,18 @@ def _django_db_helper(town: Town, django_db_blocker: Any) -> Iterator[None]:
 
 def _start_server(children: Children) -> str:
     port = free_port()
-    command = [BIN / "granian", "--interface", "wsgi", "raya_recs.wsgi:application", "--no-ws"]
-    place = ["--host", "127.0.0.1", "--port", str(port), "--working-dir", str(ROOT)]
-    load = ["--workers", "2", "--blocking-threads", "4", "--backpressure", "128"]
-    child = children.start("api", [*command, *place, *load], env=_environment(), cwd=ROOT, seconds=30)
+    command = [
+        sys.executable,
+        "-m",
+        "raya_recs.serve",
+        "--port",
+        str(port),
+        "--workers",
+        "2",
+        "--threads",
+        "4",
+    ]
+    child = children.start("api", command, env=_environment(), cwd=ROOT, seconds=30)
     address = f"http://127.0.0.1:{port}"
     child.wait_until(lambda: _answers(f"{address}/health/live"), 60)
     return address

@@ -24,7 +24,7 @@ from apps.simulation.bench.driver import dues, summary
 from apps.simulation.bench.events import MIX, Person, make_batch
 from apps.simulation.bench.pacer import Minute, figures
 from apps.simulation.bench.pacer import Plan as PacedDay
-from apps.simulation.bench.processes import cpu_of, cpu_of_this, cpu_seconds, drive, granian
+from apps.simulation.bench.processes import cpu_of, cpu_of_this, cpu_seconds, drive, empty_view
 from apps.simulation.bench.retrieval import Plan, bench_retrieval
 from apps.simulation.bench.servers import for_requests
 from apps.simulation.cities import CITIES
@@ -118,12 +118,7 @@ def test_every_case_of_the_conditions_bench_gets_a_verdict() -> None:
 
 
 def test_the_empty_view_answers_under_load() -> None:
-    with granian(
-        "apps.simulation.bench.empty_view:application",
-        env={"BENCH_EMPTY_VIEW": "1"},
-        workers=1,
-        ready_path="/",
-    ) as (port, pid):
+    with empty_view(workers=1) as (port, pid):
         found = drive(port, 0.5, 2, ["/"], {})
         assert cpu_seconds(pid) > 0
     assert set(found["statuses"]) == {"200"}

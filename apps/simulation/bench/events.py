@@ -10,7 +10,6 @@ leaves events behind.
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -43,7 +42,7 @@ from apps.releases.services import start_revision
 from apps.simulation.bench.effect import measure_effect
 from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import WARM, paired_cost
-from apps.simulation.bench.processes import cpu_seconds, granian
+from apps.simulation.bench.processes import api, cpu_seconds
 from apps.simulation.bench.servers import postgres_cpu_seconds, valkey_cpu_seconds
 from apps.simulation.bench.serving import publish
 
@@ -95,14 +94,9 @@ def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, float | 
     ensure_market_of(plan.members, say)
     ensure_snapshots(1, say)
     people, key = _people(), service_key("all")
-    environment = {"API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000", "RAYA_RECS_PROCESS": "api"}
-    environment["PYTHONPATH"] = os.getcwd()
     draw = np.random.default_rng()
     rounds = []
-    with granian("raya_recs.wsgi:application", env=environment, workers=1, ready_path="/health/ready") as (
-        port,
-        pid,
-    ):
+    with api(workers=1) as (port, pid):
         post = Posting(port, pid, key, plan)
         make = partial(make_batch, people, plan.batch, draw)
         post.measure([make() for _ in range(WARM_BATCHES)])

@@ -11,16 +11,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError
 
 TICK = os.sysconf("SC_CLK_TCK")
 START_SECONDS = 120
+UNLIMITED = {"API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000"}
 DRIVER = Path(__file__).with_name("driver.py")
 
 
@@ -42,16 +44,29 @@ class Cpu:
         return Cpu(self.user - other.user, self.system - other.system)
 
 
+def api(*, workers: int, **env: str) -> AbstractContextManager[tuple[int, int]]:
+    """Port and process id of the API, served as it always is, but to anybody as often as they ask."""
+    here = {"RAYA_RECS_PROCESS": "api", "PYTHONPATH": str(settings.BASE_DIR), **UNLIMITED}
+    return _serving(
+        [sys.executable, "-m", "raya_recs.serve", "--threads"], here | env, workers, "/health/ready"
+    )
+
+
+def empty_view(*, workers: int) -> AbstractContextManager[tuple[int, int]]:
+    """The same of a Django view that does nothing, with the same options of the same server."""
+    here = {"BENCH_EMPTY_VIEW": "1", "PYTHONPATH": str(settings.BASE_DIR)}
+    command = [str(Path(sys.executable).with_name("granian")), "--interface", "wsgi", "--no-ws"]
+    command += ["apps.simulation.bench.empty_view:application", "--blocking-threads"]
+    return _serving(command, here, workers, "/")
+
+
 @contextmanager
-def granian(
-    target: str, *, env: Mapping[str, str], workers: int, ready_path: str
+def _serving(
+    command: Sequence[str], env: Mapping[str, str], workers: int, ready_path: str
 ) -> Iterator[tuple[int, int]]:
-    """Port and process id of a WSGI server with the same options whatever it serves."""
     port = _free_port()
-    command = [Path(sys.executable).with_name("granian"), "--interface", "wsgi", "--no-ws", target]
-    command += ["--host", "127.0.0.1", "--port", str(port), "--workers", str(workers)]
-    command += ["--blocking-threads", "4", "--backpressure", "64", "--log-level", "error"]
-    process = subprocess.Popen([str(part) for part in command], env={**os.environ, **env})
+    options = ["4", "--port", str(port), "--workers", str(workers), "--backpressure", "64"]
+    process = subprocess.Popen([*command, *options, "--log-level", "error"], env={**os.environ, **env})
     try:
         _wait_for(process, f"http://127.0.0.1:{port}{ready_path}")
         yield port, process.pid
@@ -105,11 +120,20 @@ def private_mb(pid: int) -> float:
 
     Pages that it wrote: what it merely reads of a file is the kernel's to take back.
     """
+    return _most_mb(pid, "Private_Dirty:")
+
+
+def shared_mb(pid: int) -> float:
+    """Pages written before the workers were forked, which they share; of the worker with the most."""
+    return _most_mb(pid, "Shared_Dirty:")
+
+
+def _most_mb(pid: int, kind: str) -> float:
     found = [0]
     for one in _family(pid):
         with suppress(OSError):  # it ended meanwhile
             lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()
-            found += [int(line.split()[1]) for line in lines if line.startswith("Private_Dirty:")]
+            found += [int(line.split()[1]) for line in lines if line.startswith(kind)]
     return max(found) / 1024
 
 

@@ -20,7 +20,6 @@ from urllib.request import Request as Call
 from urllib.request import urlopen
 
 import orjson
-from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connection
 
@@ -41,7 +40,7 @@ from apps.simulation.bench.day import day_of, figures_of
 from apps.simulation.bench.heavy import ensure_heavy
 from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import paired_cost
-from apps.simulation.bench.processes import Cpu, cpu_of, drive, granian, private_mb
+from apps.simulation.bench.processes import Cpu, api, cpu_of, drive, empty_view, private_mb, shared_mb
 from apps.simulation.bench.rulebook import with_rules
 from apps.simulation.bench.servers import stores_watched, valkey_cpu
 from apps.simulation.bench.visible import measure_visible
@@ -78,7 +77,6 @@ ROUND = (
 SAID = ("cpu_ms", "workers_cpu_ms", "valkey_cpu_ms", "p50_ms", "p95_ms", "p99_ms", "per_second", "degraded")
 WAITS = ("p50_ms", "p95_ms", "p99_ms")
 
-UNLIMITED = {"API_RATE_PER_SECOND": "1000000", "API_RATE_BURST": "1000000"}
 
 Say = Callable[[str], object]
 Rounds = Mapping[str, Sequence[Mapping[str, Any]]]
@@ -179,20 +177,9 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
     releases = _releases(plan)
     runtimes.stop()
     key = service_key("recommend:read", "explain:read")  # the latter for dry runs
-    common = {"PYTHONPATH": str(settings.BASE_DIR), **UNLIMITED}
     with (
-        granian(
-            "apps.simulation.bench.empty_view:application",
-            env={**common, "BENCH_EMPTY_VIEW": "1"},
-            workers=plan.workers,
-            ready_path="/",
-        ) as (empty_port, empty_pid),
-        granian(
-            "raya_recs.wsgi:application",
-            env={**common, "RAYA_RECS_PROCESS": "api", "LIST_BUDGET_MS": NO_HURRY_MS},
-            workers=plan.workers,
-            ready_path="/health/ready",
-        ) as (port, pid),
+        empty_view(workers=plan.workers) as (empty_port, empty_pid),
+        api(workers=plan.workers, LIST_BUDGET_MS=NO_HURRY_MS) as (port, pid),
     ):
         empty, serving = Server(empty_port, empty_pid, plan, {}), Server(port, pid, plan, key)
         rounds = _rounds(empty, serving, snapshot, asked, releases, say)
@@ -204,6 +191,7 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         serving.follow(releases.light, paths[0])
         figures |= _stores(serving, asked[0])
         figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
+        figures["shared_mb"] = shared_mb(pid) - shared_mb(empty_pid)
         figures |= _day(serving, paths, figures["rps_light"])
         figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
         figures |= _visible(serving, asked[0])

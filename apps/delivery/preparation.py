@@ -434,5 +434,6 @@ def _only(world: World, kind: str, candidates: Sequence[str] | None) -> I32 | No
 
 
 def _is_adult(row: Table) -> bool:
-    born = int(row["birth_date"][0])
-    return born > 0 and (int(clock.today().strftime("%Y%m%d")) - born) // 10_000 >= 18
+    born, today = int(row["birth_date"][0]), clock.today()
+    date = today.year * 10_000 + today.month * 100 + today.day
+    return born > 0 and (date - born) // 10_000 >= 18

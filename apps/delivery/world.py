@@ -82,5 +82,5 @@ class World:
         if self.overlay.waits(surface, number):
             return None
         data = self.snapshot.surfaces[surface]
-        row = data.viewer_row_of[number] if 0 <= number < len(data.viewer_row_of) else -1
-        return data.viewers.pick(np.array([row])) if row >= 0 else None
+        row = int(data.viewer_row_of[number]) if 0 <= number < len(data.viewer_row_of) else -1
+        return data.viewers.row(row) if row >= 0 else None

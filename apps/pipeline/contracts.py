@@ -176,7 +176,7 @@ class Pool:
     about: I64 = field(default_factory=lambda: NO_RULES)  # [rules] how many candidates meet each live rule
 
     def __len__(self) -> int:
-        return len(self.table)
+        return len(self.sources)
 
 
 @dataclass(frozen=True)

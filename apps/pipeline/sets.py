@@ -12,9 +12,10 @@ Numbers = npt.NDArray[Any]  # of integers
 
 def distinct(numbers: Numbers) -> Numbers:
     """The numbers [n], sorted, each once; same dtype."""
-    ordered = np.sort(numbers)
-    if len(ordered) < 2:
-        return ordered
+    if len(numbers) < 2:
+        return numbers
+    ordered = numbers.copy()
+    ordered.sort()
     first = np.empty(len(ordered), "?")
     first[0] = True
     np.not_equal(ordered[1:], ordered[:-1], out=first[1:])

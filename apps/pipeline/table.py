@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -75,17 +75,21 @@ def row_blocks(n: int) -> Iterator[slice]:
     return (slice(start, min(start + BLOCK_ROWS, n)) for start in range(0, n, BLOCK_ROWS))
 
 
-class OnUse(Mapping[str, npt.NDArray[Any]]):
-    """Columns by name that are made when they are first asked for, and then kept."""
+class OnUse(dict[str, npt.NDArray[Any]]):
+    """Columns by name that are made when they are first asked for, and then kept.
+
+    One that is there is found without a call of Python: a list asks a hundred times. Whoever goes through all
+    of them, or spreads them into another dictionary, has all of them made.
+    """
 
     def __init__(self, names: Collection[str], make: Callable[[str], npt.NDArray[Any]]) -> None:
+        super().__init__()
         self._names, self._make = names, make
-        self._made: dict[str, npt.NDArray[Any]] = {}
 
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        column = self._made.get(name)
-        if column is None:
-            column = self._made[name] = self._make(name)
+    def __missing__(self, name: str) -> npt.NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        column = self[name] = self._make(name)
         return column
 
     def __contains__(self, name: object) -> bool:
@@ -96,6 +100,12 @@ class OnUse(Mapping[str, npt.NDArray[Any]]):
 
     def __len__(self) -> int:
         return len(self._names)
+
+    def keys(self) -> KeysView[str]:  # type: ignore[override]
+        return KeysView(self)
+
+    def items(self) -> ItemsView[str, npt.NDArray[Any]]:  # type: ignore[override]
+        return ItemsView(self)
 
 
 @dataclass(frozen=True)
@@ -130,6 +140,10 @@ class Table:
         """
         rows = np.asarray(rows, "i8")
         return Table(self.kind, OnUse(self.columns, lambda name: self.take(name, rows)))
+
+    def row(self, at: int) -> Table:
+        """One row, as views."""
+        return Table(self.kind, {name: column[at : at + 1] for name, column in self.columns.items()})
 
     def take(self, name: str, rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[Any]:
         """Copies one column of these rows; nothing but these rows is decoded."""

@@ -40,6 +40,24 @@ def test_a_column_is_made_when_it_is_first_asked_for_and_once():
     assert made == ["price"]
 
 
+def test_whoever_goes_through_columns_on_use_has_all_of_them_made():
+    def columns():
+        return OnUse(("number", "price"), lambda name: np.full(2, len(name)))
+
+    whole = {"number": [6, 6], "price": [5, 5]}
+    for found in ({**columns()}, dict(columns()), dict(columns().items()), {} | columns()):
+        assert {name: column.tolist() for name, column in found.items()} == whole
+
+
+def test_a_row_is_a_table_of_views():
+    table = random_members(50, 1)
+    row, gathered = table.row(31), table.gather(np.array([31]))
+    assert len(row) == 1
+    for name in COLUMNS["member"]:
+        assert np.array_equal(row[name], gathered[name])
+        assert np.shares_memory(row[name], table[name])
+
+
 def test_a_column_that_a_table_does_not_have_is_an_error_when_it_is_asked_for():
     with pytest.raises(KeyError):
         random_places(3, 1).pick(np.array([0]))["taste"]

@@ -12,7 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import I32
-from apps.pipeline.signals import DEED, Signals, by_number
+from apps.pipeline.passes import Passes
+from apps.pipeline.signals import DEED, Signals
+
+recent_loop = Passes("features.recent_loop")
 
 Crowd = npt.NDArray[Any]  # of dtype CROWD
 AWAY = 255  # hours since the last activity, or more; not known
@@ -24,11 +27,12 @@ PARTS = (DEED, DEED, TIRED, CROWD)
 
 def crowd_of(ranked: I32, signals: Signals, hour: int) -> Crowd:
     """What was known of those who were ranked, without those of whom nothing was."""
-    unread = by_number(signals.unread, ranked)
-    hours = np.minimum(np.maximum(hour - by_number(signals.active_hour, ranked), 0), AWAY)
-    known = np.flatnonzero((unread > 0) | (hours < AWAY))
-    crowd = np.empty(len(known), CROWD)
-    crowd["number"], crowd["unread"], crowd["hours"] = ranked[known], unread[known], hours[known]
+    size = len(ranked)
+    numbers, unread, hours = np.empty(size, "i4"), np.empty(size, "u1"), np.empty(size, "u1")
+    told = (numbers, unread, hours)
+    n = recent_loop.tell_crowd(signals.unread, signals.active_hour, ranked, hour, AWAY, *told)
+    crowd = np.empty(n, CROWD)
+    crowd["number"], crowd["unread"], crowd["hours"] = (column[:n] for column in told)
     return crowd
 
 

@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.delivery.told import Told, pack, told_by, unpack
+from apps.delivery.told_signals import crowd_of
 from apps.pipeline.contracts import Request
+from apps.pipeline.signals import Signals
 from tests.pipeline.markets import random_members, request_for, snapshot_of
 
 SNAPSHOTS = [snapshot_of(random_members(300, seed)) for seed in (1, 2)]
@@ -60,3 +62,10 @@ def test_what_is_packed_is_read_again(sets: list[np.ndarray], everybody: bool):
 def test_what_does_not_fit_is_not_packed():
     draw = np.random.default_rng(5)
     assert pack(Told(excluded=np.sort(draw.integers(0, 2**31 - 1, 4000)).astype("i4"))) == b""
+
+
+def test_of_the_ranked_those_are_told_of_whom_something_is_known():
+    unread, active = np.array([0, 3, 0, 0], "u1"), np.array([0, 0, 990, 1005, 0], "i4")
+    signals = Signals(unread=unread, active_hour=active)
+    crowd = crowd_of(np.array([1, 2, 3, 9], "i4"), signals, hour=1000)
+    assert crowd.tolist() == [(1, 3, 255), (2, 0, 10), (3, 0, 0)]  # number, unread likes, hours

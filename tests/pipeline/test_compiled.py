@@ -81,11 +81,13 @@ def test_nothing_is_compiled_by_a_request():
         pairs_loop.age_gap,
         pairs_loop.kilometres,
         pairs_loop.complementary,
+        pairs_loop.profiles,
         pairs_loop.look_up,
         chances_loop.logistic_sums,
         chances_loop.chances,
         recent_loop.inbox_load,
         recent_loop.presence,
+        recent_loop.tell_crowd,
         blend.reciprocal,
         blend.add_up,
     )

@@ -29,6 +29,9 @@ LIKE_MODEL: Mapping[str, Mapping[str, Any]] = {
 # that the centre of a home cell, so whoever stands here is known as a visitor.
 MIDDLE = (1, 1)
 
+PROFILE = ("birth_date", "interests", "skills", "industries", "crafts")  # columns, in the order of the pass
+NO_PARTNERS: npt.NDArray[np.uint64] = np.zeros((8, 256), "u8")
+
 
 def like_model(data: SurfaceData) -> Mapping[str, Any]:
     """The surface's learnt model of a like, or a plain one that still ranks."""
@@ -83,7 +86,7 @@ def shared(source: Table, target: Table, column: str) -> F32:
 
 def partners_of(crafts: npt.NDArray[np.uint64], partners: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     """[n] sets of crafts to the sets of crafts that complement them. `partners`: vocabulary.partner_masks."""
-    table = _partners_by_byte(np.ascontiguousarray(partners, "<u8").tobytes())
+    table = partners_table(partners)
     octets = np.ascontiguousarray(crafts, "<u8").view("u1").reshape(-1, 8)
     result = np.zeros(len(octets), "u8")
     for place in range(8):
@@ -91,9 +94,13 @@ def partners_of(crafts: npt.NDArray[np.uint64], partners: npt.NDArray[np.uint64]
     return result
 
 
+def partners_table(partners: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """[8, 256]: what complements the crafts in one byte of a set, so that a set is eight look-ups."""
+    return _partners_by_byte(np.ascontiguousarray(partners, "<u8").tobytes())
+
+
 @lru_cache(maxsize=8)
 def _partners_by_byte(packed: bytes) -> npt.NDArray[np.uint64]:
-    """[8, 256]: what complements the crafts in one byte of a set, so that a set is eight look-ups."""
     partners = np.frombuffer(packed, "<u8")
     bits = np.arange(256)[:, None] >> np.arange(8) & 1 == 1  # [256, 8]
     by_place = partners.reshape(-1, 8)[:, None, :]  # 8 bytes of 8 crafts
@@ -103,11 +110,30 @@ def _partners_by_byte(packed: bytes) -> npt.NDArray[np.uint64]:
 
 def complementary(source: Table, target: Table, partners: npt.NDArray[np.uint64]) -> F32:
     """How many of the target's crafts complement one of the source's."""
-    table = _partners_by_byte(np.ascontiguousarray(partners, "<u8").tobytes())
+    table = partners_table(partners)
     met = np.empty(pairs_in(source, target), "u8")
     pairs_loop.complementary(source["crafts"], target["crafts"], table, met)
     count: F32 = np.bitwise_count(met).astype("f4")
     return count
+
+
+def profiles(
+    source: Table, target: Table, partners: npt.NDArray[np.uint64] | None
+) -> dict[str, tuple[F32, F32]]:
+    """What two profiles say of each pair, by the names of BETWEEN, in both roles: the same bits, at once."""
+    table = NO_PARTNERS if partners is None else partners_table(partners)
+    told = np.empty((7, pairs_in(source, target)), "f4")
+    columns = [table_[name] for table_ in (source, target) for name in PROFILE]
+    pairs_loop.profiles(*columns, table, told)
+    gap, squared, interests, skills, industry, crafts, crafts_back = told
+    return {
+        "age_gap": (gap, -gap),
+        "age_gap_squared": (squared, squared),
+        "shared_interests": (interests, interests),
+        "shared_skills": (skills, skills),
+        "same_industry": (industry, industry),
+        "complementary_crafts": (crafts, crafts_back),
+    }
 
 
 def look_up(numbers: npt.NDArray[np.int32], keys: npt.NDArray[np.int32], values: F32) -> F32:

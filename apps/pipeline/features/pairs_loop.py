@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from apps.pipeline import sets_loop
+from apps.pipeline import bits_loop, sets_loop
+from apps.pipeline.bits_loop import count
 from apps.pipeline.compiled import columns, compiled, part
 from apps.pipeline.sets_loop import place_before
 
@@ -22,13 +23,28 @@ def years(date: Any) -> Any:
     return date // 10000 + ((date // 100 % 100) - 1) / 12.0 + ((date % 100) - 1) / 372.0
 
 
+@part
+def gap(born: int, other: int) -> Any:
+    """Years by which the other is older; 0 where a birth date is unknown."""
+    return np.float32(years(born) - years(other) if born > 0 and other > 0 else 0.0)
+
+
+@part
+def completing(crafts: Any, partners: Any) -> Any:
+    """The crafts that complement one of a set. `partners`: of the crafts in each byte of a set, [8, 256]."""
+    needed = np.uint64(0)
+    for place in range(8):
+        needed |= partners[place, (crafts >> np.uint64(8 * place)) & np.uint64(255)]
+    return needed
+
+
 @compiled(*columns("i4", "i4", "=f4"), exact=True)
 def age_gap(source: Any, target: Any, out: Any) -> None:
     """Years by which each target is older, from birth dates; 0 where one is unknown."""
     one_source, one_target = len(source) == 1, len(target) == 1
     for i in range(len(out)):
         born, other = source[0 if one_source else i], target[0 if one_target else i]
-        out[i] = years(born) - years(other) if born > 0 and other > 0 else 0.0
+        out[i] = gap(born, other)
 
 
 @compiled(*columns("i2", "i2", "i2", "i2", "i2", "i2", "=f4"), exact=True)
@@ -46,14 +62,31 @@ def kilometres(
 
 @compiled(*columns("u8", "u8", "u8:2", "=u8"), exact=True)
 def complementary(source: Any, target: Any, partners: Any, out: Any) -> None:
-    """Which of each target's crafts complement one of the source's. `partners`: of the crafts in each byte of
-    a set, [8, 256]."""
+    """Which of each target's crafts complement one of the source's. `partners`: see completing."""
     one_source, one_target = len(source) == 1, len(target) == 1
     for i in range(len(out)):
-        crafts, needed = source[0 if one_source else i], np.uint64(0)
-        for place in range(8):
-            needed |= partners[place, (crafts >> np.uint64(8 * place)) & np.uint64(255)]
-        out[i] = needed & target[0 if one_target else i]
+        out[i] = completing(source[0 if one_source else i], partners) & target[0 if one_target else i]
+
+
+@compiled(*columns("i4", *["u8"] * 4, "i4", *["u8"] * 4, "u8:2", "=f4:2"), exact=True, uses=[bits_loop])
+def profiles(
+    born: Any, interests: Any, skills: Any, industries: Any, crafts: Any,
+    their_born: Any, their_interests: Any, their_skills: Any, their_industries: Any, their_crafts: Any,
+    partners: Any, out: Any,
+) -> None:  # fmt: skip
+    """Writes what both profiles of each pair say, one row each: the age gap in decades and its square; how
+    many interests and skills they share; whether an industry; how many crafts of the target complete the
+    source's, and the other way round."""
+    one_source, one_target = len(born) == 1, len(their_born) == 1
+    for i in range(out.shape[1]):
+        a, b = 0 if one_source else i, 0 if one_target else i
+        decades = gap(born[a], their_born[b]) / np.float32(10.0)
+        out[0, i], out[1, i] = decades, decades * decades
+        out[2, i] = count(interests[a] & their_interests[b])
+        out[3, i] = count(skills[a] & their_skills[b])
+        out[4, i] = industries[a] & their_industries[b] != 0
+        out[5, i] = count(completing(crafts[a], partners) & their_crafts[b])
+        out[6, i] = count(completing(their_crafts[b], partners) & crafts[a])
 
 
 @compiled(*columns("i4", "i4", "f4", "=f4"), exact=True, uses=[sets_loop])

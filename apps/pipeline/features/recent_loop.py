@@ -21,6 +21,22 @@ def inbox_load(unread: Any, numbers: Any, full: int, out: Any) -> None:
         out[i] = 1.0 if quarters > 4 else quarters / 4.0
 
 
+@compiled(*columns("u1", "i4", "i4"), "int64", "int64", *columns("=i4", "=u1", "=u1"), returns="int64")
+def tell_crowd(
+    unread: Any, active: Any, numbers: Any, hour: int, away: int, known: Any, likes: Any, hours: Any
+) -> int:
+    """Writes those of `numbers` of whom something is known, with their unread likes, and the hours since they
+    were active, at most `away`; returns how many they are."""
+    n = 0
+    for number in numbers:
+        waiting = unread[min(number, len(unread) - 1)]
+        since = min(max(hour - active[min(number, len(active) - 1)], 0), away)
+        if waiting > 0 or since < away:
+            known[n], likes[n], hours[n] = number, waiting, since
+            n += 1
+    return n
+
+
 @compiled(*columns("i4", "i4", "i4"), "int64", *columns("=f4"), exact=True)
 def presence(live: Any, numbers: Any, known: Any, before: int, out: Any) -> None:
     """Writes 1 for whoever was active after the hour `before`, by what is live or known; else 0."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features.between import BETWEEN, Asked, Partners
-from apps.pipeline.features.pairs import pairs_in
+from apps.pipeline.features.pairs import pairs_in, profiles
 from apps.pipeline.table import Table
 
 PAIR_FEATURES: Mapping[str, tuple[str, ...]] = {
@@ -43,14 +43,18 @@ def pair_features(
 def both_ways(
     viewer: Table, candidates: Table, *, kind: str, partners: Partners = None
 ) -> tuple[dict[str, F32], dict[str, F32]]:
-    """Features of "viewer likes candidate" and of "candidate likes viewer" for members: what is mutual,
-    once."""
-    forward, n = pair_features(viewer, candidates, kind=kind, partners=partners), len(candidates)
+    """Features of "viewer likes candidate" and of "candidate likes viewer" for members: what is mutual, and
+    what one pass tells of both profiles, once."""
+    told, n = profiles(viewer, candidates, partners), pairs_in(viewer, candidates)
+    forward: dict[str, F32] = {}
     backward: dict[str, F32] = {}
-    asked = Asked(candidates, viewer, partners, backward)
+    there, back = Asked(viewer, candidates, partners, forward), Asked(candidates, viewer, partners, backward)
     for feature in BETWEEN[kind]:
-        turned = None if feature.back is None else feature.back(forward[feature.name])
-        backward[feature.name] = _column(feature.compute(asked), n) if turned is None else turned
+        ways = told.get(feature.name)
+        if ways is None:
+            given = _column(feature.compute(there), n)
+            ways = given, _column(feature.compute(back), n) if feature.back is None else feature.back(given)
+        forward[feature.name], backward[feature.name] = ways
     return forward, backward
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from apps.pipeline import bits_loop
+from apps.pipeline.bits_loop import count
 from apps.pipeline.compiled import columns, compiled, part
 
 NOTHING = np.float32(0.0)
@@ -38,15 +40,6 @@ def directions(looks: Any) -> Any:
 
 
 @part
-def count(bits: Any) -> Any:
-    """How many bits are set (Warren, Hacker's Delight, figure 5-2)."""
-    bits -= (bits >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    bits = (bits & np.uint64(0x3333333333333333)) + ((bits >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return np.int32((bits * np.uint64(0x0101010101010101)) >> np.uint64(56))
-
-
-@part
 def tell_cosines(one: int, units: Any, cosines: Any) -> None:
     """Writes the cosine of one and of each: axis by axis, so that the machine takes several at once."""
     cosines[:] = 0
@@ -68,7 +61,7 @@ def tell_common(one: int, sets: Any, labels: Any, both: Any) -> None:
         both[i] += labels[i] == labels[one]
 
 
-@compiled(*columns("f4", "f4:2", "u8:2", "u1"), "float64", "int64", *columns("=i8"))
+@compiled(*columns("f4", "f4:2", "u8:2", "u1"), "float64", "int64", *columns("=i8"), uses=[bits_loop])
 def greedy_order(
     score: Any, looks: Any, sets: Any, labels: Any, share: float, steps: int, chosen: Any
 ) -> None:

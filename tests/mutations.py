@@ -389,7 +389,7 @@ MUTATIONS = (
     Mutation(
         "each candidate has a cap of their own",
         "apps/delivery/ledger.py",
-        "if each then daily, hourly = struct.unpack('<I2I2', ARGV[3], i * 4 - 3) end",
+        "if each then daily, hourly = read('<I2I2', ARGV[3], i * 4 - 3) end",
         "",
         "tests/delivery/test_ledger.py::test_caps_of_their_own_are_exact_under_64_callers",
     ),

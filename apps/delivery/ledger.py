@@ -44,23 +44,26 @@ if ARGV[9] ~= '' then
   local answered = redis.call('GET', KEYS[7])
   if answered then return {2, answered} end
 end
+local read, write, sub = struct.unpack, struct.pack, string.sub
 local limit, now = tonumber(ARGV[2]), tonumber(ARGV[4])
-local daily, hourly = struct.unpack('<I2I2', ARGV[3])
+local daily, hourly = read('<I2I2', ARGV[3])
 local each = #ARGV[3] > 4
 local hour, n = math.floor(now / 3600), #ARGV[6] / 4
-local numbers = n > 0 and {struct.unpack('<' .. string.rep('i4', n), ARGV[6])} or {}
-local kept, gone_count, capped_count, held = {}, 0, 0, {}
-local before, ended, longest = redis.call('GET', KEYS[4]) or '', {}, now + tonumber(ARGV[5])
+local numbers = n > 0 and {read('<' .. string.rep('i4', n), ARGV[6])} or {}
+local kept, names, gone_count, capped_count, held = {}, {}, 0, 0, {}
+local till = now + tonumber(ARGV[5])
+local before, ended, longest = redis.call('GET', KEYS[4]) or '', {}, till
 for at = 1, #before, 14 do
-  local number, _, _, till = struct.unpack('<i4BBd', before, at)
-  if till > now then
-    held[number], longest = true, math.max(longest, till)
+  local number, ends = read('<i4xxd', before, at)
+  if ends > now then
+    held[number] = true
+    if ends > longest then longest = ends end
   else
     ended[#ended + 1] = at
   end
 end
-for i = #ended, 1, -1 do before = string.sub(before, 1, ended[i] - 1) .. string.sub(before, ended[i] + 14) end
-local looked_at, changed = 0, {}
+for i = #ended, 1, -1 do before = sub(before, 1, ended[i] - 1) .. sub(before, ended[i] + 14) end
+local looked_at, changed, once = 0, {}, write('<I4I2', hour, 1)
 while looked_at < n and #kept < limit do
   local first, last = looked_at + 1, math.min(looked_at + limit, n)
   local gone = redis.call('SMISMEMBER', KEYS[2], unpack(numbers, first, last))
@@ -70,15 +73,15 @@ while looked_at < n and #kept < limit do
     if gone[i - looked_at] == 1 or held[numbers[i]] then
       gone_count = gone_count + 1
     else
-      if each then daily, hourly = struct.unpack('<I2I2', ARGV[3], i * 4 - 3) end
-      local used, latest, current, buckets, oldest = 0, 0, 0, {}, hour
+      if each then daily, hourly = read('<I2I2', ARGV[3], i * 4 - 3) end
+      local used, latest, current, buckets, oldest = 0, 0, 0, '', hour
       local packed = counters[i - looked_at] or ''
       for at = 1, #packed, 6 do
-        local bucket, count = struct.unpack('<I4I2', packed, at)
+        local bucket, count = read('<I4I2', packed, at)
         if bucket == hour then
           current = count
         elseif bucket >= hour - 26 then
-          buckets[#buckets + 1] = string.sub(packed, at, at + 5)
+          buckets = buckets .. sub(packed, at, at + 5)
           if bucket >= hour - 24 then
             if bucket < oldest then oldest = bucket end
             used = used + count
@@ -89,19 +92,20 @@ while looked_at < n and #kept < limit do
       local over_day = daily > 0 and used + current >= daily
       local over_hour = hourly > 0 and latest + current >= hourly
       if over_day then
-        redis.call('ZADD', KEYS[6], (oldest + 25) * 3600, struct.pack('<i4BI2', numbers[i], 0, daily))
+        redis.call('ZADD', KEYS[6], (oldest + 25) * 3600, write('<i4BI2', numbers[i], 0, daily))
       end
       if over_hour then
         local free = hour + (current >= hourly and 2 or 1)
-        redis.call('ZADD', KEYS[6], free * 3600, struct.pack('<i4BI2', numbers[i], 1, hourly))
+        redis.call('ZADD', KEYS[6], free * 3600, write('<i4BI2', numbers[i], 1, hourly))
       end
       if over_day or over_hour then
         capped_count = capped_count + 1
       else
-        kept[#kept + 1] = i
-        buckets[#buckets + 1] = struct.pack('<I4I2', hour, math.min(current + 1, 65535))
+        kept[#kept + 1] = i - 1
+        names[#names + 1] = sub(ARGV[6], i * 4 - 3, i * 4)
         changed[#changed + 1] = numbers[i]
-        changed[#changed + 1] = table.concat(buckets)
+        local this = current > 0 and write('<I4I2', hour, math.min(current + 1, 65535)) or once
+        changed[#changed + 1] = buckets .. this
       end
     end
   end
@@ -111,18 +115,11 @@ if capped_count > 0 then redis.call('ZREMRANGEBYSCORE', KEYS[6], '-inf', now) en
 local shown = ''
 if #kept > 0 then
   local second, due = math.floor(now), math.floor(now) + tonumber(ARGV[11])
-  local positions, holds, waiting = {}, {}, {}
-  local till = now + tonumber(ARGV[5])
-  for k = 1, #kept do
-    local number = numbers[kept[k]]
-    positions[k] = kept[k] - 1
-    holds[k] = struct.pack('<i4BBd', number, 0, 1, till)
-    waiting[k] = struct.pack('<i4I4I4Bc8', number, second, due, 0, ARGV[12])
-  end
-  shown = struct.pack('<' .. string.rep('I2', #kept), unpack(positions))
+  local hold, wait = write('<BBd', 0, 1, till), write('<I4I4Bc8', second, due, 0, ARGV[12])
+  shown = write('<' .. string.rep('I2', #kept), unpack(kept))
   redis.call('HSET', KEYS[3], unpack(changed))
-  redis.call('SET', KEYS[4], before .. table.concat(holds), 'EX', math.ceil(longest - now) + 60)
-  redis.call('APPEND', KEYS[9], table.concat(waiting))
+  redis.call('SET', KEYS[4], before .. table.concat(names, hold) .. hold, 'EX', math.ceil(longest - now) + 60)
+  redis.call('APPEND', KEYS[9], table.concat(names, wait) .. wait)
   redis.call('EXPIRE', KEYS[9], %(kept)d)
   redis.call('ZADD', KEYS[10], 'LT', due, ARGV[13])
 end
@@ -130,7 +127,7 @@ if #kept > 0 and ARGV[10] ~= '' then redis.call('SET', KEYS[8], ARGV[10], 'EX', 
 redis.call('XADD', KEYS[5], 'MAXLEN', '~', '%(most)d', '*', 'p', ARGV[7], 's', ARGV[8], 'k', shown,
            'g', gone_count, 'c', capped_count, 'f', ARGV[14])
 if ARGV[9] ~= '' then
-  redis.call('SET', KEYS[7], struct.pack('<I2I2I2', #kept, gone_count, capped_count) .. ARGV[9] .. shown
+  redis.call('SET', KEYS[7], write('<I2I2I2', #kept, gone_count, capped_count) .. ARGV[9] .. shown
              .. ARGV[7], 'EX', %(seconds)d)
 end
 return {1, shown, gone_count, capped_count}

@@ -61,9 +61,9 @@ def test_what_others_combine_is_told_and_what_one_knows_is_not():
 
 def test_markets_are_apart_and_places_that_are_not_shown_are_left_out():
     pairs = [*everybody(100, 10, 20, 50), (1, 10), (1, 50)]
-    markets = np.array([0, 1, 0, 0], "i2")
-    graph = alike_graph(*went(*pairs), numbers=FOUR, markets=markets)
-    assert told(graph, 1) == {}
+    for markets in ([0, 1, 0, 0], [-1, 0, -1, -1]):  # -1: in none
+        graph = alike_graph(*went(*pairs), numbers=FOUR, markets=np.array(markets, "i2"))
+        assert told(graph, 1) == {}
     assert len(alike_graph(*went(), numbers=FOUR, markets=ONE_MARKET).targets) == 0
     assert len(alike_graph(*went((1, 10)), numbers=FOUR[:0], markets=ONE_MARKET[:0]).targets) == 0
 

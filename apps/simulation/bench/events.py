@@ -96,13 +96,13 @@ def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, float | 
     people, key = _people(), service_key("all")
     draw = np.random.default_rng()
     rounds = []
-    with api(workers=1) as (port, pid):
+    with api(workers=1) as (port, pid), _table("bench_copy", full=True) as full:
         post = Posting(port, pid, key, plan)
         make = partial(make_batch, people, plan.batch, draw)
         post.measure([make() for _ in range(WARM_BATCHES)])
         for i in range(plan.repeat):
             count = int(plan.seconds * MOST_PER_SECOND / plan.batch)
-            rounds.append(_round(post, [make() for _ in range(count)], plan))
+            rounds.append(_round(post, [make() for _ in range(count)], plan, full))
             say(_line(i + 1, rounds[-1]))
         viewers = [people[i].id for i in draw.integers(0, len(people), plan.effects)]
         effect = measure_effect(port, key, viewers, SURFACE)
@@ -172,12 +172,15 @@ class Posting:
         return cpu_seconds(self.pid), postgres_cpu_seconds(), valkey_cpu_seconds()
 
 
-def _round(post: Posting, batches: Sequence[Sequence[dict[str, Any]]], plan: Plan) -> dict[str, Any]:
+def _round(
+    post: Posting, batches: Sequence[Sequence[dict[str, Any]]], plan: Plan, full: str
+) -> dict[str, Any]:
     seen = post.measure(batches)
     rows = _stored(batches[: seen["batches"]])
     copied = [rows[start : start + plan.batch] for start in range(0, len(rows), plan.batch)]
-    beside = _copy(copied, plan.connections, full=True)
-    alone = _copy(copied, 1, full=False)
+    beside = _copy(full, copied, plan.connections)
+    with _table("bench_copy_alone", full=False) as empty:
+        alone = _copy(empty, copied, 1)
     return seen | {
         "copy_cpu_us": beside,
         "copy_alone_cpu_us": alone,
@@ -186,11 +189,11 @@ def _round(post: Posting, batches: Sequence[Sequence[dict[str, Any]]], plan: Pla
     }
 
 
-def _copy(batches: Sequence[Sequence[tuple[Any, ...]]], connections: int, *, full: bool) -> float:
+def _copy(table: str, batches: Sequence[Sequence[tuple[Any, ...]]], connections: int) -> float:
     """CPU microseconds per row of copying these: this process and Postgres."""
-    with _table(full=full) as name, ThreadPoolExecutor(connections) as pool:
+    with ThreadPoolExecutor(connections) as pool:
         before = time.process_time() + postgres_cpu_seconds()
-        list(pool.map(partial(_copy_some, name), [batches[i::connections] for i in range(connections)]))
+        list(pool.map(partial(_copy_some, table), [batches[i::connections] for i in range(connections)]))
         took = time.process_time() + postgres_cpu_seconds() - before
     return round(took * 1e6 / sum(map(len, batches)), 2)
 
@@ -207,9 +210,8 @@ def _copy_some(table: str, batches: Sequence[Sequence[tuple[Any, ...]]]) -> None
 
 
 @contextmanager
-def _table(*, full: bool) -> Iterator[str]:
+def _table(name: str, *, full: bool) -> Iterator[str]:
     """Like that of events: with this month's of before the last hour in it, or empty."""
-    name = "bench_copy"
     with connection.cursor() as cursor:
         cursor.execute(f"DROP TABLE IF EXISTS {name}")
         cursor.execute(f"CREATE TABLE {name} (LIKE interactions_event INCLUDING ALL)")

@@ -32,7 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--answers", type=int, default=3_000, help="lists that each outage has to answer")
     group.addoption(
-        "--storm", type=float, default=12.0, help="seconds of five times the callers there is room for"
+        "--storm", type=float, default=12.0, help="seconds of five times the calls there is room for"
     )
     group.addoption("--members", type=int, default=1_000, help="of the site whose stores return")
     group.addoption("--rare", action="store_true", help="also bad wires, full disks, clocks that jump")

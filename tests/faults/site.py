@@ -22,6 +22,7 @@ import requests
 
 from raya_recs.embedded import EmbeddedServers
 from raya_recs.processes import Child, Children, free_port
+from tests.observability.promql import samples
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -161,6 +162,12 @@ class Site:
     def breakers(self) -> dict[str, str]:
         said: dict[str, str] = requests.get(f"{self.address}/health/ready", timeout=5).json()["breakers"]
         return said
+
+    def narrowed(self) -> dict[str, float]:
+        """How many lists were narrowed, by rung, as the processes count them."""
+        found = samples(requests.get(f"{self.address}/metrics", timeout=10).text)
+        name = "raya_recs_lists_narrowed_total"
+        return {key.split('rung="')[1].split('"')[0]: n for key, n in found.items() if key.startswith(name)}
 
     def shown(self) -> int:
         """How many members may be shown."""

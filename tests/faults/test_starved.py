@@ -20,7 +20,6 @@ from apps.delivery.latency import FORGOTTEN_SECONDS, LADDER
 from tests.faults.checker import lists_of
 from tests.faults.site import Site, wait_until
 from tests.faults.traffic import Answer, Traffic
-from tests.observability.promql import samples
 
 pytestmark = [
     pytest.mark.faults,
@@ -115,17 +114,19 @@ def starve(site: Site, core: int, busy: ExitStack) -> None:
     """
     wanted, last = {rung.name for rung in LADDER[1:]}, LADDER[-1].name
     for _ in range(MOST_ROUNDS):
-        before = narrowed(site).get(last, 0)
+        before = site.narrowed().get(last, 0)
         for _ in range(MOST_BUSY):
             busy.enter_context(busy_process(core))
             time.sleep(0.25)
-            if narrowed(site).get(last, 0) > before:
+            if site.narrowed().get(last, 0) > before:
                 break
-        if wanted <= narrowed(site).keys():
+        if wanted <= site.narrowed().keys():
             return
         busy.close()
         time.sleep(2 * FORGOTTEN_SECONDS)
-    raise AssertionError(f"only {narrowed(site)} in {MOST_ROUNDS} rounds of up to {MOST_BUSY} busy processes")
+    raise AssertionError(
+        f"only {site.narrowed()} in {MOST_ROUNDS} rounds of up to {MOST_BUSY} busy processes"
+    )
 
 
 @contextmanager
@@ -139,20 +140,13 @@ def busy_process(core: int) -> Iterator[None]:
         process.wait()
 
 
-def narrowed(site: Site) -> dict[str, float]:
-    """How many lists were narrowed, by rung, as the process counts them."""
-    found = samples(requests.get(f"{site.address}/metrics", timeout=10).text)
-    name = "raya_recs_lists_narrowed_total"
-    return {key.split('rung="')[1].split('"')[0]: n for key, n in found.items() if key.startswith(name)}
-
-
 def wait_until_wide(site: Site, traffic: Traffic) -> None:
     """Until a row of lists was not narrowed."""
 
     def is_wide() -> bool:
-        before = narrowed(site)
+        before = site.narrowed()
         traffic.wait_for_answers(IN_A_ROW)
-        return narrowed(site) == before
+        return site.narrowed() == before
 
     wait_until(is_wide, "full widths", 20)
 

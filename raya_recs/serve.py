@@ -59,7 +59,7 @@ def _parser() -> ArgumentParser:
     parser.add_argument("--port", type=int, default=8000, help="port to listen on")
     parser.add_argument("--workers", type=int, default=1, help="processes that answer")
     parser.add_argument("--threads", type=int, default=16, help="threads of each")
-    parser.add_argument("--backpressure", type=int, default=256, help="connections of each, at most")
+    parser.add_argument("--backpressure", type=int, default=800, help="connections of each, at most")
     parser.add_argument("--static", type=Path, help="folder of collected static files, to be served as well")
     parser.add_argument("--application", default="raya_recs.wsgi:application", help="what answers")
     parser.add_argument(

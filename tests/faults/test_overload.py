@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -33,6 +34,7 @@ PLACES = PROCESSES * (RUNNING + WAITING)
 TIMES = 5
 MARGIN = 1.1  # so that it is five times, too, where the machine holds up the callers
 PEAK_SECONDS, CALM_SECONDS = 5.0, 3.0
+IDLE_LINES = 700
 HEALTH_SECONDS = 0.25  # between two checks of each kind
 
 
@@ -103,6 +105,15 @@ def test_a_retry_storm_is_refused_and_costs_no_list_a_promise_and_ends_at_once(
     ledger = Traffic(site, askers=0)
     ledger.answers = [*peak.answers, *storm.answers, *calm.answers, *later.answers]
     assert wrongs(ledger) == []
+
+
+def test_callers_who_only_hold_their_lines_keep_no_health_check_out(shared_site: Site) -> None:
+    host, _, port = shared_site.address.removeprefix("http://").partition(":")
+    with ExitStack() as held:
+        for _ in range(IDLE_LINES):
+            held.enter_context(socket.create_connection((host, int(port))))
+        for _ in range(4 * PROCESSES):  # a new connection each: all processes are asked
+            assert requests.get(f"{shared_site.address}/health/live", timeout=10).status_code == 200
 
 
 def called(site: Site, seconds: float, keys: list[str], *, lines: int, rate: float | None = None) -> Calls:

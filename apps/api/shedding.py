@@ -113,8 +113,17 @@ def shedding(application: Application, line: Line | None = None) -> Application:
             start_response("503 Service Unavailable", HEADERS)
             return [DOCUMENT]
         try:
-            return application(environ, start_response)
+            return _in_one_piece(application(environ, start_response))
         finally:
             here.leave()
 
     return guarded
+
+
+def _in_one_piece(answer: Iterable[bytes]) -> list[bytes]:
+    """For a list the server asks for the interpreter once; for what it has to iterate, again and again."""
+    try:
+        return [b"".join(answer)]
+    finally:
+        if hasattr(answer, "close"):
+            answer.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -160,3 +161,19 @@ def test_the_class_is_that_of_the_key_and_a_stranger_is_background(monkeypatch: 
     assert caller_class("Api-Key abc.secret") == CallerClass.INTERACTIVE
     assert caller_class("Api-Key xyz.secret") == CallerClass.BACKGROUND
     assert caller_class("") == CallerClass.BACKGROUND
+
+
+def test_an_answer_leaves_in_one_piece_and_is_closed_before_the_next_may_go() -> None:
+    line, said = Line(running=1, waiting=0), []
+
+    class Answer:
+        def __iter__(self) -> Iterator[bytes]:
+            return iter([b"in ", b"pieces"])
+
+        def close(self) -> None:
+            said.append(line.enter(is_background=MEMBER))
+
+    app = shedding(lambda environ, start_response: Answer(), line)
+    assert app({"PATH_INFO": "/api/v1/x"}, lambda *_: None) == [b"in pieces"]
+    assert said == [False]
+    assert line.enter(is_background=MEMBER)

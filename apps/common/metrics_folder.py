@@ -22,6 +22,8 @@ def share_counts(parent: Path, *, server: int) -> None:
     """
     if VARIABLE not in os.environ:
         folder = parent / str(server)
+        if server == os.getpid():  # in a container that starts again, an earlier server had this id
+            shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left(parent)
         os.environ[VARIABLE] = str(folder)

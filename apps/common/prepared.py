@@ -1,7 +1,8 @@
 """Statements of the hot path: planned once per connection, their values bound by the server, rows in binary.
 
 Django's cursor writes values into the text and plans each statement anew; for a batch of hundreds of values
-that is most of the cost. It also reads each time from its text in Python.
+that is most of the cost. It also reads each time from its text in Python. Unlike there,
+jsonb comes as what it holds.
 """
 
 from __future__ import annotations

@@ -11,10 +11,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from apps.common.prepared import rows_of
 from apps.interactions.arrays import literal
@@ -74,14 +75,14 @@ def forget_together() -> None:
 
 
 def forget_told() -> None:
-    """Deletes the rows of what was told by now. Raises DatabaseError: then they wait for the next time."""
+    """Deletes the rows of what was told by now. If that fails, they wait for the next time."""
     told = _told or deque()
     numbers = [told.popleft() for _ in range(len(told))]
     if not numbers:
         return
     try:
         rows_of(_FORGET, [literal(numbers), False])
-    except DatabaseError:
+    except Exception:
         told.extend(numbers)
         raise
 
@@ -91,8 +92,10 @@ def _forget_on() -> None:
         time.sleep(FORGET_SECONDS)
         try:
             forget_told()
-        except DatabaseError:
-            connection.close()
+        except Exception:  # without this thread every batch would be told twice
+            log.exception("What was told could not be forgotten")
+            with suppress(Exception):
+                connection.close()
 
 
 def seen_of(deeds: Iterable[Deed]) -> list[Effect]:

@@ -59,13 +59,16 @@ def only_of(graph: Graph, members: I32, places: I32) -> Graph:
 
 
 def weights_between(went: csr_matrix, ridge: float = RIDGE) -> F32:
-    """B [places, places] of who went where [members, places], zeros and ones."""
+    """B [places, places] of who went where [members, places], zeros and ones. Raises LinAlgError
+    where `ridge` is too small."""
     from scipy.linalg.lapack import dpotrf, dpotri
 
     gram = np.asarray((went.T @ went).todense(), "f8")
     gram[np.diag_indices_from(gram)] += ridge
     # By Cholesky, in place and over the upper half alone: in less than half the time of an inverse.
-    half, _ = dpotrf(gram.T, overwrite_a=True, clean=False)
+    half, failed = dpotrf(gram.T, overwrite_a=True, clean=False)
+    if failed:
+        raise np.linalg.LinAlgError("not positive definite")
     half, _ = dpotri(half, overwrite_c=True)
     weights: F32 = np.triu(half, 1).astype("f4")
     weights += weights.T

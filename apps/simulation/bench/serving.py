@@ -190,8 +190,8 @@ def bench_serving(plan: Plan, say: Say) -> dict[str, float | None]:
         figures |= {f"{name}_heavy": waits[name] for name in WAITS}
         serving.follow(releases.light, paths[0])
         figures |= _stores(serving, asked[0])
-        figures["private_mb"] = private_mb(pid) - private_mb(empty_pid)
-        figures["shared_mb"] = shared_mb(pid) - shared_mb(empty_pid)
+        figures |= {"private_mb": private_mb(pid), "shared_mb": shared_mb(pid)}
+        figures["private_mb_empty"] = private_mb(empty_pid)
         figures |= _day(serving, paths, figures["rps_light"])
         figures |= _waiting(serving, asked[0], figures["rps_light"], snapshots[1])
         figures |= _visible(serving, asked[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from apps.common.metrics import EVENTS, REQUESTS, SECONDS
 from apps.common.metrics_folder import VARIABLE, forget_the_dead
+
+TRIES = 20
 
 _request = cache(lambda call, status: (REQUESTS.labels(call, str(status)), SECONDS.labels(call)))
 
@@ -36,4 +39,14 @@ def exposition() -> tuple[bytes, str]:
         forget_the_dead(Path(folder))
         registry = CollectorRegistry()
         MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
-    return generate_latest(registry), CONTENT_TYPE_LATEST
+    return _text_of(registry), CONTENT_TYPE_LATEST
+
+
+def _text_of(registry: CollectorRegistry) -> bytes:
+    """A worker that begins makes its files empty, and writes to each a moment later: then once more."""
+    for _ in range(TRIES):
+        try:
+            return generate_latest(registry)
+        except struct.error:
+            time.sleep(0.01)
+    return generate_latest(registry)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import struct
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,12 +13,14 @@ import psutil
 import pytest
 import requests
 
+from apps.api.metrics import exposition
 from raya_recs.embedded import EmbeddedServers
 from tests.faults.site import Site, event, wait_until
 from tests.observability.promql import metric_names, samples
 from tests.observability.shipped import expressions
 
 LISTS = 40
+NOTHING_COUNTED = struct.pack("ii", 8, 0)  # of prometheus_client: eight bytes are used, by this
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +112,16 @@ def test_acknowledged_events_are_counted_as_stored(site: Site) -> None:
     assert after[accepted] - before.get(accepted, 0) == 10
     assert after[stored] - before.get(stored, 0) == 10
     assert after['raya_recs_events_total{status="duplicate"}'] >= 10
+
+
+def test_a_worker_that_has_made_its_file_and_written_nothing_yet_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    begun = tmp_path / f"gauge_livesum_{os.getpid()}.db"
+    begun.touch()
+    write = threading.Timer(0.05, lambda: begun.write_bytes(NOTHING_COUNTED))
+    write.start()
+    exposition()
+    write.join()
+    assert begun.read_bytes() == NOTHING_COUNTED

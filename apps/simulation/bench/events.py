@@ -4,8 +4,8 @@ One API process takes batches over HTTP; then this process copies what it stored
 commits and over as many connections, into a table with the same columns, constraints and indexes and this
 month's events in it. Postgres counts on both sides, Valkey on the API's. Beside it stands the cheapest copy
 there is: over one connection into an empty table, while the other core rests. Then passes are timed until the
-next list, and lists with all that the last minutes said are served beside lists without, in one thread. It
-leaves events behind.
+next list, likes until a candidate's inbox counts as fuller, and lists with all that the last minutes said are
+served beside lists without, in one thread. It leaves events behind.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from apps.interactions.relationships import DECISIVE
 from apps.policies.schema import put
 from apps.releases.models import Release
 from apps.releases.services import start_revision
-from apps.simulation.bench.effect import measure_effect
+from apps.simulation.bench.effect import measure_crowd, measure_effect
 from apps.simulation.bench.market import ensure_market_of, ensure_snapshots, service_key
 from apps.simulation.bench.paired import WARM, paired_cost
 from apps.simulation.bench.processes import api, cpu_seconds
@@ -51,6 +51,7 @@ PATH = "/api/v1/events"
 SURFACE, LIMIT = "dating", 20
 MOST_PER_SECOND = 15_000  # bodies are made beforehand
 WARM_BATCHES = 50
+CROWDS = 50  # viewers of whom a candidate's inbox is filled
 MIX = {  # shares of what members of the simulated market do, with a little of everything
     "impression": 0.50, "profile_view": 0.12, "like": 0.12, "pass": 0.16, "like_read": 0.02, "message": 0.03,
     "reply": 0.02, "match": 0.005, "unmatch": 0.003, "block": 0.005, "unblock": 0.002, "report": 0.001,
@@ -93,7 +94,7 @@ def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, float | 
     """Figures by name. Raises CommandError when an event was not accepted."""
     ensure_market_of(plan.members, say)
     ensure_snapshots(1, say)
-    people, key = _people(), service_key("all")
+    people, key, releases = _people(), service_key("all"), _releases()
     draw = np.random.default_rng()
     rounds = []
     with api(workers=1) as (port, pid), _table("bench_copy", full=True) as full:
@@ -106,13 +107,16 @@ def bench_events(plan: Plan, say: Callable[[str], object]) -> dict[str, float | 
             say(_line(i + 1, rounds[-1]))
         viewers = [people[i].id for i in draw.integers(0, len(people), plan.effects)]
         effect = measure_effect(port, key, viewers, SURFACE)
+        likers = [people[i].id for i in draw.permutation(len(people))]
+        crowd = measure_crowd(port, key, viewers[:CROWDS], likers, SURFACE)
     served = [people[i].id for i in draw.integers(0, len(people), WARM + 3 * plan.effects)]
-    added = paired_cost(_releases(), served, SURFACE, LIMIT)
+    added = paired_cost(releases, served, SURFACE, LIMIT)
     runtimes.stop()
     say(f"signals, caps and holds, in one thread, request by request in turn: {added}")
     return {
         **{name: statistics.median(one[name] for one in rounds) for name in ROUND},
         "effect_p99_ms": float(np.percentile(effect, 99)) if effect else None,
+        "effect_crowd_p99_ms": float(np.percentile(crowd, 99)) if crowd else None,
         "serve_added_cpu_ms": added["added_median_ms"],
         **{f"serve_{name}": value for name, value in added.items()},
         "decisive_share": sum(share for kind, share in MIX.items() if kind in DECISIVE),

@@ -56,20 +56,25 @@ class _Asking:
 
     def effect_of_likes(self, viewer: str, likers: Iterator[str]) -> float | None:
         shown = next(iter(self._shown(viewer)), None)
-        if shown is None or (before := self._load(viewer, shown)) == 1:
+        if shown is None or (before := self._load(viewer, shown)) is None or before == 1:
             return None
         others = list(islice((liker for liker in likers if liker not in (viewer, shown)), A_QUARTER))
         start = time.perf_counter()
         self._post("like", others, shown)
         for _ in range(TRIES):
-            if self._load(viewer, shown) > before:
+            load = self._load(viewer, shown)
+            if load is None:
+                return None
+            if load > before:
                 return (time.perf_counter() - start) * 1000
         raise CommandError(f"{A_QUARTER} likes had no effect on {TRIES} answers.")
 
-    def _load(self, viewer: str, candidate: str) -> float:
+    def _load(self, viewer: str, candidate: str) -> float | None:
+        """None for somebody who is not ranked for this viewer, or not any more."""
         question = urlencode({"surface": self.surface, "viewer": viewer, "candidate": candidate})
         answer = self._answer("GET", f"/api/v1/explain?{question}")
-        return float(answer["waterfall"]["features"]["inbox_load"]["value"])
+        ranked = answer.get("waterfall")
+        return float(ranked["features"]["inbox_load"]["value"]) if ranked else None
 
     def _shown(self, viewer: str) -> list[str]:
         question = urlencode({"surface": self.surface, "member": viewer, "limit": 20, "dry_run": "true"})

@@ -16,7 +16,7 @@ from pathlib import Path
 from raya_recs.demo_report import address_lines, ranked_list_lines
 from raya_recs.embedded import EmbeddedServers, write_privately
 from raya_recs.env import BASE_DIR
-from raya_recs.processes import Child, ProcessError, StopAskedError, port_is_taken
+from raya_recs.processes import Child, ProcessError, StopAskedError, port_is_taken, serving
 from raya_recs.supervisor import Program, Supervisor
 
 API_PORT, ADMIN_PORT = 8000, 8001
@@ -125,10 +125,9 @@ def _programs(env: dict[str, str], static: Path, api_port: int, admin_port: int)
 def _web(
     process: str, env: dict[str, str], static: Path, port: int, *, workers: int, ready_path: str
 ) -> Program:
-    server = [sys.executable, "-m", "raya_recs.serve", "--port", str(port), "--workers", str(workers)]
     return Program(
         name=process,
-        command=[*server, "--static", str(static)],
+        command=serving(port, "--workers", str(workers), "--static", str(static)),
         env=env | {"RAYA_RECS_PROCESS": process, "PYTHONPATH": str(BASE_DIR)},
         is_ready=lambda _: _answers(f"http://127.0.0.1:{port}{ready_path}"),
     )

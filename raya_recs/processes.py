@@ -39,6 +39,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def serving(port: int, *options: str) -> list[str]:
+    """The command of a web server. It finds the project by where it is started, or by PYTHONPATH."""
+    return [sys.executable, "-m", "raya_recs.serve", "--port", str(port), *options]
+
+
 def port_is_taken(port: int) -> bool:
     """Ask as a server would: with SO_REUSEADDR, so that a closed server's last connections don't count."""
     with socket.socket() as probe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping
+from collections.abc import Callable, Collection, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -101,11 +101,17 @@ class OnUse(dict[str, npt.NDArray[Any]]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def get(self, name: str, default: Any = None) -> Any:
+        return super().get(name, default) if name not in self._names else self[name]
+
     def keys(self) -> KeysView[str]:  # type: ignore[override]
         return KeysView(self)
 
     def items(self) -> ItemsView[str, npt.NDArray[Any]]:  # type: ignore[override]
         return ItemsView(self)
+
+    def values(self) -> ValuesView[npt.NDArray[Any]]:  # type: ignore[override]
+        return ValuesView(self)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-import sys
 import time
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -18,7 +17,7 @@ import pytest
 import requests
 from django_otp.oath import totp
 
-from raya_recs.processes import Children, free_port
+from raya_recs.processes import Children, free_port, serving
 from tests.browser.conftest import IN_A_BROWSER, ROOT, Demo
 from tests.browser.staff import Staff, of_the_guide, wait_for
 
@@ -284,22 +283,8 @@ def test_the_first_login_sets_up_two_factor_and_the_next_one_asks_for_it(demo, b
     children = Children(demo.folder / "log")
     port = free_port()
     env = demo.env | {"TWO_FACTOR": "1", "RAYA_RECS_PROCESS": "admin"}
-    command = [
-        sys.executable,
-        "-m",
-        "raya_recs.serve",
-        "--port",
-        str(port),
-        "--static",
-        demo.folder / "static",
-    ]
-    children.start(
-        "admin-2fa",
-        command,
-        env=env,
-        cwd=ROOT,
-        seconds=30,
-    )
+    command = serving(port, "--static", str(demo.folder / "static"))
+    children.start("admin-2fa", command, env=env, cwd=ROOT, seconds=30)
     try:
         wait_for(lambda: _answers(port), 30, "the admin with two-factor login answers")
         staff = Staff(browser, demo, "viewer", admin=f"http://127.0.0.1:{port}").sign_in()

@@ -21,7 +21,7 @@ import psycopg
 import requests
 
 from raya_recs.embedded import EmbeddedServers
-from raya_recs.processes import Child, Children, free_port
+from raya_recs.processes import Child, Children, free_port, serving
 from tests.observability.promql import samples
 
 ROOT = Path(__file__).parents[2]
@@ -194,8 +194,7 @@ class Site:
     def start_web(self, workers: int, application: str = "raya_recs.wsgi:application", **env: str) -> Child:
         """A web server, which is asked from now on. `application`: one that a test has broken."""
         port = free_port()
-        command = [sys.executable, "-m", "raya_recs.serve", "--port", str(port), "--workers", str(workers)]
-        command += ["--application", application]
+        command = serving(port, "--workers", str(workers), "--application", application)
         env = self.env | {"RAYA_RECS_PROCESS": "api"} | env
         child = self.children.start("api", command, env=env, cwd=ROOT, seconds=30)
         address = f"http://127.0.0.1:{port}"

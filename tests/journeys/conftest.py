@@ -6,7 +6,6 @@ The database is committed to for real and flushed afterwards; Valkey is emptied 
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 
-from raya_recs.processes import Children, free_port
+from raya_recs.processes import Children, free_port, serving
 from tests.journeys.town import Town, build_town
 
 ROOT = Path(__file__).parents[2]
@@ -52,17 +51,7 @@ def _django_db_helper(town: Town, django_db_blocker: Any) -> Iterator[None]:
 
 def _start_server(children: Children) -> str:
     port = free_port()
-    command = [
-        sys.executable,
-        "-m",
-        "raya_recs.serve",
-        "--port",
-        str(port),
-        "--workers",
-        "2",
-        "--threads",
-        "4",
-    ]
+    command = serving(port, "--workers", "2", "--threads", "4")
     child = children.start("api", command, env=_environment(), cwd=ROOT, seconds=30)
     address = f"http://127.0.0.1:{port}"
     child.wait_until(lambda: _answers(f"{address}/health/live"), 60)

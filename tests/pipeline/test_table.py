@@ -47,6 +47,9 @@ def test_whoever_goes_through_columns_on_use_has_all_of_them_made():
     whole = {"number": [6, 6], "price": [5, 5]}
     for found in ({**columns()}, dict(columns()), dict(columns().items()), {} | columns()):
         assert {name: column.tolist() for name, column in found.items()} == whole
+    assert [column.tolist() for column in columns().values()] == [*whole.values()]
+    assert columns().get("price", ()).tolist() == whole["price"]
+    assert columns().get("looks") is None
 
 
 def test_a_row_is_a_table_of_views():

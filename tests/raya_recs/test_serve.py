@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from apps.common.metrics_folder import share_counts
 from raya_recs.env import BASE_DIR
 
 # What is there when the workers are about to be forked: threads of Python, sockets, files of counts.
@@ -37,3 +38,19 @@ def test_no_thread_connection_or_count_begins_before_the_workers_are_forked(
         env=kept | env, cwd=BASE_DIR, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL,
     )  # fmt: skip
     assert done.stdout.split() == ["1", "0", "0", "True"], done.stderr
+
+
+@pytest.mark.parametrize(("starts", "left"), [(True, []), (False, ["counter_7.db"])])
+def test_a_server_that_has_the_id_of_an_earlier_one_starts_at_zero(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, starts: bool, left: list[str]
+) -> None:
+    """As in a container that starts again. Workers, which call this too, take nothing away."""
+    server = os.getpid() if starts else os.getppid()
+    folder = tmp_path / str(server)
+    folder.mkdir()
+    (folder / "counter_7.db").touch()
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "given back when the test ends")
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR")
+    share_counts(tmp_path, server=server)
+    assert os.environ["PROMETHEUS_MULTIPROC_DIR"] == str(folder)
+    assert [path.name for path in folder.iterdir()] == left

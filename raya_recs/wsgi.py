@@ -17,6 +17,7 @@ if serves_lists:
 application = get_wsgi_application()
 
 if serves_lists:
+    from apps.api.direct import direct
     from apps.api.shedding import shedding
     from apps.delivery.runtime import runtime
     from apps.delivery.watch import start
@@ -27,7 +28,7 @@ if serves_lists:
     runtime(patience=5.0)
     start()
     forget_together()
-    application = shedding(application)  # type: ignore[assignment]
+    application = shedding(direct(application))  # type: ignore[assignment]
     # All of this stays. To look through it for garbage again holds up every request for a tenth of a second.
     gc.collect()
     gc.freeze()

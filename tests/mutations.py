@@ -1085,6 +1085,13 @@ MUTATIONS = (
         "::test_minimum_shares_hold_as_far_as_a_source_finds_so_many_and_the_room_is_never_overfilled",
     ),
     Mutation(
+        "a list's thread lets a connection that broke go",
+        "apps/api/direct.py",
+        "        close_old_connections()",
+        "        pass",
+        "tests/api/test_direct.py::test_a_connection_that_broke_is_not_used_again",
+    ),
+    Mutation(
         "the line before a process is bounded",
         "apps/api/shedding.py",
         "            if len(self._waiting) >= self._most_waiting and not self._made_room(is_background):",

@@ -16,6 +16,13 @@ _INSERT = """
 INSERT INTO common_change (kind, payload, number)
 SELECT %s::text, %s::jsonb, number FROM unnest(%s::int[]) WITH ORDINALITY AS n(number, place) ORDER BY place
 """
+_COLUMNS = ("id", "transaction", "kind", "number", "payload", "created_at")
+_AFTER = f"""
+SELECT {", ".join(_COLUMNS)} FROM common_change
+WHERE (transaction, id) > (%s::bigint, %s::bigint)
+  AND transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+ORDER BY transaction, id LIMIT %s
+"""
 
 
 @dataclass(frozen=True, order=True)
@@ -35,15 +42,8 @@ def record_changes(kind: str, numbers: Iterable[int], payload: dict[str, Any] | 
 
 def changes_after(position: Position, *, limit: int = 5000) -> list[Change]:
     """Rows after `position`, oldest first, that no running transaction can still precede."""
-    return list(
-        Change.objects.extra(
-            where=[
-                "(transaction, id) > (%s, %s)",
-                "transaction < pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
-            ],
-            params=[position.transaction, position.id],
-        ).order_by("transaction", "id")[:limit]
-    )
+    rows = rows_of(_AFTER, [position.transaction, position.id, limit])
+    return [Change.from_db(None, _COLUMNS, row) for row in rows]
 
 
 def latest_position() -> Position:

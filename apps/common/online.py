@@ -22,13 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import redis
 from django.db import DatabaseError, connection
-from django.db.models.functions import Now
 from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from apps.common import clock
 from apps.common.errors import Unavailable
-from apps.common.models import OnlineState
+from apps.common.prepared import rows_of
 from apps.common.valkey import writing_client
 
 log = logging.getLogger(__name__)
@@ -354,14 +353,19 @@ def wait_for_leases() -> None:
         raise Unavailable("The stores are away. Try again.") from error
 
 
+_BELIEF = """
+SELECT run_id, generation, trusted, reason, lost_at, statement_timestamp()
+FROM common_onlinestate WHERE id = 1
+"""
+
+
 def current_belief() -> Belief:
     """What Postgres says of Valkey now, and what the time is; not trusted before the first rebuild."""
-    fields = ("run_id", "generation", "trusted", "reason", "lost_at")
     asked_at = clock.now()
-    row = OnlineState.objects.filter(id=1).values_list(*fields, Now()).first()
-    if row is None:
+    rows = rows_of(_BELIEF)
+    if not rows:
         return Belief("", 0, False, "never built")
-    run_id, generation, trusted, reason, lost_at, theirs = row
+    run_id, generation, trusted, reason, lost_at, theirs = rows[0]
     behind = clock.behind(theirs, asked_at=asked_at, answered_at=clock.now())
     return Belief(run_id, generation, trusted, reason, lost_at, behind)
 

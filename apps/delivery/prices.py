@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from django.db.models import Max
 
+from apps.common.prepared import rows_of
 from apps.delivery.models import PacingPrices
 from apps.pipeline.rules import Pacing
 
@@ -35,7 +35,7 @@ def prices_of(row: PacingPrices) -> Pacing:
 
 def newer_prices(known: Mapping[str, Pacing]) -> Mapping[str, Pacing]:
     """The latest prices by surface; what is known already is not read again. Raises DatabaseError."""
-    latest = dict(PacingPrices.objects.order_by().values_list("surface").annotate(top=Max("id")))
+    latest = dict(rows_of("SELECT surface, max(id) FROM delivery_pacingprices GROUP BY surface"))
     if {surface: pacing.version for surface, pacing in known.items()} == latest:
         return known
     kept = {surface: pacing for surface, pacing in known.items() if latest.get(surface) == pacing.version}

@@ -6,13 +6,14 @@ from typing import Any
 
 from django.conf import settings
 
+from apps.common.prepared import rows_of
 from apps.refresh.models import SnapshotRow
 
 
 def active_snapshot_id() -> str | None:
     """The snapshot that web processes should serve; none before the first refresh."""
-    active = SnapshotRow.objects.filter(status=SnapshotRow.Status.ACTIVE)
-    return active.values_list("id", flat=True).first()
+    rows = rows_of("SELECT id FROM refresh_snapshot WHERE status = %s", [SnapshotRow.Status.ACTIVE.value])
+    return rows[0][0] if rows else None
 
 
 def snapshot_folder(snapshot_id: str) -> Path:

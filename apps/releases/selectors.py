@@ -9,8 +9,14 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import QuerySet, Value
 from django.db.models.functions import Concat
 
+from apps.common.prepared import rows_of
 from apps.releases.models import OPEN, Emergency, LiveRelease, Release, ReleaseEnd, Revision, Switch
 
+_MARK = """
+SELECT stable_id, candidate_id, candidate_percentage, salt, ARRAY(
+  SELECT kind || ':' || key FROM releases_switch WHERE lifted_at IS NULL ORDER BY 1
+) FROM releases_liverelease WHERE id = 1
+"""
 LOOKED_BACK = 100
 MOST_DISCARDED = 10
 
@@ -51,9 +57,9 @@ def live() -> LiveRow:
 
 def live_mark() -> tuple[Any, ...] | None:
     """What tells one state of `live` from another, without the contents; None before the first release."""
-    names = ("stable_id", "candidate_id", "candidate_percentage", "salt", "killed")
-    found = _with_switches().filter(id=1).values_list(*names).first()
-    return None if found is None else (*found[:-1], tuple(sorted(found[-1])))
+    for stable, candidate, percentage, salt, killed in rows_of(_MARK):
+        return stable, candidate, percentage, salt, tuple(killed)
+    return None
 
 
 def rollout() -> LiveRelease | None:

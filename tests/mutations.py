@@ -173,7 +173,7 @@ MUTATIONS = (
     Mutation(
         "a market may be asked for on surfaces of places alone: members are shown where they are",
         "apps/delivery/services.py",
-        'if market is not None and not dry_run and shown is not None and shown.kind == "member":',
+        'if market is not None and not dry_run and runtime().world.kinds.get(surface) == "member":',
         "if False:",
         "tests/delivery/test_coming_trips.py::test_a_market_may_be_asked_for_and_is_judged_by_the_trip_there",
     ),

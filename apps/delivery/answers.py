@@ -29,7 +29,7 @@ def base_payload(
         "served_at": now,
         "viewer": 0,
         "surface": surface,
-        "kind": world.surfaces[surface].kind,
+        "kind": world.kinds[surface],
         "market": None,
         "release": world.live.stable_number if world.live else 0,
         "snapshot": world.snapshot.id if world.snapshot else "",

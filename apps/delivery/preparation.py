@@ -248,7 +248,7 @@ def request_of(
     """The pipeline's request: without the sources `left_out`, with the others measured by `watch`."""
     world, question = prepared.world, prepared.question
     assert world.snapshot is not None
-    kind = world.surfaces[question.surface].kind
+    kind = world.kinds[question.surface]
     return Request(
         snapshot=world.snapshot,
         surface=question.surface,
@@ -373,7 +373,7 @@ def believed_state(
 
     Raises NotFound for whoever was erased, though this process may still know them.
     """
-    kind = world.surfaces[question.surface].kind
+    kind = world.kinds[question.surface]
     state = None
     with suppress(redis.RedisError):
         state = read_state(

@@ -43,6 +43,7 @@ from apps.refresh import masks, store
 from apps.refresh.identifiers import KINDS, open_identifiers
 from apps.refresh.selectors import active_snapshot_id, snapshot_folder
 from apps.releases.selectors import LiveRow, live, live_mark
+from apps.surfaces.selectors import kinds_of_active_surfaces
 
 log = logging.getLogger(__name__)
 
@@ -168,13 +169,11 @@ class Runtime:
         self._set(belief=belief, believed_until=asked_at + online.LEASE_SECONDS, truth_here=True)
 
     def _follow_release(self, wait: bool) -> None:
-        from apps.surfaces.selectors import active_surfaces
-
         mark = live_mark()
         self._wanted_mark = mark or self._wanted_mark
         if mark is not None and mark != self._live_mark:
             self._go_live(mark, wait)
-        self._set(surfaces=active_surfaces())
+        self._set(kinds=kinds_of_active_surfaces())
 
     def _go_live(self, mark: tuple[Any, ...], wait: bool) -> None:
         """Swaps the release in when its masks are there: here when they soon are, else in the background."""
@@ -311,7 +310,7 @@ class Runtime:
             self._set(valkey_here=True, capped=read_capped(client, tuple(self.caps)))
             counts.flush(client, time.time())
             self._tell_who_looked(client)
-            people = [key for key, surface in self.world.surfaces.items() if surface.kind == "member"]
+            people = [surface for surface, kind in self.world.kinds.items() if kind == "member"]
             self._set(crowd=followed_crowd(client, self.world.crowd, people, marker))
         except redis.RedisError as error:
             self._set(valkey_here=False)

@@ -67,7 +67,7 @@ def serve(runtime: Runtime, question: Question) -> dict[str, Any]:
 
 def _serve(runtime: Runtime, question: Question, tally: Tally) -> dict[str, Any]:
     world = runtime.world
-    if question.surface not in world.surfaces:
+    if question.surface not in world.kinds:
         raise NotFound(f"There is no surface {question.surface}.", code="unknown_surface", field="surface")
     now = world.belief.now().timestamp()
     if world.live is None:

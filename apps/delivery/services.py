@@ -51,8 +51,7 @@ def recommend(
     narrower to be in time.
     """
     _check_limit(limit, MOST_RECOMMENDED)
-    shown = runtime().world.surfaces.get(surface)
-    if market is not None and not dry_run and shown is not None and shown.kind == "member":
+    if market is not None and not dry_run and runtime().world.kinds.get(surface) == "member":
         raise Problem("Members are shown where they are.", code="not_for_members", field="market")
     question = Question(
         surface=surface,
@@ -99,7 +98,7 @@ def rank(
 def explain(*, surface: str, viewer: str, candidate: str, private: bool = False) -> dict[str, Any]:
     """Why `candidate` is or is not shown to `viewer`: the first stage that lost them, and the change."""
     here = runtime()
-    if surface not in here.world.surfaces:
+    if surface not in here.world.kinds:
         raise NotFound(f"There is no surface {surface}.", code="unknown_surface", field="surface")
     if here.world.snapshot is None or here.world.live is None:
         raise Unavailable("No snapshot or no release is loaded yet.")
@@ -135,7 +134,7 @@ def delivery_trace(delivery: UUID) -> dict[str, Any]:
     if row is None:
         raise NotFound("There is no such delivery.", code="unknown_delivery", field="delivery")
     world = runtime().world
-    kind = world.surfaces[row.surface].kind if row.surface in world.surfaces else "member"
+    kind = world.kinds.get(row.surface, "member")
     lineup = LINEUPS["people" if kind == "member" else "places"]
     ids = world.ids_of(kind, row.candidates)
     columns = zip(ids, scores_told(kind, row.scores), row.propensities, row.sources, strict=True)
@@ -167,7 +166,7 @@ def _explained(here: Runtime, prepared: Prepared, candidate: str, *, private: bo
     from apps.pipeline.run import explain as explain_in_pipeline
 
     world, surface = prepared.world, prepared.question.surface
-    wanted = world.number_of(world.surfaces[surface].kind, candidate)
+    wanted = world.number_of(world.kinds[surface], candidate)
     if wanted is None:
         raise NotFound("There is no such candidate.", code="unknown_candidate", field="candidate")
     request = request_of(prepared)
@@ -191,7 +190,7 @@ def _explained(here: Runtime, prepared: Prepared, candidate: str, *, private: bo
 
 def _is_gone(here: Runtime, prepared: Prepared, number: int) -> bool:
     """As the last guard says, ahead of the overlay. Raises Unavailable."""
-    kind = prepared.world.surfaces[prepared.question.surface].kind
+    kind = prepared.world.kinds[prepared.question.surface]
     lost = lost_now(here, prepared, kind, np.array([number], "i4"))
     if lost is None:
         raise Unavailable("Safety facts can't be read now. Try again.")

@@ -22,7 +22,6 @@ from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.table import Table
 from apps.refresh.identifiers import Identifiers
 from apps.releases.selectors import LiveRow
-from apps.surfaces.models import Surface
 
 I32 = npt.NDArray[np.int32]
 
@@ -35,7 +34,7 @@ class World:
     identifiers: Mapping[str, Identifiers] = field(default_factory=dict)
     overlay: Overlay = field(default_factory=Overlay)
     live: LiveRow | None = None
-    surfaces: Mapping[str, Surface] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)  # what each active surface shows
     belief: Belief = field(default_factory=lambda: Belief("", 0, False, "never asked"))
     believed_until: float = 0.0  # monotonic: the end of the trust lease
     truth_here: bool = False  # Postgres answered the last poll

@@ -180,8 +180,8 @@ MUTATIONS = (
     Mutation(
         "a tie that was lost since the snapshot makes no mutual connection",
         "apps/pipeline/contracts.py",
-        "without = distinct(np.concatenate([without, self.untied]))",
-        "pass",
+        "two_steps(self.viewer.number, gone=gone, untied=self.untied)",
+        "two_steps(self.viewer.number, gone=gone)",
         "tests/delivery/test_ties.py::test_a_lost_tie_makes_no_mutual_connection",
     ),
     Mutation(

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from apps.pipeline.graph import NEAREST, TwoSteps
 from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.rules import U64, LiveRules, Pacing
-from apps.pipeline.sets import distinct, is_in
+from apps.pipeline.sets import is_in
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import Snapshot, SurfaceData
 from apps.pipeline.table import Table
@@ -117,10 +117,8 @@ class Request:
     def mutual(self) -> TwoSteps:
         """Whom the viewer shares connections with; walked once per request, over nobody who is gone or
         untied."""
-        without = self.gone if self.data.kind == "member" else NOBODY
-        if len(self.untied):
-            without = distinct(np.concatenate([without, self.untied]))
-        return self.snapshot.connections.two_steps(self.viewer.number, without=without)
+        gone = self.gone if self.data.kind == "member" else NOBODY
+        return self.snapshot.connections.two_steps(self.viewer.number, gone=gone, untied=self.untied)
 
     @cached_property
     def near(self) -> tuple[I32, F32]:

@@ -52,18 +52,20 @@ class Graph:
         return int(self.offsets[i]), int(self.offsets[i + 1])
 
     def two_steps(
-        self, number: int, *, without: npt.NDArray[np.integer[Any]] = NOBODY, most: int = 500
+        self,
+        number: int,
+        *,
+        gone: npt.NDArray[np.int32] = NOBODY,
+        untied: npt.NDArray[np.int32] = NOBODY,
+        most: int = 500,
     ) -> TwoSteps:
         """Everybody two steps from `number`, sorted.
 
         The first `most` neighbours by number are walked, so that the work is bounded and the answer the same;
-        nobody of `without` (sorted) is.
+        nobody of `gone` or `untied` (both sorted) is.
         """
-        return TwoSteps(
-            *graph_loop.two_steps(
-                self.numbers, self.offsets, self.targets, number, without, most, self._worths
-            )
-        )
+        edges = self.numbers, self.offsets, self.targets
+        return TwoSteps(*graph_loop.two_steps(*edges, number, gone, untied, most, self._worths))
 
     @cached_property
     def _worths(self) -> npt.NDArray[np.float64]:

@@ -14,22 +14,23 @@ MIX = 0x9E3779B1  # 2^32 divided by the golden ratio: spreads numbers that follo
 
 
 @compiled(
-    *columns("i4", "offset", "i4"), "int64", *columns("i4"), "int64", *columns("f8"),
+    *columns("i4", "offset", "i4"), "int64", *columns("i4", "i4"), "int64", *columns("f8"),
     returns=new_arrays("i4", "f4", "f4"), uses=[sets_loop],
 )  # fmt: skip
 def two_steps(
-    numbers: Any, offsets: Any, targets: Any, number: int, without: Any, most: int, worths: Any
+    numbers: Any, offsets: Any, targets: Any, number: int, gone: Any, untied: Any, most: int, worths: Any
 ) -> tuple[Any, Any, Any]:
     """Who is two steps from a number, ascending and each once, without itself: over how many neighbours, and
     the sum of worths[degree] of those, in the order of the walk.
 
-    It steps over the first `most` neighbours by number, less those of `without` (sorted).
+    It steps over the first `most` neighbours by number, less those of `gone` and of `untied` (both sorted).
     """
     row = place_in(numbers, number)
     near = np.sort(targets[offsets[row] : offsets[row + 1]]) if row >= 0 else np.empty(0, np.int32)
     over, n, paths = np.empty(len(near), np.int64), 0, 0
     for neighbour in near[:most]:
-        row = place_in(numbers, neighbour) if place_in(without, neighbour) < 0 else -1
+        is_left_out = place_in(gone, neighbour) >= 0 or place_in(untied, neighbour) >= 0
+        row = -1 if is_left_out else place_in(numbers, neighbour)
         if row >= 0:
             over[n], n, paths = row, n + 1, paths + offsets[row + 1] - offsets[row]
     found, times, total = np.empty(paths, np.int32), np.zeros(paths, np.int64), np.zeros(paths, np.float64)

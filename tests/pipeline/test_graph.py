@@ -47,11 +47,11 @@ def test_the_walk_agrees_with_numpy(seed, people, edges, symmetric, most, offset
     ends = (random.random((edges, 2)) ** 2 * people).astype(int)  # some have most of the edges
     graph = graph_of([(int(a) * 7, int(b) * 7) for a, b in ends], symmetric=symmetric)
     graph = replace(graph, offsets=graph.offsets.astype(offsets))
-    without = np.unique(random.integers(0, people, 4) * 7).astype("i4")
+    few, others = (np.unique(random.integers(0, people, 4) * 7).astype("i4") for _ in range(2))
     for number in {0, 7 * int(random.integers(0, people)), 10**9}:
-        for gone in (NOBODY, without):
-            found = graph.two_steps(number, without=gone, most=most)
-            assert_same(found, two_steps(graph, number, gone, most))
+        for gone, untied in ((NOBODY, NOBODY), (few, NOBODY), (few, others)):
+            found = graph.two_steps(number, gone=gone, untied=untied, most=most)
+            assert_same(found, two_steps(graph, number, [*gone, *untied], most))
 
 
 def test_the_walk_does_not_depend_on_the_order_of_neighbours():

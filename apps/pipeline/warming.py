@@ -16,9 +16,9 @@ from apps.pipeline.table import Table, table_from_columns
 
 PASSES = (  # the files of compiled passes
     "deal_loop", "graph_loop", "rules_loop", "features.chances_loop", "features.pairs_loop",
-    "features.recent_loop", "filters.predicates", "ranking.blend", "ranking.multiply", "ranking.walk",
-    "reranking.arrange", "reranking.exchange", "reranking.greedy", "reranking.telling", "retrieval.look_up",
-    "retrieval.room_loop", "retrieval.scan",
+    "features.recent_loop", "features.taste_loop", "filters.predicates", "ranking.blend", "ranking.multiply",
+    "ranking.walk", "reranking.arrange", "reranking.exchange", "reranking.greedy", "reranking.telling",
+    "retrieval.look_up", "retrieval.room_loop", "retrieval.scan",
 )  # fmt: skip
 NOBODY = 2**31 - 1  # a number that no member or place has
 EVERY_KIND = SurfaceRules(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from apps.pipeline import compiled, deal_loop, graph_loop, rules_loop
-from apps.pipeline.features import chances_loop, pairs_loop, recent_loop
+from apps.pipeline.features import chances_loop, pairs_loop, recent_loop, taste_loop
 from apps.pipeline.filters import predicates
 from apps.pipeline.filters.rules import RULES
 from apps.pipeline.ranking import blend, multiply
@@ -88,12 +88,13 @@ def test_nothing_is_compiled_by_a_request():
         recent_loop.inbox_load,
         recent_loop.presence,
         recent_loop.tell_crowd,
+        taste_loop.pull,
         blend.reciprocal,
         blend.add_up,
     )
+    of_two_kinds = (scan.scan_members, scan.scan_places, graph_loop.two_steps, taste_loop.pull)
     for kernel in kernels:
-        of_two_kinds = kernel in (scan.scan_members, scan.scan_places, graph_loop.two_steps)
-        assert len(kernel.signatures) == (2 if of_two_kinds else 1)
+        assert len(kernel.signatures) == (2 if kernel in of_two_kinds else 1)
     with pytest.raises(TypeError):
         predicates.mark_rows(np.zeros(3, "i8"), np.zeros(3, "i4"), 0, 3, 1, np.zeros(3, "u1"))
 

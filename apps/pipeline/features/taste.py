@@ -18,9 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32, Request
-from apps.pipeline.features.finite import finite
+from apps.pipeline.passes import Passes
 from apps.pipeline.signals import LIKED, NOT_MY_TYPE, PASSED, SAVED
-from apps.pipeline.snapshot import rows_in
+from apps.pipeline.table import DIMENSIONS
+
+taste_loop = Passes("features.taste_loop")
 
 STRENGTH = np.zeros(256, "f4")  # by what was done: a pass says less than a like
 STRENGTH[[LIKED, SAVED, PASSED]] = 1.0, 1.0, -0.5
@@ -36,8 +38,9 @@ def with_taste_of_now(request: Request) -> Request:
     signals = viewer.signals
     if viewer.moved is not None or params.session_reach <= 0.0:
         return request
-    pull = _pull(request, signals.decided, STRENGTH, params.session_half_life * HOUR)
-    pull = pull + _pull(request, signals.less, LESS_STRENGTH, params.less_half_life * DAY)
+    pull = np.zeros(DIMENSIONS, "f4")
+    _add(request, signals.decided, STRENGTH, params.session_half_life * HOUR, pull)
+    _add(request, signals.less, LESS_STRENGTH, params.less_half_life * DAY, pull)
     length = float(np.sqrt(pull @ pull))
     if length == 0.0:
         return request
@@ -54,18 +57,9 @@ def faded(at: npt.NDArray[Any], now: float, half_life: float) -> npt.NDArray[Any
     return np.where(ages < HALF_LIVES, np.exp2(-ages), 0.0)
 
 
-def _pull(request: Request, deeds: npt.NDArray[Any], strength: F32, half_life: float) -> F32:
-    """[d] the sum of directions."""
-    table = request.data.candidates
-    width = table.columns["looks"].shape[1]
-    if not len(deeds):
-        return np.zeros(width, "f4")
-    weights = strength[deeds["what"]] * faded(deeds["at"], request.now, half_life)
-    rows = rows_in(request.data.row_of, deeds["number"])
-    counts = (weights != 0.0) & (rows >= 0)
-    if not counts.any():
-        return np.zeros(width, "f4")
-    looks = finite(np.asarray(table.take("looks", rows[counts]), "f8"))
-    lengths = np.sqrt(np.einsum("ij,ij->i", looks, looks))
-    shares = weights[counts] / np.where(lengths > 0.0, lengths, 1.0)
-    return np.asarray(np.einsum("i,ij->j", shares, looks), "f4")
+def _add(request: Request, deeds: npt.NDArray[Any], strength: F32, half_life: float, pull: F32) -> None:
+    """Adds what these deeds pull."""
+    if len(deeds):
+        data = request.data
+        of_looks = data.row_of, data.candidates.columns["looks"]
+        taste_loop.pull(deeds, strength, request.now, max(half_life, 1.0), *of_looks, pull)

@@ -5,10 +5,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apps.pipeline.features.taste import with_taste_of_now
+from apps.pipeline.features import taste_loop
+from apps.pipeline.features.finite import finite
+from apps.pipeline.features.taste import STRENGTH, faded, with_taste_of_now
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.run import run
-from apps.pipeline.signals import DEED, LIKED, NOT_MY_TYPE, PASSED, SEEN_TOO_OFTEN, Signals
+from apps.pipeline.signals import DEED, LIKED, NOT_MY_TYPE, PASSED, SAVED, SEEN_TOO_OFTEN, Signals
+from apps.pipeline.table import DIMENSIONS
+from apps.pipeline.vectors import decoded, encoded
 from tests.pipeline.markets import (
     NOW,
     member_table,
@@ -110,6 +114,42 @@ def test_the_taste_never_moves_further_than_its_reach(said, reach):
     assert viewer.moved is None or np.linalg.norm(viewer.moved) <= reach * length * (1 + 1e-5)
     again = with_taste_of_now(with_taste_of_now(request)).viewer
     assert np.array_equal(again.row["taste"], viewer.row["taste"])
+
+
+def pull_of(deeds, strength, half_life, row_of, looks):
+    """In plain numpy: the sum of directions."""
+    known = (deeds["number"] >= 0) & (deeds["number"] < len(row_of))
+    known[known] = row_of[deeds["number"][known]] >= 0
+    deeds = deeds[known]
+    weights = strength[deeds["what"]] * faded(deeds["at"], NOW, half_life)
+    theirs = finite(decoded(looks[row_of[deeds["number"]]]).astype("f8"))
+    lengths = np.linalg.norm(theirs, axis=1)
+    return (weights / np.where(lengths > 0.0, lengths, 1.0)) @ theirs
+
+
+@given(
+    seed=st.integers(0, 10_000), n=st.integers(0, 40), stored=st.sampled_from(["float32", "bfloat16"]),
+    half_life=st.sampled_from([1.0, 2 * HOUR]),
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_the_pass_agrees_with_numpy(seed, n, stored, half_life):
+    random = np.random.default_rng(seed)
+    done = deeds(
+        *zip(
+            random.integers(-2, 70, n),
+            random.choice([LIKED, PASSED, SAVED, 77], n),
+            random.normal(0, 4, n),
+            strict=True,
+        )
+    )
+    row_of = np.where(random.random(60) < 0.8, random.permutation(60), -1).astype("i4")
+    looks = random.normal(0, 1, (60, DIMENSIONS)).astype("f4")
+    looks[random.random(60) < 0.2] = 0.0
+    looks[random.random(looks.shape) < 0.02] = np.nan
+    looks, found = encoded(looks, stored), np.ones(DIMENSIONS, "f4")
+    taste_loop.pull(done, STRENGTH, NOW, half_life, row_of, looks, found)
+    expected = 1.0 + pull_of(done, STRENGTH, half_life, row_of, looks)
+    assert found == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 @pytest.mark.parametrize("which", ["decided", "less"])

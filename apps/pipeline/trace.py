@@ -7,17 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True)
-class StageTrace:
+class StageTrace(NamedTuple):
     """One stage's totals, and what it wants to say of itself (counts by source, by reason ...)."""
 
     stage: str
     received: int
     kept: int
-    detail: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any]
 
 
 @dataclass

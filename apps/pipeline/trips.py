@@ -141,7 +141,7 @@ def _trace(request: Request, parts: Sequence[tuple[Request, Slate]], shown: Sequ
     for asked, slate in away:
         key = _key(request, asked.market)
         lost = [s for s in slate.trace.stages if "lost" in s.detail or "lost_features" in s.detail]
-        trace.stages.extend(replace(s, detail={**s.detail, "market": key}) for s in lost)
+        trace.stages.extend(s._replace(detail={**s.detail, "market": key}) for s in lost)
         trace.add("trip", slate.eligible, len(slate.numbers), market=key)
     rules = [s for _, slate in parts for s in slate.trace.stages if s.stage == "rules"]
     if rules:

@@ -1,9 +1,18 @@
 """Where a list is shown (surface) and which pool it draws from (market)."""
 
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
 
+from apps.common.local_time import zone_of
+
 KEY = RegexValidator(r"^[a-z][a-z0-9_-]{0,31}$", "Lower-case letters, digits, - and _; at most 32.")
+
+
+def check_zone(name: str) -> None:
+    """Places open by the date where they are. Raises ValidationError."""
+    if zone_of(name) is None:
+        raise ValidationError("There is no such time zone. Write a name as Europe/Lisbon.")
 
 
 class Kind(models.TextChoices):
@@ -55,7 +64,7 @@ class Market(models.Model):
     country = models.CharField(max_length=2, blank=True)
     latitude = models.FloatField()
     longitude = models.FloatField()
-    timezone = models.CharField(max_length=64, default="UTC")
+    timezone = models.CharField(max_length=64, default="UTC", validators=[check_zone])
 
     class Meta:
         ordering = ["name"]

@@ -20,6 +20,7 @@ from apps.pipeline.contracts import I32, NO_WORDS, NOBODY, Request
 from apps.pipeline.ranking.caps import caps_of
 from apps.pipeline.ranking.matching import words_of_numbers
 from apps.pipeline.rules import U64
+from apps.pipeline.sets import distinct
 
 MOST_KEPT = 64
 
@@ -55,7 +56,7 @@ class Capped:
         numbers = np.ascontiguousarray(self.records["number"])
         caps = caps_of(request, self._words_of(request, numbers), np.arange(len(numbers)))
         cap = caps[np.arange(len(numbers)), self.records["hourly"]]
-        return np.unique(numbers[(cap > 0) & (cap <= self.records["cap"])])
+        return distinct(numbers[(cap > 0) & (cap <= self.records["cap"])])
 
     def _words_of(self, request: Request, numbers: I32) -> U64:
         """[words, records] the conditions each meets: the same for every viewer."""

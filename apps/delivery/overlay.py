@@ -22,7 +22,7 @@ from apps.common.changes import Position, changes_after, latest_position
 from apps.delivery.coming import ComingTrips, coming_of
 from apps.delivery.ties import ends_of_lost_ties, matches_of
 from apps.pipeline.contracts import NOBODY
-from apps.pipeline.sets import is_in
+from apps.pipeline.sets import is_in, union
 from apps.pipeline.snapshot import Snapshot, rows_in
 from apps.pipeline.table import OF_REFRESH, Table, as_refreshed, empty_table
 from apps.refresh.columns import member_table, place_table, shown_among
@@ -62,7 +62,7 @@ class Overlay:
         """With a viewer whose walks may go over a match to one of the untied."""
         if not len(self.matched) or not is_in(also := np.array([viewer], "i4"), self.matched)[0]:
             return self.untied
-        return np.union1d(self.untied, also)
+        return union(self.untied, also)
 
     def viewer_row(self, surface: str, number: int) -> Table | None:
         """The one-row table of a viewer whom the snapshot doesn't know, or knows otherwise."""

@@ -39,7 +39,7 @@ from apps.pipeline.params import FULL, PipelineParams, Widths
 from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.rules import LiveRules, Pacing
 from apps.pipeline.run import eligible_count, run
-from apps.pipeline.sets import distinct, is_in
+from apps.pipeline.sets import distinct, is_in, union
 from apps.pipeline.signals import Signals
 from apps.pipeline.table import Table
 from apps.pipeline.watch import Watch
@@ -228,7 +228,7 @@ def _cooled(prepared: Prepared, now: float) -> Prepared:
         cooled = meets(words, spec.candidates, len(numbers)) & (saw["at"] > now - spec.days * DAY)
         by_rule[spec.key] = int(np.count_nonzero(cooled & back))
         away |= cooled
-    seen = distinct(np.concatenate([prepared.state.seen, numbers[away]]))
+    seen = union(prepared.state.seen, distinct(numbers[away]))
     kept = int(np.count_nonzero(back & ~away))
     prepared.payload["trace"].append(
         {"stage": "cooldown", "received": len(numbers), "kept": kept, "kept_away": by_rule}
@@ -328,7 +328,7 @@ def rank_pool(prepared: Prepared) -> tuple[Slate, bytes]:
     request = _watched(prepared)
     capped = over_caps(prepared, request)
     if len(capped):
-        everybody = distinct(np.concatenate([request.viewer.excluded, capped]))
+        everybody = union(request.viewer.excluded, capped)
         slate = run(replace(request, viewer=replace(request.viewer, excluded=everybody)))
     else:
         slate = run(request)

@@ -25,6 +25,7 @@ from apps.pipeline.masks import condition_words
 from apps.pipeline.params import FULL, Widths
 from apps.pipeline.rules import LiveRules, Pacing, SurfaceRules, live_rules
 from apps.pipeline.run import run
+from apps.pipeline.sets import union
 from apps.pipeline.snapshot import Snapshot, SnapshotRefused
 from apps.pipeline.table import Table
 from apps.pipeline.trips import HERE
@@ -130,7 +131,7 @@ def _trip(said: Sequence[int] | None) -> Trip | None:
 
 
 def _excluded(told: Told) -> Any:
-    return np.union1d(told.excluded, told.capped) if len(told.capped) else told.excluded
+    return union(told.excluded, told.capped)
 
 
 def _rules(

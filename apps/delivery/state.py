@@ -20,7 +20,7 @@ from apps.delivery.ledger import Answered, read_answered
 from apps.delivery.truth import Facts
 from apps.pipeline.features.taste import faded
 from apps.pipeline.params import PipelineParams
-from apps.pipeline.sets import distinct, is_in
+from apps.pipeline.sets import distinct, is_in, union
 from apps.pipeline.signals import (
     DEED,
     F32,
@@ -64,7 +64,7 @@ class ViewerState:
     @cached_property
     def excluded(self) -> I32:
         """Everybody who may not be in the next list."""
-        return distinct(np.concatenate([self.blocked, self.related, self.seen, self.held]))
+        return union(self.blocked, self.related, self.seen, self.held)
 
 
 def read_state(
@@ -157,20 +157,19 @@ def with_facts(state: ViewerState | None, facts: Facts, *, cooled_since: float =
     """The state with what Postgres has; held as far as it is known. `cooled_since`: whom the viewer saw later
     is within the policy's cool-down."""
     known = state or ViewerState(generation=-1)
-    related = distinct(np.concatenate([facts.related, known.related]))
-    blocked = distinct(facts.blocked)
+    related = union(facts.related, known.related)
     cooled = facts.saw["number"][facts.saw["at"] > cooled_since]
     return replace(
         known,
-        blocked=blocked,
+        blocked=facts.blocked,
         related=related,
-        seen=distinct(np.concatenate([known.seen, cooled])),
+        seen=union(known.seen, distinct(cooled)),
         saw=facts.saw if len(facts.saw) else known.saw,
-        liked_by=_unanswered(known.liked_by, related, blocked),
+        liked_by=_unanswered(known.liked_by, related, facts.blocked),
     )
 
 
 def _unanswered(liked: I32, related: I32, blocked: I32) -> I32:
     if not len(liked):
         return liked
-    return liked[~(is_in(liked, related) | is_in(liked, blocked))]
+    return liked[~is_in(liked, union(related, blocked))]

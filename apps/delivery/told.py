@@ -23,7 +23,7 @@ from apps.delivery.told_signals import NO_CROWD, Crowd, bytes_of_signals, crowd_
 from apps.pipeline.contracts import I32, I64, NOBODY, Request, Slate
 from apps.pipeline.features.calendar import hour_of
 from apps.pipeline.filters import eligibility
-from apps.pipeline.sets import distinct, is_in
+from apps.pipeline.sets import distinct, is_in, union
 from apps.pipeline.signals import Signals
 from apps.pipeline.snapshot import SurfaceData, rows_in
 from apps.pipeline.table import COLUMNS, Table, as_refreshed, without_refreshed
@@ -238,7 +238,7 @@ def _stale(request: Request, newcomers: Table | None) -> I32:
         return request.stale
     new = NOBODY if newcomers is None else newcomers["number"]
     came = new[is_in(new, request.stale)]
-    return distinct(np.concatenate([_that_matter(request, "stale", request.stale), came]))
+    return union(_that_matter(request, "stale", request.stale), came)
 
 
 def _untied(request: Request) -> I32:

@@ -19,6 +19,7 @@ from apps.delivery.trips import at_cap, used
 from apps.pipeline.contracts import I32, Request
 from apps.pipeline.ranking.matching import meets, words_of_numbers
 from apps.pipeline.run import run
+from apps.pipeline.sets import distinct, union
 
 
 def at_caps(prepared: Prepared, request: Request) -> I32:
@@ -28,12 +29,12 @@ def at_caps(prepared: Prepared, request: Request) -> I32:
     slate, refused = run(without(request, noted)), np.zeros(0, "?")
     with suppress(redis.RedisError):
         refused = at_cap(prepared.question.surface, slate.numbers, slate.caps, prepared.now)
-    return np.union1d(noted, slate.numbers[: len(refused)][refused])
+    return union(noted, distinct(slate.numbers[: len(refused)][refused]))
 
 
 def without(request: Request, numbers: I32) -> Request:
     """The request with these left out."""
-    excluded = np.union1d(request.viewer.excluded, numbers)
+    excluded = union(request.viewer.excluded, numbers)
     return replace(request, viewer=replace(request.viewer, excluded=excluded))
 
 

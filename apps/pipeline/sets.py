@@ -22,6 +22,14 @@ def distinct(numbers: Numbers) -> Numbers:
     return ordered[first]
 
 
+def union(*sets: Numbers) -> Numbers:
+    """Who is in any of several sorted sets of one dtype, sorted. A set that is alone is not copied."""
+    some = [one for one in sets if len(one)]
+    if len(some) > 1:
+        return distinct(np.concatenate(some))
+    return some[0] if some else sets[0]
+
+
 def is_in(numbers: Numbers, ordered: Numbers) -> npt.NDArray[np.bool_]:
     """Which of `numbers` [n] are among sorted ones."""
     if not len(ordered):

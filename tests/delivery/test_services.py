@@ -66,8 +66,8 @@ def test_seen_comes_back_after_the_cool_down(serving: Runtime) -> None:
 def test_a_block_is_honoured_at_once_both_ways(serving: Runtime, actor: str, target: str) -> None:
     happens("block", "blocked", actor, target, surface="")
     for surface in ("dating", "networking"):
-        assert "bea" not in names(recommend(surface=surface, member="adam", limit=10, dry_run=True))
-        assert "adam" not in names(recommend(surface=surface, member="bea", limit=10, dry_run=True))
+        assert "bea" not in names(recommend(surface=surface, member="adam", limit=10))
+        assert "adam" not in names(recommend(surface=surface, member="bea", limit=10))
 
 
 def test_whoever_is_gone_is_not_shown_before_any_refresh(serving: Runtime) -> None:

@@ -33,8 +33,8 @@ def explore(request: Request, pool: Pool, order: Order) -> Order:
     random = generator(request.seed, STREAM)
     opened = open_to[random.random(len(open_to)) < share]
     drawn = random.permutation(slots)[: len(opened)]
-    opened, drawn = opened[drawn < len(below)], drawn[drawn < len(below)]
-    return _exchange(order, shown, open_to, below, (opened, below[drawn]), share / slots)
+    taken = drawn < len(below)
+    return _exchange(order, shown, open_to, below, (opened[taken], below[drawn[taken]]), share / slots)
 
 
 def window(request: Request, order: Order) -> tuple[int, I64]:

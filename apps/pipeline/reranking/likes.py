@@ -28,11 +28,13 @@ def mix_in_likes(request: Request, pool: Pool, order: Order) -> Order:
     if not len(request.viewer.liked_by) or request.params.likes_share <= 0.0:
         return order
     shown, below = window(request, order)
+    numbers = pool.table["number"][order.positions[below]]
+    likers = below[is_in(numbers, distinct(request.viewer.liked_by))]
+    if not len(likers):
+        return order
     open_to = order.open_places(shown)
-    likes = is_in(pool.table["number"][order.positions[below]], distinct(request.viewer.liked_by))
-    likers, others = below[likes], below[~likes]
-    share = share_of(request, len(others), len(open_to))
-    if share == 0.0 or not len(likers) or not len(open_to):
+    share = share_of(request, len(below) - len(likers), len(open_to))
+    if share == 0.0 or not len(open_to):
         return order
     random = generator(request.seed, STREAM)
     wanted = share * len(open_to)

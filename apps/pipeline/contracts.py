@@ -47,7 +47,7 @@ class Viewer:
     # sorted numbers never to show: related, blocked either way, held, seen in cool-down. The viewer is
     # implied.
     excluded: I32 = field(default_factory=lambda: NOBODY)
-    # members who liked the viewer on this surface, unanswered
+    # sorted numbers of members who liked the viewer on this surface, unanswered
     liked_by: I32 = field(default_factory=lambda: NOBODY)
     signals: Signals = field(default_factory=Signals)
     is_fresh: bool = False  # the row is the overlay's, whether or not the snapshot has one

@@ -80,7 +80,7 @@ def request_of(lineup, case, eligibility_set=None):
         rules=rules,
         params=params,
         excluded=excluded,
-        liked_by=[5, 4, 400, 9],
+        liked_by=[4, 5, 9, 400],
         limit=5,
         reserve=5,
     )

@@ -29,7 +29,7 @@ def mix_in_likes(request: Request, pool: Pool, order: Order) -> Order:
         return order
     shown, below = window(request, order)
     numbers = pool.table["number"][order.positions[below]]
-    likers = below[is_in(numbers, distinct(request.viewer.liked_by))]
+    likers = below[is_in(numbers, request.viewer.liked_by)]
     if not len(likers):
         return order
     open_to = order.open_places(shown)

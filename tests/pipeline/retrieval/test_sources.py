@@ -47,7 +47,7 @@ def test_nearest_counts_both_directions():
 def test_who_liked_the_viewer_is_proposed_when_eligible_the_best_fit_first():
     ann = {"taste": vector(1.0)}
     snapshot = snapshot_of(member_table([ann, {}, {"looks": vector(1.0)}, {"seeking": 0}]), models=AFFINITY)
-    assert proposed(people.liked_you, snapshot, liked_by=[4, 2, 99, 3, 2]) == [3, 2]
+    assert proposed(people.liked_you, snapshot, liked_by=[2, 3, 4, 99]) == [3, 2]
     assert proposed(people.liked_you, snapshot, quota=1, liked_by=[2, 3]) == [3]
 
 

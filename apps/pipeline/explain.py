@@ -26,7 +26,7 @@ from apps.pipeline.ranking.score import pairs_of, phi, predict, predict_again, p
 from apps.pipeline.reranking.order import reranked
 from apps.pipeline.reranking.placements import places_for
 from apps.pipeline.retrieval.eligible import find_eligible
-from apps.pipeline.retrieval.propose import propose, quota_of, room_of, wanted_of
+from apps.pipeline.retrieval.propose import asked_of, propose, quota_of, room_of, wanted_of
 from apps.pipeline.table import Table
 from apps.pipeline.trace import Trace
 
@@ -212,23 +212,24 @@ def _without_room(request: Request, candidate: int, run: Callable[..., Slate]) -
     """Proposed, but there was less room than the sources proposed: the smallest that would have them, and the
     score they would have to reach then."""
     sources = lineup_for(request).sources
-    eligible, _ = find_eligible(request, wanted_of(request, sources))
+    asked = asked_of(request, sources)
+    eligible, _ = find_eligible(request, wanted_of(request, sources, asked))
 
     def with_room(room: int) -> Request:
         return replace(request, params=replace(request.params, room=room))
 
-    most = len(propose(with_room(0), eligible, sources, Trace()))
+    most = len(propose(with_room(0), eligible, sources, asked, Trace()))
     change: tuple[Mapping[str, Any], ...] = ()
     for room in range(room_of(request) + 1, most + 1):
-        pool = propose(with_room(room), eligible, sources, Trace())
+        pool = propose(with_room(room), eligible, sources, asked, Trace())
         if _in_pool(pool, candidate) is not None:
             change = ({"of": "policy", "field": "room", "from": request.params.room, "to": room},)
-            asked = with_room(room)
-            slate = run(asked, detailed=True)
+            wider = with_room(room)
+            slate = run(wider, detailed=True)
             assert slate.pool is not None
             i = _in_pool(slate.pool, candidate)
             if i is not None and not (slate.numbers[: request.limit] == candidate).any():
-                change = (*change, *_score_needed(asked, slate.pool, i))
+                change = (*change, *_score_needed(wider, slate.pool, i))
             break
     return Explanation(candidate, shown=False, stage="retrieval", code="no_room", change=change)
 

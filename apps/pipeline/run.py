@@ -26,7 +26,7 @@ from apps.pipeline.reranking import random_order
 from apps.pipeline.reranking.order import Order, reranked
 from apps.pipeline.reranking.reasons import reasons_of
 from apps.pipeline.retrieval.eligible import Eligible, find_eligible
-from apps.pipeline.retrieval.propose import propose, wanted_of
+from apps.pipeline.retrieval.propose import asked_of, propose, wanted_of
 from apps.pipeline.snapshot import Snapshot
 from apps.pipeline.trace import Trace
 from apps.pipeline.trips import mixed, reasons_with_trip, requests_of
@@ -67,13 +67,13 @@ def _run(request: Request, *, detailed: bool = False) -> Slate:
     trace, lineup = Trace(detailed), lineup_for(request)
     if request.widths != FULL and not request.params.random_order:
         trace.add("narrowed", 0, 0, heavy=request.widths.heavy, retrieved=request.widths.retrieved)
-    wanted = {} if request.params.random_order else wanted_of(request, lineup.sources)
-    eligible, received = find_eligible(request, wanted)
+    asked = {} if request.params.random_order else asked_of(request, lineup.sources)
+    eligible, received = find_eligible(request, wanted_of(request, lineup.sources, asked))
     trace.add("filters", received, len(eligible), **(_funnel(request) if detailed else {}))
     if request.params.random_order:
         pool, order = _in_random_order(request, eligible, trace)
     else:
-        pool = propose(request, eligible, lineup.sources, trace)
+        pool = propose(request, eligible, lineup.sources, asked, trace)
         pool = _scored(request, pool, trace)
         order = _reranked(request, pool, lineup, trace)
     return _slate(request, pool, order, len(eligible), trace)

@@ -8,7 +8,7 @@ room than they propose, room.py says who stays.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,26 +80,29 @@ def _enough(request: Request, room: int) -> int:
     return max(room, 2 * (request.limit + request.reserve))
 
 
-def wanted_of(request: Request, sources: Sequence[Source]) -> dict[str, int]:
+def wanted_of(request: Request, sources: Sequence[Source], asked: Mapping[str, int]) -> dict[str, int]:
     """How many the sources that propose by a key will ask for, by key."""
-    asked = asked_of(request, sources)
-    return {s.key: asked[s.name] for s in sources if s.key and s.name not in request.left_out}
+    return {
+        s.key: asked[s.name] for s in sources if s.key and s.name in asked and s.name not in request.left_out
+    }
 
 
-def propose(request: Request, eligible: Eligible, sources: Sequence[Source], trace: Trace) -> Pool:
-    """The pool of those whom the sources propose; everybody eligible, without a source, where `only` names
-    them."""
+def propose(
+    request: Request, eligible: Eligible, sources: Sequence[Source], asked: Mapping[str, int], trace: Trace
+) -> Pool:
+    """The pool of those whom the sources propose, as many as each is asked for; everybody eligible, without a
+    source, where `only` names them."""
     bits = np.zeros(len(eligible), "u4")
     if request.only is not None:
         everybody = np.arange(len(eligible))
         return Pool(eligible.pick(everybody), bits, eligible.rows_at(everybody))
-    proposals, asked = [], asked_of(request, sources)
+    proposals = []
     for i, source in enumerate(sources):
         if asked[source.name]:
             proposal = Proposal(source, 1 << i, asked[source.name])
             _ask(request, eligible, proposal, bits)
             proposals.append(proposal)
-    (merged,) = bits.nonzero()
+    (merged,) = (bits != 0).nonzero()  # a third of what it costs of numbers
     kept, room = merged, room_of(request)
     if room and len(merged) > room:
         kept = _within(room, request, eligible, proposals, bits)

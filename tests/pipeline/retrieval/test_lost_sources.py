@@ -11,7 +11,7 @@ from apps.pipeline.contracts import Request
 from apps.pipeline.lineup import LINEUPS
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.retrieval.eligible import BUDGET, Source
-from apps.pipeline.retrieval.propose import wanted_of
+from apps.pipeline.retrieval.propose import asked_of, wanted_of
 from apps.pipeline.run import explain, run
 from apps.pipeline.watch import OutOfTime, Watch
 from tests.pipeline.markets import DAY, member_table, place_table, request_for, snapshot_of
@@ -167,8 +167,9 @@ def test_the_real_sources_of_steps_are_stopped_too(monkeypatch: pytest.MonkeyPat
 
 def test_who_is_left_out_is_not_searched_for() -> None:
     sources = LINEUPS["people"].sources
-    assert wanted_of(asked("people"), sources)["fit"] == 50
-    assert "fit" not in wanted_of(asked("people", left_out={"nearest": "resting"}), sources)
+    all_asked, without = asked("people"), asked("people", left_out={"nearest": "resting"})
+    assert wanted_of(all_asked, sources, asked_of(all_asked, sources))["fit"] == 50
+    assert "fit" not in wanted_of(without, sources, asked_of(without, sources))
 
 
 def test_a_source_of_its_own_kind_has_a_budget_from_the_start() -> None:

@@ -16,7 +16,7 @@ from apps.pipeline.explain import explain_candidate
 from apps.pipeline.lineup import LINEUPS, LineUp, source_names
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.retrieval.eligible import Source, find_eligible
-from apps.pipeline.retrieval.propose import propose
+from apps.pipeline.retrieval.propose import asked_of, propose
 from apps.pipeline.run import run
 from apps.pipeline.trace import Trace
 from tests.pipeline.markets import member_table, request_for, snapshot_of
@@ -42,7 +42,8 @@ def lineup_of(*sources: Source) -> LineUp:
 def pool_of(lineup: LineUp, room: int, trace: Trace | None = None, **params: Any) -> dict[int, set[str]]:
     """Who stays, and which sources found each. The list needs one: there is always room for two."""
     asked = request_for(MARKET, VIEWER, limit=1, reserve=0, params=PipelineParams(room=room, **params))
-    pool = propose(asked, find_eligible(asked)[0], lineup.sources, trace or Trace())
+    quotas = asked_of(asked, lineup.sources)
+    pool = propose(asked, find_eligible(asked)[0], lineup.sources, quotas, trace or Trace())
     return {
         int(number): set(source_names(lineup, int(bits)))
         for number, bits in zip(pool.table["number"], pool.sources, strict=True)

@@ -91,6 +91,7 @@ def test_nothing_is_compiled_by_a_request():
         taste_loop.pull,
         blend.reciprocal,
         blend.add_up,
+        blend.mean_sizes,
     )
     of_two_kinds = (scan.scan_members, scan.scan_places, graph_loop.two_steps, taste_loop.pull)
     for kernel in kernels:

@@ -25,5 +25,10 @@ RULES: Mapping[str, int] = {"harmonic": 0, "geometric": 1, "product": 2, "viewer
 def combine(p: F32, q: F32, *, rule: str, weight: float) -> F32:
     """Phi [n] of probabilities [n]; a NaN counts as 0. Raises KeyError on an unknown rule."""
     phi = np.empty(len(p), "f4")
-    blend.reciprocal(p, q, RULES[rule], min(max(weight, 0.0), 1.0), phi)
+    blend.reciprocal(p, q, *as_numbers(rule, weight), phi)
     return phi
+
+
+def as_numbers(rule: str, weight: float) -> tuple[int, float]:
+    """A rule and the weight of q, as the passes take them. Raises KeyError on an unknown rule."""
+    return RULES[rule], min(max(weight, 0.0), 1.0)

@@ -10,6 +10,7 @@ can't be computed counts as its default. It orders nothing.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from apps.pipeline.passes import Passes
 from apps.pipeline.ranking.boosts import weigh
 from apps.pipeline.ranking.heavy import Features, heavy_probability, heavy_rows, with_interactions
 from apps.pipeline.ranking.predictions import both_ways, pair_features
-from apps.pipeline.ranking.reciprocity import combine
+from apps.pipeline.ranking.reciprocity import as_numbers, combine
 from apps.pipeline.vocabulary import partner_masks
 
 blend = Passes("ranking.blend")
@@ -54,16 +55,10 @@ def parts_of(request: Request, pool: Pool, rows: I64) -> dict[str, float]:
     """Mean size of what each objective gave to the scores of these rows of a scored pool, in Phi's units."""
     if not len(rows):
         return {}
-    n = len(rows)
-    chances = phi(request, pool.p[rows], pool.q[rows]).astype("f8")
-    if pool.multiplier is not None:
-        chances *= pool.multiplier[rows]
-    added = stacked([column[rows] for column in (*pool.features.values(), price_of(request, pool))], n)
-    added[:-1] *= weights_of(request, pool)[:, None]
-    *features, price = (np.add.reduce(np.abs(added), axis=1) / n).tolist()
-    parts = {"phi": float(np.add.reduce(chances)) / n, "price": price}
-    parts |= zip(pool.features, features, strict=True)
-    return {name: round(part, 5) for name, part in parts.items()}
+    sizes = np.empty(2 + len(pool.features))
+    blend.mean_sizes(*_terms(request, pool), rows, sizes)
+    named = zip(("phi", "price", *pool.features), sizes.tolist(), strict=True)
+    return {name: round(size, 5) for name, size in named}
 
 
 def pairs_of(request: Request, pool: Pool) -> tuple[Features, Features | None]:
@@ -133,19 +128,22 @@ def signals_in(request: Request, pool: Pool) -> dict[str, float]:
 
 def total(request: Request, pool: Pool) -> F32:
     """Phi x factors + adjustments - price [n], finite."""
-    score, columns = np.empty(len(pool), "f4"), stacked([*pool.features.values()], len(pool))
-    factors = NO_FACTORS if pool.multiplier is None else pool.multiplier
-    weights, price = weights_of(request, pool), price_of(request, pool)
-    blend.add_up(phi(request, pool.p, pool.q), factors, columns, weights, price, BOUND, score)
+    score = np.empty(len(pool), "f4")
+    blend.add_up(*_terms(request, pool), BOUND, score)
     return score
 
 
 def phi(request: Request, p: F32, q: F32) -> F32:
     """The reciprocity rule [n]; one-sided for places."""
-    rule = "viewer_only" if request.data.kind == "place" else request.params.reciprocity
-    if "reciprocity" in request.params.disabled_stages:
-        rule = "viewer_only"
-    return combine(p, q, rule=rule, weight=request.params.reciprocity_weight)
+    rule, weight = rule_of(request)
+    return combine(p, q, rule=rule, weight=weight)
+
+
+def rule_of(request: Request) -> tuple[str, float]:
+    """Which rule makes Phi, and the weight of q in it; one-sided for places."""
+    params = request.params
+    is_one_sided = request.data.kind == "place" or "reciprocity" in params.disabled_stages
+    return "viewer_only" if is_one_sided else params.reciprocity, params.reciprocity_weight
 
 
 def price_of(request: Request, pool: Pool) -> F32:
@@ -155,6 +153,15 @@ def price_of(request: Request, pool: Pool) -> F32:
     return finite(pool.table["price"])
 
 
-def weights_of(request: Request, pool: Pool) -> F32:
-    """[features] what the policy gives the features of a scored pool."""
-    return np.array([request.params.weighed[name] for name in pool.features], "f4")
+def _terms(request: Request, pool: Pool) -> tuple[Any, ...]:
+    """What the passes of blend make a score of, in their order."""
+    weighed, factors = request.params.weighed, pool.multiplier
+    return (
+        pool.p,
+        pool.q,
+        *as_numbers(*rule_of(request)),
+        NO_FACTORS if factors is None else factors,
+        stacked([*pool.features.values()], len(pool)),
+        np.array([weighed[name] for name in pool.features], "f4"),
+        price_of(request, pool),
+    )

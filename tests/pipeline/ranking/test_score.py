@@ -10,7 +10,7 @@ from apps.pipeline.features import registry
 from apps.pipeline.params import PipelineParams
 from apps.pipeline.ranking.predictions import PAIR_FEATURES
 from apps.pipeline.ranking.reciprocity import combine
-from apps.pipeline.ranking.score import BOUND, score_pool, total
+from apps.pipeline.ranking.score import BOUND, parts_of, score_pool, total
 from apps.pipeline.run import run
 from tests.pipeline.markets import (
     DAY,
@@ -100,7 +100,8 @@ def test_a_broken_feature_costs_its_adjustment_and_is_told(monkeypatch):
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("factors", [True, False])
 def test_a_score_is_the_sum_that_numpy_makes(seed, factors):
-    """Phi x factors, plus weight x feature one after the other, minus the price: bit for bit."""
+    """Phi x factors, plus weight x feature one after the other, minus the price: bit for bit. And what each
+    of these gave in the mean to some of them."""
     g = np.random.default_rng(seed)
     table = random_members(40, seed, market=0)
     table["price"][::7] = np.nan
@@ -111,9 +112,15 @@ def test_a_score_is_the_sum_that_numpy_makes(seed, factors):
     expected = combine(pool.p, pool.q, rule="harmonic", weight=0.5).astype("f8")
     if pool.multiplier is not None:
         expected *= pool.multiplier
+    given = {"phi": expected.copy()}
     for name, column in pool.features.items():
-        expected += np.float32(weights[name]) * column
-    expected -= np.where(np.isfinite(table["price"]), table["price"], 0.0)
+        given[name] = np.float32(weights[name]) * column
+        expected += given[name]
+    given["price"] = np.where(np.isfinite(table["price"]), table["price"], 0.0)
+    expected -= given["price"]
+    rows = g.permutation(40)[:15]
+    parts = {name: np.abs(column[rows]).astype("f8").mean() for name, column in given.items()}
+    assert parts_of(request, pool, rows) == pytest.approx(parts, abs=1e-5)
     np.testing.assert_array_equal(total(request, pool), expected.astype("f4"), strict=True)
     assert set(pool.features) == {"activity", "closeness", "shared_skills"}
 

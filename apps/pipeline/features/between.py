@@ -15,10 +15,7 @@ import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
 from apps.pipeline.features import pairs
-from apps.pipeline.features.finite import finite
 from apps.pipeline.table import Table
-
-UNKNOWN_DISTANCE = 10.0  # km, where the two have no common plane
 
 Partners = npt.NDArray[np.uint64] | None  # vocabulary.partner_masks; without them no crafts complement
 Numbers = npt.NDArray[Any]
@@ -54,10 +51,6 @@ def _same(column: F32) -> F32:
     return column
 
 
-def _distance_log(asked: Asked) -> Numbers:
-    return np.log1p(finite(pairs.kilometres(asked.source, asked.target), UNKNOWN_DISTANCE))
-
-
 def _complementary(asked: Asked) -> Numbers:
     if asked.partners is None:
         return np.zeros(max(len(asked.source), len(asked.target)), "f4")
@@ -76,7 +69,13 @@ AFFINITY = PairFeature(
     "affinity", "behaviour", lambda asked: pairs.dots(asked.source["taste"], asked.target["looks"])
 )
 SELECTIVITY = PairFeature("selectivity", "behaviour", lambda asked: asked.source["selectivity"])
-DISTANCE = PairFeature("distance_log", "profile", _distance_log, _same, float(np.log1p(UNKNOWN_DISTANCE)))
+DISTANCE = PairFeature(
+    "distance_log",
+    "profile",
+    lambda asked: pairs.distance_log(pairs.kilometres(asked.source, asked.target)),
+    _same,
+    float(np.log1p(pairs.UNKNOWN_DISTANCE)),
+)
 
 BETWEEN: Mapping[str, tuple[PairFeature, ...]] = {  # by the kind of the target
     "member": (

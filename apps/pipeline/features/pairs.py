@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from apps.pipeline.contracts import F32
+from apps.pipeline.features.finite import finite
 from apps.pipeline.passes import Passes
 from apps.pipeline.snapshot import SurfaceData
 from apps.pipeline.table import Table
@@ -29,7 +30,9 @@ LIKE_MODEL: Mapping[str, Mapping[str, Any]] = {
 # that the centre of a home cell, so whoever stands here is known as a visitor.
 MIDDLE = (1, 1)
 
-PROFILE = ("birth_date", "interests", "skills", "industries", "crafts")  # columns, in the order of the pass
+UNKNOWN_DISTANCE = 10.0  # km, where two have no common plane
+# columns, in the order of the pass
+PROFILE = ("birth_date", "market", "x", "y", "interests", "skills", "industries", "crafts")
 NO_PARTNERS: npt.NDArray[np.uint64] = np.zeros((8, 256), "u8")
 
 
@@ -78,6 +81,11 @@ def kilometres(source: Table, target: Table) -> F32:
     return distance
 
 
+def distance_log(kilometres: F32) -> F32:
+    """log1p of distances; of a usual one where there is none."""
+    return np.log1p(finite(kilometres, UNKNOWN_DISTANCE))
+
+
 def shared(source: Table, target: Table, column: str) -> F32:
     """How many bits of a mask both have."""
     count: F32 = np.bitwise_count(source[column] & target[column]).astype("f4")
@@ -122,13 +130,15 @@ def profiles(
 ) -> dict[str, tuple[F32, F32]]:
     """What two profiles say of each pair, by the names of BETWEEN, in both roles: the same bits, at once."""
     table = NO_PARTNERS if partners is None else partners_table(partners)
-    told = np.empty((7, pairs_in(source, target)), "f4")
+    told = np.empty((8, pairs_in(source, target)), "f4")
     columns = [table_[name] for table_ in (source, target) for name in PROFILE]
     pairs_loop.profiles(*columns, table, told)
-    gap, squared, interests, skills, industry, crafts, crafts_back = told
+    gap, squared, kilometres, interests, skills, industry, crafts, crafts_back = told
+    distance = distance_log(kilometres)
     return {
         "age_gap": (gap, -gap),
         "age_gap_squared": (squared, squared),
+        "distance_log": (distance, distance),
         "shared_interests": (interests, interests),
         "shared_skills": (skills, skills),
         "same_industry": (industry, industry),

@@ -30,6 +30,15 @@ def gap(born: int, other: int) -> Any:
 
 
 @part
+def apart(here: int, x: int, y: int, there: int, other_x: int, other_y: int) -> Any:
+    """The kilometres between two in the plane of a market both are in; NaN for two who have none."""
+    if here != there:
+        return np.float32(np.nan)
+    east, north = float(x - other_x), float(y - other_y)
+    return np.float32(math.sqrt(east * east + north * north)) * np.float32(0.01)
+
+
+@part
 def completing(crafts: Any, partners: Any) -> Any:
     """The crafts that complement one of a set. `partners`: of the crafts in each byte of a set, [8, 256]."""
     needed = np.uint64(0)
@@ -55,9 +64,7 @@ def kilometres(
     one_source, one_target = len(source_x) == 1, len(x) == 1
     for i in range(len(out)):
         a, b = 0 if one_source else i, 0 if one_target else i
-        east, north = float(source_x[a] - x[b]), float(source_y[a] - y[b])
-        distance = np.float32(math.sqrt(east * east + north * north)) * np.float32(0.01)
-        out[i] = distance if source_market[a] == market[b] else np.float32(np.nan)
+        out[i] = apart(source_market[a], source_x[a], source_y[a], market[b], x[b], y[b])
 
 
 @compiled(*columns("u8", "u8", "u8:2", "=u8"), exact=True)
@@ -68,25 +75,29 @@ def complementary(source: Any, target: Any, partners: Any, out: Any) -> None:
         out[i] = completing(source[0 if one_source else i], partners) & target[0 if one_target else i]
 
 
-@compiled(*columns("i4", *["u8"] * 4, "i4", *["u8"] * 4, "u8:2", "=f4:2"), exact=True, uses=[bits_loop])
+PROFILE = columns("i4", "i2", "i2", "i2", "u8", "u8", "u8", "u8")  # as pairs.PROFILE
+
+
+@compiled(*PROFILE, *PROFILE, *columns("u8:2", "=f4:2"), exact=True, uses=[bits_loop])
 def profiles(
-    born: Any, interests: Any, skills: Any, industries: Any, crafts: Any,
-    their_born: Any, their_interests: Any, their_skills: Any, their_industries: Any, their_crafts: Any,
-    partners: Any, out: Any,
+    born: Any, market: Any, x: Any, y: Any, interests: Any, skills: Any, industries: Any, crafts: Any,
+    their_born: Any, their_market: Any, their_x: Any, their_y: Any, their_interests: Any, their_skills: Any,
+    their_industries: Any, their_crafts: Any, partners: Any, out: Any,
 ) -> None:  # fmt: skip
-    """Writes what both profiles of each pair say, one row each: the age gap in decades and its square; how
-    many interests and skills they share; whether an industry; how many crafts of the target complete the
-    source's, and the other way round."""
+    """Writes what both profiles of each pair say, one row each: the age gap in decades and its square; the
+    distance; how many interests and skills they share; whether an industry; how many crafts of the target
+    complete the source's, and the other way round."""
     one_source, one_target = len(born) == 1, len(their_born) == 1
     for i in range(out.shape[1]):
         a, b = 0 if one_source else i, 0 if one_target else i
         decades = gap(born[a], their_born[b]) / np.float32(10.0)
         out[0, i], out[1, i] = decades, decades * decades
-        out[2, i] = count(interests[a] & their_interests[b])
-        out[3, i] = count(skills[a] & their_skills[b])
-        out[4, i] = industries[a] & their_industries[b] != 0
-        out[5, i] = count(completing(crafts[a], partners) & their_crafts[b])
-        out[6, i] = count(completing(their_crafts[b], partners) & crafts[a])
+        out[2, i] = apart(market[a], x[a], y[a], their_market[b], their_x[b], their_y[b])
+        out[3, i] = count(interests[a] & their_interests[b])
+        out[4, i] = count(skills[a] & their_skills[b])
+        out[5, i] = industries[a] & their_industries[b] != 0
+        out[6, i] = count(completing(crafts[a], partners) & their_crafts[b])
+        out[7, i] = count(completing(their_crafts[b], partners) & crafts[a])
 
 
 @compiled(*columns("i4", "i4", "f4", "=f4"), exact=True, uses=[sets_loop])

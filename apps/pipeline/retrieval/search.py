@@ -7,8 +7,8 @@ the best as are wanted. The numpy oracle of the same stands in oracle.py.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -32,19 +32,27 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "member": ("fit", "joined_day", "active_hour"),
     "place": ("nearness", "fit", "curated"),
 }
+# The columns that they read, as stored and in their order.
+SCANNED = {
+    "member": itemgetter(
+        "number", *JUDGED["member"], "joined_day", "active_hour", "selectivity", "appeal", "price", "taste",
+        "looks",
+    ),
+    "place": itemgetter(
+        "number", *JUDGED["place"], "x", "y", "popularity", "curated", "price", "looks"
+    ),
+}  # fmt: skip
 NO_FIT = Fit(NO_VECTOR, NO_VECTOR, ())
 
 
-@dataclass(frozen=True)
-class Best:
+class Best(NamedTuple):
     """Who is best by one key, in no order: positions among the eligible, and ranks, the higher the better."""
 
     at: I32
     ranks: U64
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """Everybody eligible of a span of rows, ascending, and the best of them by each key."""
 
     rows: I32
@@ -89,26 +97,22 @@ def _search(
     best = np.empty(ranks.shape, "i4")
     out = (floors_of(request, table.kind), np.array(most, "i4"), rows, ranks, best, kept)
     weights = tuple(weight for _, weight in fit.columns)
-    judged = [table[name] for name in JUDGED[table.kind]]
     who = eligibility.who(request)
+    columns = SCANNED[table.kind](table.columns)
     found: int
     if table.kind == "member":
         members: Any = scan.scan_members
         found = members(
-            who, start, stop, blocks, marks, table["number"], *judged, table["joined_day"],
-            table["active_hour"], table["selectivity"], table["appeal"], table["price"],
-            table.columns["taste"], table.columns["looks"], weights or (0.0, 0.0, 0.0), fit.looks,
-            fit.taste, *out,
-        )  # fmt: skip
+            who, start, stop, blocks, marks, *columns, weights or (0.0, 0.0, 0.0), fit.looks, fit.taste, *out
+        )
     else:
         places: Any = scan.scan_places
         found = places(
-            who, start, stop, marks, table["number"], *judged, table["x"], table["y"], table["popularity"],
-            table["curated"], table["price"], table.columns["looks"], weights or (0.0, 0.0),
-            *starting_point(request), fit.looks, *out,
+            who, start, stop, marks, *columns, weights or (0.0, 0.0), *starting_point(request), fit.looks,
+            *out,
         )  # fmt: skip
-    sizes = dict(zip(names, kept.tolist(), strict=True))
+    sizes = enumerate(kept.tolist())
     return Found(
         rows[:found],
-        {name: Best(best[h, : sizes[name]], ranks[h, : sizes[name]]) for h, name in enumerate(names)},
+        dict(zip(names, [Best(best[h, :size], ranks[h, :size]) for h, size in sizes], strict=True)),
     )

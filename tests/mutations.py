@@ -967,7 +967,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a place opens with the date where it is",
-        "apps/delivery/preparation.py",
+        "apps/delivery/ranking.py",
         "        day=_day(prepared, kind),\n",
         "",
         "tests/delivery/test_coming_trips.py::test_a_place_opens_with_the_date_where_it_is",
@@ -1173,7 +1173,7 @@ MUTATIONS = (
     ),
     Mutation(
         "a source that waits for a processor is not late",
-        "apps/delivery/preparation.py",
+        "apps/delivery/ranking.py",
         "from time import thread_time",
         "from time import perf_counter as thread_time",
         "tests/delivery/test_source_breakers.py::test_a_source_that_waits_for_a_processor_is_not_late",

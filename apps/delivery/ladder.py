@@ -17,7 +17,9 @@ from apps.delivery import truth
 from apps.delivery.answers import base_payload
 from apps.delivery.bounds import longest_away, tightest_caps
 from apps.delivery.last_lists import read_last, slate_of
-from apps.delivery.preparation import Prepared, Question, believed_state, held_from, rank_pool, request_of
+from apps.delivery.preparation import believed_state, held_from
+from apps.delivery.question import Prepared, Question
+from apps.delivery.ranking import rank_pool, request_of
 from apps.delivery.state import I32
 from apps.delivery.world import World
 from apps.pipeline.contracts import Slate

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from apps.delivery.preparation import Question
+from apps.delivery.question import Question
 from apps.delivery.runtime import runtime
 from apps.delivery.serve import serve
 

@@ -28,7 +28,8 @@ from apps.delivery.health import counts
 from apps.delivery.last_lists import only_those, packed
 from apps.delivery.latency import WIDEST
 from apps.delivery.ledger import Answered, NotBelieved, Order
-from apps.delivery.preparation import Prepared, Question, find_viewer, market_key, prepare
+from apps.delivery.preparation import find_viewer, prepare
+from apps.delivery.question import Prepared, Question, market_key
 from apps.delivery.runtime import Runtime
 from apps.delivery.state import I32, ViewerState, with_facts
 from apps.delivery.tally import Tally

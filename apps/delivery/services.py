@@ -16,7 +16,9 @@ import numpy as np
 from apps.common import clock
 from apps.common.errors import NotFound, Problem, Unavailable
 from apps.delivery.answers import scores_told
-from apps.delivery.preparation import Prepared, Question, find_viewer, prepare, request_of
+from apps.delivery.preparation import find_viewer, prepare
+from apps.delivery.question import Prepared, Question
+from apps.delivery.ranking import request_of
 from apps.delivery.reasons import EXPLANATIONS
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.serve import lost_now, serve

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import redis
 
-from apps.delivery.preparation import Prepared, over_caps
+from apps.delivery.question import Prepared
+from apps.delivery.ranking import over_caps
 from apps.delivery.trips import at_cap, used
 from apps.pipeline.contracts import I32, Request
 from apps.pipeline.ranking.matching import meets, words_of_numbers

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.delivery.preparation import Prepared
+from apps.delivery.question import Prepared
 from apps.delivery.state import DAY
 from apps.pipeline.contracts import Request
 from apps.pipeline.ranking.matching import meets, words_of_numbers

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 
 from apps.common import clock
 from apps.delivery import runtime as runtimes
-from apps.delivery.preparation import Question
+from apps.delivery.question import Question
 from apps.delivery.rule_effects import flag_effects, rule_effects
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.serve import serve

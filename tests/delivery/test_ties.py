@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from apps.common.changes import record_changes
-from apps.delivery.preparation import Prepared, request_of
+from apps.delivery.question import Prepared
+from apps.delivery.ranking import request_of
 from apps.delivery.runtime import Runtime
 from apps.delivery.services import recommend
 from apps.members.bodies import ConnectionBody
@@ -62,7 +63,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Request]:
         seen.append(request_of(prepared))
         return seen[-1]
 
-    monkeypatch.setattr("apps.delivery.preparation.request_of", kept)
+    monkeypatch.setattr("apps.delivery.ranking.request_of", kept)
 
     def ask(name: str, surface: str = "dating") -> Request:
         shown(name, surface)

@@ -22,8 +22,10 @@ import numpy.typing as npt
 from apps.common import clock
 from apps.delivery.models import PacingPrices
 from apps.delivery.pacing import FLOOR_MINUTES, Shown, Traffic, next_step, smoothed_spread
-from apps.delivery.preparation import Question, find_viewer, prepare, request_of
+from apps.delivery.preparation import find_viewer, prepare
 from apps.delivery.prices import prices_of
+from apps.delivery.question import Question
+from apps.delivery.ranking import request_of
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.world import World
 from apps.pipeline.filters.eligibility import rows_of

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from apps.delivery.preparation import Question
+from apps.delivery.question import Question
 from apps.delivery.runtime import Runtime, runtime
 from apps.delivery.serve import serve
 from apps.releases.models import Release

@@ -55,7 +55,7 @@ EASE = 0.6  # of the throughput, in the open loop
 AROUND_SWAP = 10.0  # seconds
 COUNTS, COUNTING_TRIES = 3, 10
 NO_HURRY_MS = "60000"  # nobody is ranked narrower for want of time: figures are of the full path
-PAUSED = 20  # members who pause, one after the other
+PAUSED = 10  # members who pause, one after the other
 LOOKED_AT = 200  # deliveries of a round, to see whom its rankers looked at
 ROUND = (
     "cpu_ms",

@@ -92,7 +92,7 @@ QUICK: Mapping[str, Mapping[str, float]] = {
     "serving": {"seconds": 0.5, "repeat": 2, "paired": 300},
     "retrieval": {"seconds": 0.4, "repeat": 3},
     "simulate": {"days": 1},
-    "events": {"seconds": 1.5, "repeat": 3},
+    "events": {"seconds": 1.5, "repeat": 3, "effects": 50},
 }
 OWN = "BENCH_HAS_OWN_STORES"
 FOLDERS = ("SNAPSHOT_DIR", "GRANTS_DIR", "MODEL_DIR", "METRICS_DIR", "CELERY_BROKER", "CELERY_BROKER_URL")

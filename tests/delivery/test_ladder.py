@@ -14,7 +14,7 @@ from django.conf import settings
 
 from apps.common import clock, gone, online
 from apps.common.valkey import writing_client
-from apps.delivery import ladder, preparation
+from apps.delivery import ladder, ranking
 from apps.delivery import runtime as runtimes
 from apps.delivery.health import counts
 from apps.delivery.last_lists import LAST_SECONDS, MOST_KEPT, packed, read_last
@@ -42,12 +42,12 @@ def break_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(request: object) -> None:
         raise ArithmeticError("broken on purpose")
 
-    monkeypatch.setattr(preparation, "run", broken)
+    monkeypatch.setattr(ranking, "run", broken)
 
 
 def break_filters(monkeypatch: pytest.MonkeyPatch) -> None:
     break_pipeline(monkeypatch)
-    monkeypatch.setattr(ladder, "run", preparation.run)
+    monkeypatch.setattr(ladder, "run", ranking.run)
 
 
 def release_holds(viewer: str) -> None:

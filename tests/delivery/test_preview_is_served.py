@@ -12,7 +12,7 @@ from django.test.utils import override_settings
 
 from apps.common import clock
 from apps.common.errors import Problem
-from apps.delivery import preparation
+from apps.delivery import ranking
 from apps.delivery import runtime as runtimes
 from apps.delivery.preview import preview_list
 from apps.delivery.runtime import runtime
@@ -45,7 +45,7 @@ def change(content: dict[str, Any]) -> None:
 
 @pytest.fixture
 def simulated(unhurried, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(preparation, "seed_of", lambda _delivery: SEED)
+    monkeypatch.setattr(ranking, "seed_of", lambda _delivery: SEED)
     with override_settings(
         SNAPSHOT_DIR=tmp_path / "snapshots", VAR_DIR=tmp_path, MODEL_DIR=tmp_path / "models"
     ):

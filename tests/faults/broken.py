@@ -10,18 +10,18 @@ from raya_recs.wsgi import application
 
 def without_ranking(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """The pipeline raises whatever it is asked, and nobody has a last list."""
-    from apps.delivery import ladder, preparation
+    from apps.delivery import ladder, ranking
 
-    preparation.run = _raises  # type: ignore[assignment]
+    ranking.run = _raises  # type: ignore[assignment]
     ladder.last_list = _raises  # type: ignore[assignment]
     return application(environ, start_response)
 
 
 def with_last_lists_only(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
     """Neither ranking nor filters run."""
-    from apps.delivery import ladder, preparation
+    from apps.delivery import ladder, ranking
 
-    preparation.run = ladder.run = _raises  # type: ignore[assignment]
+    ranking.run = ladder.run = _raises  # type: ignore[assignment]
     return application(environ, start_response)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from apps.delivery.ladder import NO_PIPELINE, NO_SNAPSHOT
 from tests.faults.breaking import outage
 from tests.faults.checker import wrongs
 from tests.faults.site import Site, wait_until
@@ -27,6 +28,7 @@ SHARE = {  # of the races, by rung
     "last lists": 0.1,
     "no snapshot": 0.1,
 }
+SAID = {"unranked": NO_PIPELINE, "last lists": NO_PIPELINE, "no snapshot": NO_SNAPSHOT}  # by their lists
 A_RANKING = {"surface": "dating", "member": "w0", "candidates": ["m1"], "dry_run": True}
 Pair = tuple[str, str]
 
@@ -48,6 +50,9 @@ def test_whoever_is_blocked_is_in_no_list_that_is_asked_after_the_acknowledgemen
         f"{races.were_shown} of the pairs were shown just before. Lists: {dict(said)}"
     )
     assert wrongs(races.traffic) == []
+    if rung in SAID:
+        on_it = sum(lists for lacking, lists in said.items() if SAID[rung] in lacking)
+        assert on_it >= len(races.pairs), "these are lists of another rung"
     assert len(races.traffic.blocked) == len(races.pairs)
     assert races.were_shown > len(races.pairs) / 4, "hardly anybody was shown: this shows nothing"
 

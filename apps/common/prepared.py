@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg
-from django.db import connection
+from django.db import NotSupportedError, connection
 
 
 def rows_of(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> list[tuple[Any, ...]]:
@@ -21,6 +21,17 @@ def rows_of(sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> lis
             watched.execute(sql, parameters)
             return list(watched.fetchall()) if watched.description else []
     connection.ensure_connection()
+    try:
+        return _asked(sql, parameters, prepare=True)
+    except NotSupportedError:  # a column has another type now than in the plan that this connection keeps
+        if connection.in_atomic_block:
+            raise
+        return _asked(sql, parameters, prepare=False)
+
+
+def _asked(
+    sql: str, parameters: Sequence[Any] | Mapping[str, Any], *, prepare: bool
+) -> list[tuple[Any, ...]]:
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        cursor.execute(sql, parameters, prepare=True, binary=True)
+        cursor.execute(sql, parameters, prepare=prepare, binary=True)
         return cursor.fetchall() if cursor.description else []

@@ -53,16 +53,21 @@ def fit_maps(profiles: F32, targets: Sequence[Target]) -> list[F32]:
 
 
 class _Ridge:
-    """A weighted ridge on centred columns, decomposed once for every penalty."""
+    """A weighted ridge on centred columns, decomposed once for every penalty.
+
+    Columns that are the same in all rows, often half of a profile's, tell nothing: their weights are 0.
+    """
 
     def __init__(self, profiles: F32, target: Target) -> None:
         rows = np.flatnonzero(target.weights > 0)
         if len(rows) > MOST_ROWS:
             rows = np.sort(np.random.default_rng(0).choice(rows, MOST_ROWS, replace=False))
-        x, weights = profiles[rows, :-1].astype("f8"), target.weights[rows]
+        known, weights = profiles[rows, :-1], target.weights[rows]
+        self.varies = (known != known[0]).any(axis=0)
+        x = known[:, self.varies].astype("f8")
         y = target.values[rows].astype("f8").reshape(len(rows), -1)
         total, root = weights.sum(), np.sqrt(weights)[:, None]
-        self.shape = _flat(profiles, target).shape
+        self.flat = _flat(profiles, target)
         self.n = len(rows)
         self.x_mean, self.y_mean = weights @ x / total, weights @ y / total
         xs, ys = (x - self.x_mean) * root, (y - self.y_mean) * root
@@ -81,8 +86,10 @@ class _Ridge:
     def at(self, ridge: float) -> F32:
         """The map under this penalty."""
         slopes = self.vectors @ (self.along / (self.values + ridge)[:, None])
-        whole = np.vstack([slopes, self.y_mean - self.x_mean @ slopes])
-        found: F32 = np.nan_to_num(whole.astype("f4").reshape(self.shape))
+        whole = self.flat.reshape(len(self.flat), -1).copy()
+        whole[:-1][self.varies] = slopes
+        whole[-1] = self.y_mean - self.x_mean @ slopes
+        found: F32 = np.nan_to_num(whole.reshape(self.flat.shape))
         return found
 
 

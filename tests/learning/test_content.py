@@ -42,3 +42,14 @@ def test_a_constant_target_is_an_intercept() -> None:
     x = profiles(50)
     found = fit_map(x, Target(np.full(50, 0.3), np.ones(50)))
     assert np.allclose(x @ found, 0.3, atol=1e-5)
+
+
+def test_what_is_the_same_in_all_rows_has_no_weight() -> None:
+    x = profiles(500)
+    x[:, 2], x[:, 4] = 1.0, 0.0
+    truth = np.array([1, -1, 0.5, 0, 3, 0, 2], "f4")
+    found = fit_map(x, Target(x @ truth, np.ones(500)))
+    assert found[2] == found[4] == 0.0
+    assert np.abs(x @ found - x @ truth).max() < 0.1
+    x[:, :-1] = 1.0
+    assert np.allclose(fit_map(x, Target(np.full(500, 0.3), np.ones(500))), [0] * 6 + [0.3])

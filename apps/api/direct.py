@@ -2,8 +2,8 @@
 
 A WSGI wrapper for the API's processes. What Django does about any call (signals, the walk over all addresses,
 transactions, closing what an answer holds) is a twentieth of a list's cost, and these views need none of it:
-whatever they ask of Postgres, threads of their own ask. Middleware, and what becomes of an error, stay
-Django's; every other address takes Django's whole way.
+they set no cookie, and of Postgres they ask next to nothing on this thread (service keys). Middleware, and
+what becomes of an error, stay Django's; every other address takes Django's whole way.
 """
 
 from __future__ import annotations

@@ -1085,6 +1085,13 @@ MUTATIONS = (
         "::test_minimum_shares_hold_as_far_as_a_source_finds_so_many_and_the_room_is_never_overfilled",
     ),
     Mutation(
+        "a read goes on when a migration changes a column under a prepared plan",
+        "apps/common/prepared.py",
+        "        return _asked(sql, parameters, prepare=False)",
+        "        raise",
+        "tests/common/test_prepared.py::test_a_column_that_a_migration_changes_is_read_on",
+    ),
+    Mutation(
         "a list's thread lets a connection that broke go",
         "apps/api/direct.py",
         "        close_old_connections()",

@@ -89,10 +89,10 @@ OPTIONS: Mapping[str, Mapping[str, tuple[type, str]]] = {
 # its market is there. Figures of fewer and shorter rounds are noisier.
 SMALL = 50_000
 QUICK: Mapping[str, Mapping[str, float]] = {
-    "serving": {"seconds": 0.5, "repeat": 2, "paired": 300},
+    "serving": {"seconds": 0.4, "repeat": 2, "paired": 260},
     "retrieval": {"seconds": 0.4, "repeat": 3},
     "simulate": {"days": 1},
-    "events": {"seconds": 1.5, "repeat": 3, "effects": 50},
+    "events": {"seconds": 1.0, "repeat": 2, "effects": 30},
 }
 OWN = "BENCH_HAS_OWN_STORES"
 FOLDERS = ("SNAPSHOT_DIR", "GRANTS_DIR", "MODEL_DIR", "METRICS_DIR", "CELERY_BROKER", "CELERY_BROKER_URL")
